@@ -1,0 +1,1 @@
+"""Records, label maps and the `tf.data` pipeline."""

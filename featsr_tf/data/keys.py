@@ -1,0 +1,56 @@
+"""All string keys of records and batches, in one place."""
+
+
+class Example:
+    """Keys of a TF Example, as in the TF Object Detection API.
+
+    Box coordinates are normalised: 0 is the top or left border of the image,
+    1 its bottom or right border.
+    """
+
+    ENCODED = "image/encoded"
+    FORMAT = "image/format"
+    FILENAME = "image/filename"
+    SOURCE_ID = "image/source_id"
+    SHA256 = "image/key/sha256"
+    HEIGHT = "image/height"
+    WIDTH = "image/width"
+    XMIN = "image/object/bbox/xmin"
+    XMAX = "image/object/bbox/xmax"
+    YMIN = "image/object/bbox/ymin"
+    YMAX = "image/object/bbox/ymax"
+    LABEL = "image/object/class/label"
+    TEXT = "image/object/class/text"
+    AREA = "image/object/area"
+    IS_CROWD = "image/object/is_crowd"
+    DIFFICULT = "image/object/difficult"
+    GROUP_OF = "image/object/group_of"
+
+
+class Batch:
+    """Keys of the dicts that the `tf.data` pipeline yields.
+
+    B images of H x W px with room for M boxes each; H and W are multiples
+    of 32. Pixels are those of the network's input frame I^1.0.
+    """
+
+    # [B, H, W, 3] float32, RGB 0..255, zero padded at the right and bottom.
+    IMAGES = "images"
+    # [B, H/2, W/2, 3] float32, the exact 2x2 area reduction of the images.
+    HALF_IMAGES = "half_images"
+    # [B, 2] float32, valid height and width in px, before the padding.
+    IMAGE_SIZES = "image_sizes"
+    # [B, 2] float32, px of I^1.0 per px of the original image, y and x.
+    SCALES = "scales"
+    # [B, M, 4] float32 px, ymin, xmin, ymax, xmax, zero padded.
+    BOXES = "boxes"
+    # [B, M] int32, ids of the label map, 0 is padding.
+    CLASSES = "classes"
+    # [B, M] bool, crowd or difficult objects: neither truth nor background.
+    IGNORED = "ignored"
+    # [B, 2] int32, the stateless seed of each example.
+    SEEDS = "seeds"
+    # [B] string, evaluation only.
+    SOURCE_IDS = "source_ids"
+    # [B, 2] int32, original height and width in px, evaluation only.
+    ORIGINAL_SIZES = "original_sizes"
