@@ -1,0 +1,135 @@
+"""Boxes as `[..., 4]` tensors: ymin, xmin, ymax, xmax in continuous pixels."""
+
+import tensorflow as tf
+from keras.utils import bounding_boxes
+
+# The Faster R-CNN box coder of the TF Object Detection API scales deltas by
+# 10, 10, 5, 5; these are the same numbers as variances.
+DELTA_VARIANCES = (0.1, 0.1, 0.2, 0.2)
+
+# exp() of a larger size delta is no box that an anchor could mean.
+MAXIMUM_SIZE_DELTA = 20.0
+
+
+def area(boxes: tf.Tensor) -> tf.Tensor:
+    """Computes box areas.
+
+    Args:
+        boxes: `[..., 4]`, px.
+
+    Returns:
+        `[...]`, px^2; 0 for boxes that are empty or inside out.
+    """
+    sides = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def clip(boxes: tf.Tensor, image_sizes: tf.Tensor) -> tf.Tensor:
+    """Clips boxes to their images.
+
+    Args:
+        boxes: `[B, N, 4]`, px.
+        image_sizes: `[B, 2]` height and width, px.
+
+    Returns:
+        `[B, N, 4]`, px.
+    """
+    limits = tf.tile(image_sizes, [1, 2])[:, None, :]
+    return tf.clip_by_value(boxes, 0.0, limits)
+
+
+def intersection_over_union(
+    boxes: tf.Tensor, other_boxes: tf.Tensor
+) -> tf.Tensor:
+    """Computes the IoU of every pair of boxes of the same image.
+
+    Args:
+        boxes: `[B, N, 4]`, px.
+        other_boxes: `[B, M, 4]`, px.
+
+    Returns:
+        `[B, N, M]` in 0..1; 0 against an empty box.
+    """
+    return bounding_boxes.compute_iou(boxes, other_boxes, "yxyx")
+
+
+def intersection_over_area(
+    boxes: tf.Tensor, regions: tf.Tensor
+) -> tf.Tensor:
+    """Computes which share of each box lies inside each region.
+
+    Args:
+        boxes: `[B, N, 4]`, px.
+        regions: `[B, M, 4]`, px.
+
+    Returns:
+        `[B, N, M]` in 0..1.
+    """
+    boxes = boxes[:, :, None, :]
+    regions = regions[:, None, :, :]
+    shared = tf.concat(
+        [
+            tf.maximum(boxes[..., :2], regions[..., :2]),
+            tf.minimum(boxes[..., 2:], regions[..., 2:]),
+        ],
+        axis=-1,
+    )
+    return area(shared) / tf.maximum(area(boxes), 1e-6)
+
+
+def encode(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """Expresses boxes as deltas from anchors (or proposals).
+
+    Args:
+        boxes: `[..., 4]`, px.
+        anchors: `[..., 4]`, px.
+
+    Returns:
+        `[..., 4]` deltas of centre y, centre x, log height, log width over
+        `DELTA_VARIANCES`; finite for every finite input.
+    """
+    return bounding_boxes.encode_box_to_deltas(
+        anchors,
+        boxes,
+        anchor_format="yxyx",
+        box_format="yxyx",
+        encoding_format="center_yxhw",
+        variance=DELTA_VARIANCES,
+    )
+
+
+def decode(deltas: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
+    """Inverts `encode`.
+
+    Args:
+        deltas: `[..., 4]`.
+        anchors: `[..., 4]`, px.
+
+    Returns:
+        `[..., 4]` boxes, px.
+    """
+    centers, sizes = tf.split(deltas, 2, axis=-1)
+    sizes = tf.minimum(sizes, MAXIMUM_SIZE_DELTA)
+    return bounding_boxes.decode_deltas_to_boxes(
+        anchors,
+        tf.concat([centers, sizes], axis=-1),
+        anchor_format="yxyx",
+        box_format="yxyx",
+        encoded_format="center_yxhw",
+        variance=DELTA_VARIANCES,
+    )
+
+
+def jitter(boxes: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+    """Moves and rescales boxes relative to their own size.
+
+    Args:
+        boxes: `[..., 4]`, px.
+        offsets: `[..., 4]` shift of the centre in y and x as shares of
+            height and width, then the logarithms of the factors of height and
+            width.
+
+    Returns:
+        `[..., 4]`, px.
+    """
+    return decode(offsets / tf.constant(DELTA_VARIANCES), boxes)

@@ -1,0 +1,199 @@
+"""Random subsets of anchors and proposals for the losses.
+
+All randomness comes from the stateless seed of each image, so that the sample
+depends neither on the number of replicas nor on where a run was continued.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry import matching
+
+
+class SampledProposals(NamedTuple):
+    """A fixed number of proposals per image with their targets.
+
+    Attributes:
+        boxes: `[B, K, 4]`, px.
+        classes: `[B, K]` int32, 0 is background.
+        target_boxes: `[B, K, 4]`, px; the proposal itself for background.
+        weights: `[B, K]` float32, 0 where fewer than K could be had.
+    """
+
+    boxes: tf.Tensor
+    classes: tf.Tensor
+    target_boxes: tf.Tensor
+    weights: tf.Tensor
+
+
+def uniform(seeds: tf.Tensor, shape: list, salt: int) -> tf.Tensor:
+    """Draws uniform numbers for each image from the image's own seed.
+
+    Args:
+        seeds: `[B, 2]` int32.
+        shape: shape of the numbers of one image.
+        salt: tells independent draws of one image apart.
+
+    Returns:
+        `[B, *shape]` float32 in 0..1.
+    """
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(shape, seed + salt),
+        seeds,
+        fn_output_signature=tf.float32,
+    )
+
+
+def balanced_ranks(
+    labels: tf.Tensor,
+    random_numbers: tf.Tensor,
+    count: int,
+    positive_fraction: float,
+) -> tf.Tensor:
+    """Ranks candidates so that the best `count` are a balanced random sample.
+
+    Args:
+        labels: `[B, N]` as in `matching.Matches`.
+        random_numbers: `[B, N]` in 0..1.
+        count: number of candidates that will be taken.
+        positive_fraction: share of positives at the most.
+
+    Returns:
+        `[B, N]` float32: positives 2..3, negatives 1..2, -1 for those that
+        must not be taken.
+    """
+    positive = labels == matching.POSITIVE
+    limit = max(int(count * positive_fraction), 1)
+    ranks = tf.where(positive, random_numbers + 2.0, -1.0)
+    limit = min(limit, ranks.shape[1] or limit)
+    threshold = tf.math.top_k(ranks, limit).values[:, -1:]
+    ranks = tf.where(positive & (ranks < threshold), -1.0, ranks)
+    negative = labels == matching.NEGATIVE
+    return tf.where(negative, random_numbers + 1.0, ranks)
+
+
+def sample_anchors(
+    labels: tf.Tensor, seeds: tf.Tensor, count: int, positive_fraction: float
+) -> tf.Tensor:
+    """Chooses the anchors that the proposal network's losses see.
+
+    Args:
+        labels: `[B, N]` as in `matching.Matches`.
+        seeds: `[B, 2]` int32.
+        count: anchors per image.
+        positive_fraction: share of positives at the most.
+
+    Returns:
+        `[B, N]` float32 weights, 1 for the chosen anchors.
+    """
+    numbers = uniform(seeds, [tf.shape(labels)[1]], salt=1)
+    ranks = balanced_ranks(labels, numbers, count, positive_fraction)
+    threshold = tf.math.top_k(ranks, count).values[:, -1:]
+    return tf.cast((ranks >= threshold) & (ranks > 0.0), tf.float32)
+
+
+def add_truth(
+    proposals: tf.Tensor,
+    valid: tf.Tensor,
+    truth_boxes: tf.Tensor,
+    truth_classes: tf.Tensor,
+    image_sizes: tf.Tensor,
+    seeds: tf.Tensor,
+    copies: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Adds the true boxes and jittered copies of them to the proposals.
+
+    Args:
+        proposals: `[B, P, 4]`, px.
+        valid: `[B, P]` bool.
+        truth_boxes: `[B, M, 4]`, px.
+        truth_classes: `[B, M]` int32, 0 is padding.
+        image_sizes: `[B, 2]`, px.
+        seeds: `[B, 2]` int32.
+        copies: jittered copies per object.
+
+    Returns:
+        candidates `[B, P + M * (copies + 1), 4]`, px, and which of them are
+        boxes at all, bool.
+    """
+    is_object = truth_classes > 0
+    repeated = tf.repeat(truth_boxes, copies, axis=1)
+    numbers = uniform(seeds, [tf.shape(repeated)[1], 4], salt=2)
+    jittered = box_ops.jitter(repeated, 0.5 * (numbers - 0.5))
+    candidates = tf.concat(
+        [proposals, truth_boxes, box_ops.clip(jittered, image_sizes)], axis=1
+    )
+    valid = tf.concat(
+        [valid, is_object, tf.repeat(is_object, copies, axis=1)], axis=1
+    )
+    return candidates, valid & (box_ops.area(candidates) >= 1.0)
+
+
+def sample_proposals(
+    candidates: tf.Tensor,
+    allowed: tf.Tensor,
+    truth_boxes: tf.Tensor,
+    truth_classes: tf.Tensor,
+    truth_ignored: tf.Tensor,
+    seeds: tf.Tensor,
+    count: int,
+    positive_fraction: float,
+) -> SampledProposals:
+    """Chooses the proposals that a predictor's losses see, with their targets.
+
+    Args:
+        candidates: `[B, N, 4]`, px.
+        allowed: `[B, N]` bool: which candidates may be chosen.
+        truth_boxes: `[B, M, 4]`, px.
+        truth_classes: `[B, M]` int32, 0 is padding.
+        truth_ignored: `[B, M]` bool.
+        seeds: `[B, 2]` int32.
+        count: K, proposals per image.
+        positive_fraction: share of positives at the most.
+
+    Returns:
+        `SampledProposals`.
+    """
+    matches = matching.match(
+        candidates, truth_boxes, truth_ignored, 0.5, 0.5
+    )
+    labels = tf.where(allowed, matches.labels, matching.NEITHER)
+    numbers = uniform(seeds, [tf.shape(labels)[1]], salt=3)
+    ranks = balanced_ranks(labels, numbers, count, positive_fraction)
+    top = tf.math.top_k(ranks, count)
+    boxes = tf.gather(candidates, top.indices, batch_dims=1)
+    positive = (
+        tf.gather(labels, top.indices, batch_dims=1) == matching.POSITIVE
+    )
+    objects = tf.gather(matches.indices, top.indices, batch_dims=1)
+    classes = tf.gather(truth_classes, objects, batch_dims=1)
+    targets = tf.gather(truth_boxes, objects, batch_dims=1)
+    return SampledProposals(
+        boxes,
+        tf.where(positive, classes, 0),
+        tf.where(positive[..., None], targets, boxes),
+        tf.cast(top.values > 0.0, tf.float32),
+    )
+
+
+def sample_uniformly(
+    candidates: tf.Tensor, allowed: tf.Tensor, seeds: tf.Tensor, count: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Chooses candidates at random.
+
+    Args:
+        candidates: `[B, N, 4]`, px.
+        allowed: `[B, N]` bool.
+        seeds: `[B, 2]` int32.
+        count: K, boxes per image.
+
+    Returns:
+        boxes `[B, K, 4]`, px, and weights `[B, K]` float32, 0 where fewer
+        than K were allowed.
+    """
+    numbers = uniform(seeds, [tf.shape(allowed)[1]], salt=4)
+    top = tf.math.top_k(tf.where(allowed, numbers + 1.0, -1.0), count)
+    boxes = tf.gather(candidates, top.indices, batch_dims=1)
+    return boxes, tf.cast(top.values > 0.0, tf.float32)
