@@ -1,0 +1,70 @@
+# The interpreter that makes .venv; the first one that is 3.11 or 3.12 if unset.
+PYTHON ?=
+DEMO := output/demo
+BIN := .venv/bin
+STAMP := .venv/.installed
+TYPED := featsr_tf/config featsr_tf/data featsr_tf/geometry
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.DELETE_ON_ERROR:
+.PHONY: help install demo test test-slow check format clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+install: $(STAMP) ## make .venv with everything in it; needed by all the rest
+
+demo: $(STAMP) ## train, evaluate and show a small detector on toy images
+	$(BIN)/python -m tfrecords_tools.create_toy_tf_record \
+	  --output_path $(DEMO)/records
+	$(BIN)/python -m featsr_tf.train --pipeline pipelines/toy.config \
+	  --model_dir $(DEMO)/model
+	$(BIN)/python -m featsr_tf.evaluate --pipeline pipelines/toy.config \
+	  --model_dir $(DEMO)/model --output $(DEMO)/metrics.json
+	$(BIN)/python -m featsr_tf.predict --model_dir $(DEMO)/model \
+	  --images $(DEMO)/records/pictures --output $(DEMO) --compare
+	$(BIN)/python -m featsr_tf.report --metrics $(DEMO)/metrics.json \
+	  --history $(DEMO)/model/history.jsonl --pictures $(DEMO)/pictures \
+	  --output $(DEMO)/report.html
+
+test: $(STAMP) ## run the fast tests
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/python -m pytest
+
+format: $(STAMP) ## put all files into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv and everything that the commands here have written
+	rm -rf .venv output build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# TensorFlow takes 19 s to import where nothing has compiled its byte code.
+$(STAMP): setup.cfg pyproject.toml
+	@found=; for python in $(or $(PYTHON),python3 python3.12 python3.11); do \
+	  if $$python -c '$(SUPPORTED)' 2>/dev/null; then \
+	    found=$$python; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "error: Python 3.11 or 3.12 is needed; none of these is one:" \
+	    "$(or $(PYTHON),python3 python3.12 python3.11)." \
+	    "Name one: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 2; \
+	fi; \
+	echo "Installing into .venv; the first time takes some minutes."; \
+	$$found -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[dev]'
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tests of featsr_tf; the folders mirror the package."""
