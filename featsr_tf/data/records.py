@@ -1,0 +1,212 @@
+"""Walks record files once, before anything is built from them.
+
+TensorFlow reads an empty record file, and one that is cut inside a frame's
+header, without any error: hence the frames are counted here beforehand.
+"""
+
+import collections
+import dataclasses
+import glob
+import os
+import struct
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from featsr_tf.data.examples import ExampleContent
+from featsr_tf.data.examples import read_example
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import DataError
+
+# A frame: length (8 bytes) and its checksum, payload and its checksum.
+_HEADER_BYTES = 8 + 4
+_FOOTER_BYTES = 4
+_EXAMPLES_WITHOUT_PROGRESS_BAR = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSummary:
+    """What the records of a data set contain.
+
+    Args:
+        image_sizes: `[num_examples, 2]` int, height and width in px.
+        object_sizes: `[num_objects, 2]` float32, height and width in px of
+            the original images.
+        object_labels: `[num_objects]` int, class ids.
+        boxes_per_image: `[num_examples]` int.
+    """
+
+    image_sizes: np.ndarray
+    object_sizes: np.ndarray
+    object_labels: np.ndarray
+    boxes_per_image: np.ndarray
+
+    @property
+    def num_examples(self) -> int:
+        """Number of images."""
+        return len(self.image_sizes)
+
+    @property
+    def num_objects(self) -> int:
+        """Number of boxes in all images."""
+        return len(self.object_labels)
+
+    @property
+    def max_boxes(self) -> int:
+        """The largest number of boxes of an image."""
+        return int(self.boxes_per_image.max())
+
+    @property
+    def max_height(self) -> int:
+        """Height in px of the tallest image."""
+        return int(self.image_sizes[:, 0].max())
+
+    @property
+    def max_width(self) -> int:
+        """Width in px of the widest image."""
+        return int(self.image_sizes[:, 1].max())
+
+    @property
+    def object_areas(self) -> np.ndarray:
+        """`[num_objects]` float32, areas in px^2 of the original images."""
+        return self.object_sizes.prod(axis=1)
+
+    @property
+    def class_counts(self) -> dict[int, int]:
+        """Number of objects of each class id that occurs."""
+        counts = collections.Counter(self.object_labels.tolist())
+        return dict(sorted(counts.items()))
+
+
+def expand_patterns(patterns: Sequence[str]) -> list[str]:
+    """Finds the record files of a list of paths and globs.
+
+    Args:
+        patterns: paths, in which `*`, `?` and `[...]` are wildcards.
+
+    Returns:
+        The paths, sorted within each pattern, each once.
+
+    Raises:
+        DataError: no pattern at all, one that matches nothing, a folder or
+            an empty file.
+    """
+    if not patterns:
+        raise DataError(
+            "no record files: set tf_record_input_reader { input_path: ... }"
+        )
+    paths: dict[str, None] = {}
+    for pattern in patterns:
+        found = [pattern] if os.path.exists(pattern) else glob.glob(pattern)
+        if not found:
+            raise DataError(
+                f"{pattern}: no such record file (looked in"
+                f" {os.path.abspath(os.path.dirname(pattern))})"
+            )
+        paths.update(dict.fromkeys(sorted(found)))
+    for path in paths:
+        if not os.path.isfile(path):
+            raise DataError(f"{path}: is a folder; give {path}/*.record*")
+        if os.path.getsize(path) == 0:
+            raise DataError(f"{path}: the record file is empty")
+    return list(paths)
+
+
+def count_records(path: str) -> int:
+    """Counts the records of a file by the lengths of its frames.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        DataError: the file ends inside a record, or cannot be read.
+    """
+    count = end = 0
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            while end < size:
+                file.seek(end)
+                header = file.read(_HEADER_BYTES)
+                if len(header) == _HEADER_BYTES:
+                    (length,) = struct.unpack("<Q", header[:8])
+                    end += _HEADER_BYTES + length + _FOOTER_BYTES
+                if len(header) < _HEADER_BYTES or end > size:
+                    raise DataError(
+                        f"{path}: ends inside record {count}; the file"
+                        f" ({size} bytes) is cut short or no TFRecord file:"
+                        " write or copy it again"
+                    )
+                count += 1
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return count
+
+
+def scan_records(
+    paths: Sequence[str], label_map: LabelMap, decode: bool = False
+) -> RecordSummary:
+    """Reads and checks all records.
+
+    Args:
+        paths: TFRecord files of TF Examples.
+        label_map: the classes that labels must belong to.
+        decode: whether to decode all images, which finds truncated ones.
+
+    Returns:
+        The summary of all files.
+
+    Raises:
+        DataError: names the file and the record (counted from 0), for
+            damaged files, incomplete examples, unsound boxes, labels outside
+            the label map, and when there is no example at all.
+    """
+    counts = {path: count_records(path) for path in paths}
+    total = sum(counts.values())
+    if not total:
+        raise DataError(f"{', '.join(paths)}: no examples in these files")
+    contents = [
+        content
+        for content in tqdm.tqdm(
+            _read_all(counts, label_map, decode),
+            total=total,
+            desc="checking records",
+            unit="image",
+            disable=total <= _EXAMPLES_WITHOUT_PROGRESS_BAR,
+        )
+    ]
+    return RecordSummary(
+        np.array([(item.height, item.width) for item in contents]),
+        np.concatenate([item.object_sizes for item in contents]),
+        np.concatenate([item.labels for item in contents]),
+        np.array([len(item.labels) for item in contents]),
+    )
+
+
+def _read_all(
+    counts: dict[str, int], label_map: LabelMap, decode: bool
+) -> Iterator[ExampleContent]:
+    for path, count in counts.items():
+        records = _read_file(path)
+        for index in range(count):
+            try:
+                yield read_example(next(records), label_map, decode)
+            except DataError as error:
+                raise DataError(f"{path}: record {index}: {error}") from None
+
+
+def _read_file(path: str) -> Iterator[bytes]:
+    """Yields the records of a file, their checksums verified."""
+    import tensorflow as tf
+
+    try:
+        yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
+    except tf.errors.DataLossError:
+        raise DataError(
+            "damaged, its checksum is wrong; write or copy the file again"
+        ) from None
