@@ -1,0 +1,1 @@
+"""Layers and models with weights: the parts of Figure 3."""

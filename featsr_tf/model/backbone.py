@@ -1,0 +1,241 @@
+"""The CNN backbones: where to cut them and what their second stage is."""
+
+import dataclasses
+import difflib
+import os
+import warnings
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneEntry:
+    """What distinguishes one backbone from another.
+
+    Args:
+        constructor: function of `keras.applications` that builds the network.
+        preprocess: maps RGB images 0..255 to what the network was trained on.
+        base_layer: layer whose output are the base features, at stride 16.
+        sub_layer: layer whose output are the sub features of Figure 5.
+        has_alpha: whether the network comes in several widths.
+        dense_second_stage: whether the second stage keeps the resolution of
+            the pooled features: its strides are then replaced by 1.
+    """
+
+    constructor: Callable[..., keras.Model]
+    preprocess: Callable
+    base_layer: str
+    sub_layer: str
+    has_alpha: bool
+    dense_second_stage: bool
+
+
+BACKBONES = {
+    "mobilenet_v1": BackboneEntry(
+        constructor=keras.applications.MobileNet,
+        preprocess=keras.applications.mobilenet.preprocess_input,
+        base_layer="conv_pw_11_relu",
+        sub_layer="conv_pw_5_relu",
+        has_alpha=True,
+        dense_second_stage=False,
+    ),
+    "resnet50": BackboneEntry(
+        constructor=keras.applications.ResNet50,
+        preprocess=keras.applications.resnet.preprocess_input,
+        base_layer="conv4_block6_out",
+        sub_layer="conv2_block3_out",
+        has_alpha=False,
+        dense_second_stage=True,
+    ),
+    "resnet101": BackboneEntry(
+        constructor=keras.applications.ResNet101,
+        preprocess=keras.applications.resnet.preprocess_input,
+        base_layer="conv4_block23_out",
+        sub_layer="conv2_block3_out",
+        has_alpha=False,
+        dense_second_stage=True,
+    ),
+}
+
+
+class Backbone:
+    """A network of `keras.applications`, cut into extractor and second stage.
+
+    The layers up to the base layer are the feature extractor F of the paper;
+    the layers behind it are the second stage, which works on pooled features
+    (the beginning of a "predictor" in Figure 3).
+
+    Args:
+        entry: the backbone's row of `BACKBONES`.
+        network: the whole network without its classification layer.
+        sub_layer: name of the layer that gives the sub features.
+
+    Attributes:
+        features: functional model from preprocessed images
+            [batch, height, width, 3] to {"sub": ..., "base": ...}, each
+            [batch, height / stride, width / stride, channels].
+    """
+
+    def __init__(
+        self, entry: BackboneEntry, network: keras.Model, sub_layer: str
+    ):
+        base = network.get_layer(entry.base_layer).output
+        sub = _sub_features(keras.Model(network.input, base), sub_layer)
+        self.features = keras.Model(
+            network.input, {"sub": sub, "base": base}, name="features"
+        )
+        self._entry = entry
+        self._tail = keras.Model(base, network.output)
+
+    def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+        """Maps pixel values to the range the network was trained on.
+
+        Args:
+            images: [batch, height, width, 3], RGB, 0..255.
+
+        Returns:
+            Float32 tensor of the same shape.
+        """
+        return self._entry.preprocess(tf.cast(images, tf.float32))
+
+    def second_stage(self, name: str) -> keras.Model:
+        """Builds a new second stage that starts from the loaded weights.
+
+        Args:
+            name: name of the model, and prefix of its layers' names.
+
+        Returns:
+            Functional model from pooled features [n, k, k, channels of the
+            base features] to [n, k', k', channels]; its variables are its own.
+        """
+
+        def copy_layer(layer: keras.Layer) -> keras.Layer:
+            config = layer.get_config()
+            config["name"] = f"{name}_{layer.name}"
+            if self._entry.dense_second_stage and "strides" in config:
+                config["strides"] = (1, 1)
+            return type(layer).from_config(config)
+
+        copy = keras.models.clone_model(self._tail, clone_function=copy_layer)
+        copy.set_weights(self._tail.get_weights())
+        return keras.Model(copy.input, copy.output, name=name)
+
+
+def build_backbone(
+    name: str, alpha: float = 1.0, weights: str = "", sub_layer: str = ""
+) -> Backbone:
+    """Builds a backbone and loads its weights.
+
+    Args:
+        name: a key of `BACKBONES`.
+        alpha: width multiplier, MobileNet only. Defaults to 1.0.
+        weights: "" for random ones, "imagenet" to download those of
+            `keras.applications`, or the path of a weights file of the network
+            without its classification layer. Defaults to "".
+        sub_layer: name of the layer that gives the sub features; "" stands
+            for the backbone's own choice. Defaults to "".
+
+    Returns:
+        The backbone.
+
+    Raises:
+        ConfigError: there is no such backbone, width or layer.
+        DataError: the weights cannot be had.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(
+            f"there is no backbone {name!r}; use one of {', '.join(BACKBONES)}"
+        )
+    entry = BACKBONES[name]
+    arguments = {"include_top": False, "input_shape": (None, None, 3)}
+    if entry.has_alpha:
+        _check_width(alpha, weights)
+        arguments["alpha"] = alpha
+    elif alpha != 1.0:
+        raise ConfigError(
+            f"backbone {name} has one width only: expected alpha 1.0, "
+            f"found {alpha}"
+        )
+    title = f"{name} (alpha {alpha:g})" if entry.has_alpha else name
+    network = _load(entry, arguments, weights, title)
+    return Backbone(entry, network, sub_layer or entry.sub_layer)
+
+
+def _check_width(alpha: float, weights: str) -> None:
+    """Refuses a width that has no channels or no published weights."""
+    published = (0.25, 0.5, 0.75, 1.0)
+    if weights == "imagenet" and alpha not in published:
+        raise ConfigError(
+            f'weights "imagenet" exist for alpha {published} only, found '
+            f"{alpha:g}; give a path or leave the weights empty"
+        )
+    if int(32 * alpha) < 1:
+        raise ConfigError(f"alpha must be at least 1/32, found {alpha:g}")
+
+
+def _load(
+    entry: BackboneEntry, arguments: dict, weights: str, title: str
+) -> keras.Model:
+    """Builds the network and fills it with the weights that were asked for."""
+    if weights == "imagenet":
+        return _download(entry, arguments, title)
+    network = entry.constructor(weights=None, **arguments)
+    if weights:
+        _read_weights(network, weights, title)
+    return network
+
+
+def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
+    """Builds the network with the weights of `keras.applications`."""
+    try:
+        with warnings.catch_warnings():
+            # Keras warns that the image size differs from the trained one.
+            warnings.simplefilter("ignore")
+            return entry.constructor(weights="imagenet", **arguments)
+    except Exception as error:  # a failed download raises nothing narrower
+        raise DataError(
+            f"the ImageNet weights of {title} could not be downloaded "
+            f"({_one_line(error)}); give the path of a weights file instead"
+        ) from error
+
+
+def _read_weights(network: keras.Model, path: str, title: str) -> None:
+    """Fills a network from a weights file."""
+    if not os.path.isfile(path):
+        raise DataError(
+            f'backbone weights {path}: no such file; expected "imagenet", '
+            "an empty string or the path of a .weights.h5 file"
+        )
+    try:
+        with warnings.catch_warnings():
+            # Keras warns of every container that an older file does not have.
+            warnings.simplefilter("ignore")
+            network.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise DataError(
+            f"backbone weights {path}: expected the {len(network.weights)} "
+            f"weights of {title} without its classification layer "
+            f"({_one_line(error)})"
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    """Cuts a library's error message down to its first line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _sub_features(extractor: keras.Model, name: str) -> keras.KerasTensor:
+    """Finds the output of a layer that comes before the base layer."""
+    names = [layer.name for layer in extractor.layers[1:]]
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        raise ConfigError(
+            f"sub_layer {name!r}: the backbone has no such layer up to "
+            f"{names[-1]}; the nearest name is {nearest[0]!r}"
+        )
+    return extractor.get_layer(name).output
