@@ -1,0 +1,160 @@
+"""Which part may import which, read from the source itself.
+
+Data flows downward, from records to pictures, and so do the imports: a part
+that knows nothing of those above it can be used and tested without them.
+`--help` and errors in a config come at once because nothing on their way
+imports TensorFlow, which takes seconds.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import REPOSITORY
+
+HEAVY = {
+    "keras",
+    "keras_cv",
+    "official",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tf_keras",
+}
+FORBIDDEN = {
+    "featsr_tf.geometry": {"data", "losses", "model", "training", "evaluation"},
+    "featsr_tf.data": {"losses", "model", "training", "evaluation"},
+    "featsr_tf.model": {"training", "evaluation"},
+    "featsr_tf.losses": {"model", "training", "evaluation"},
+    "featsr_tf.evaluation": {"model", "training"},
+    "featsr_tf.config": {"model", "training", "evaluation"},
+}
+READERS_OF_THE_CONFIG = {
+    "featsr_tf.config",
+    "featsr_tf.model.build",
+    "featsr_tf.training.run",
+}
+WITHOUT_TENSORFLOW = {
+    "featsr_tf.config",
+    "featsr_tf.errors",
+    "featsr_tf.evaluation",
+}
+
+
+def parse_modules() -> dict[str, ast.Module]:
+    modules = {}
+    for top in ("featsr_tf", "tfrecords_tools"):
+        for path in sorted((REPOSITORY / top).rglob("*.py")):
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            name = ".".join(parts).removesuffix(".__init__")
+            modules[name] = ast.parse(path.read_text(), str(path))
+    return modules
+
+
+def is_in(module: str, packages: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in packages)
+
+
+def imported_names(nodes: Iterable[ast.AST]) -> set[str]:
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute in this project"
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def run_on_import(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yields what Python runs when it imports a module: no function bodies."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        is_for_types = isinstance(
+            node, ast.If
+        ) and "TYPE_CHECKING" in ast.unparse(node)
+        if not is_function and not is_for_types:
+            yield node
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def reached_on_import(start: str) -> set[str]:
+    """Returns all names that importing a module of ours imports in turn."""
+    reached: set[str] = set()
+    pending = {start}
+    while pending:
+        name = pending.pop()
+        reached.add(name)
+        found = {name.rpartition(".")[0]} if "." in name else set()
+        if name in MODULES:
+            found |= imported_names(run_on_import(MODULES[name]))
+        pending |= found - reached
+    return reached
+
+
+MODULES = parse_modules()
+DOORS = sorted(
+    name
+    for name, tree in MODULES.items()
+    if any("__main__" in ast.unparse(node) for node in run_on_import(tree))
+)
+
+
+def test_the_search_follows_imports_through_our_own_modules():
+    reached = reached_on_import("featsr_tf.geometry.anchors")
+    assert "featsr_tf.geometry" in reached
+    assert any(name.split(".")[0] in HEAVY for name in reached)
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_a_part_knows_nothing_of_those_above_it(package):
+    above = {f"featsr_tf.{name}" for name in FORBIDDEN[package]}
+    for module, tree in MODULES.items():
+        if is_in(module, {package}):
+            names = imported_names(ast.walk(tree))
+            wrong = {name for name in names if is_in(name, above)}
+            assert not wrong, f"{module} imports {sorted(wrong)}"
+
+
+def test_only_the_doors_and_the_builders_read_the_config():
+    for module, tree in MODULES.items():
+        if module not in DOORS and not is_in(module, READERS_OF_THE_CONFIG):
+            names = imported_names(ast.walk(tree))
+            wrong = {
+                name for name in names if is_in(name, {"featsr_tf.config"})
+            }
+            assert not wrong, f"{module} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        name
+        for name in MODULES
+        if name in DOORS or is_in(name, WITHOUT_TENSORFLOW)
+    ],
+)
+def test_importing_it_does_not_import_tensorflow(module):
+    reached = reached_on_import(module)
+    heavy = {name for name in reached if name.split(".")[0] in HEAVY}
+    assert not heavy, f"{module} imports {sorted(heavy)}, directly or not"
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_prints_its_help_without_tensorflow(door):
+    command = [sys.executable, "-X", "importtime", "-m", door, "--help"]
+    result = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-500:]
+    assert "usage:" in result.stdout
+    imported = {
+        line.split("|")[-1].strip() for line in result.stderr.split("\n")
+    }
+    assert not imported & HEAVY
