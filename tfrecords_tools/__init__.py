@@ -1,0 +1,1 @@
+"""Converters from annotations to TFRecords of TF Examples."""

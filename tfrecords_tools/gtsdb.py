@@ -1,0 +1,213 @@
+"""The German Traffic Sign Detection Benchmark (Houben et al. 2013)."""
+
+import collections
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.errors import DataError
+from tfrecords_tools.example import EncodedImage
+from tfrecords_tools.example import load_image
+from tfrecords_tools.example import make_example
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+ANNOTATIONS = "gt.txt"
+NUM_CLASSES = 43
+_FOLDERS = ("", "FullIJCNN2013", "TrainIJCNN2013")
+_FRAME_NAME = re.compile(r"\d{5}\.(ppm|png|jpg|jpeg)")
+_LABEL_MAPS = Path(__file__).parent / "label_maps"
+# The categories of the data set's ReadMe.txt: prohibitory, danger, mandatory,
+# other. Classes that are not listed are the other ones.
+_CATEGORIES = (
+    (1, {0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16}),
+    (2, {11, *range(18, 32)}),
+    (3, set(range(33, 41))),
+)
+_OTHER = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Sign:
+    """One line of gt.txt.
+
+    Args:
+        box: px, ymin, xmin, ymax, xmax, continuous: the file's inclusive
+            bottom and right, plus 1.
+        class_id: 0 to 42, as in ReadMe.txt.
+        where: file and line, for error messages.
+    """
+
+    box: tuple[int, int, int, int]
+    class_id: int
+    where: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One street frame and its signs, which may be none."""
+
+    path: Path
+    signs: tuple[Sign, ...]
+
+
+def gtsdb_label_map(num_classes: int) -> LabelMap:
+    """The label map of the 43 classes or of the 4 categories."""
+    return load_label_map(
+        str(_LABEL_MAPS / f"gtsdb_{num_classes}_label_map.pbtxt")
+    )
+
+
+def gtsdb_label(class_id: int, num_classes: int) -> int:
+    """Class id 0 to 42 of gt.txt -> id of the label map, from 1."""
+    if num_classes == NUM_CLASSES:
+        return class_id + 1
+    for label, members in _CATEGORIES:
+        if class_id in members:
+            return label
+    return _OTHER
+
+
+def is_validation_frame(name: str, validation_fraction: float) -> bool:
+    """Whether a frame belongs to the validation split.
+
+    A hash of the name decides, so that a frame stays on its side whatever
+    other frames there are, and whatever format it is stored in.
+
+    Args:
+        name: file name of the frame.
+        validation_fraction: share of the frames that are for validation.
+
+    Returns:
+        True for validation, False for training.
+    """
+    digest = hashlib.sha256(Path(name).stem.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
+
+
+def read_frames(data_dir: str | Path) -> list[Frame]:
+    """Finds the frames and their signs.
+
+    Args:
+        data_dir: folder with gt.txt, and the frames either beside it or in
+            its folder `images`; or the folder above `FullIJCNN2013`.
+
+    Returns:
+        All frames by name, those without signs too.
+
+    Raises:
+        DataError: no such folder, a line that cannot be understood, or one
+            that names a frame that is not there.
+    """
+    for folder in (Path(data_dir) / name for name in _FOLDERS):
+        if (folder / ANNOTATIONS).is_file():
+            break
+    else:
+        raise DataError(
+            f"{data_dir}: no {ANNOTATIONS} in this folder; expected"
+            f" {ANNOTATIONS} and frames 00000.ppm or images/00000.jpg"
+        )
+    paths = _frame_paths(folder)
+    signs = collections.defaultdict(list)
+    for stem, sign in read_annotations(folder / ANNOTATIONS):
+        if stem not in paths:
+            raise DataError(f"{sign.where}: no frame {stem} in {folder}")
+        signs[stem].append(sign)
+    return [Frame(paths[s], tuple(signs[s])) for s in sorted(paths)]
+
+
+def read_annotations(path: Path) -> Iterator[tuple[str, Sign]]:
+    """Reads gt.txt: `image;left;top;right;bottom;class`, corners inclusive.
+
+    Args:
+        path: the file.
+
+    Yields:
+        Name of the frame without its ending, and the sign.
+
+    Raises:
+        DataError: names file and line of what cannot be understood.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _parse_line(line, f"{path}:{number}")
+
+
+def frame_example(
+    frame: Frame, label_map: LabelMap, num_classes: int
+) -> "tf.train.Example":
+    """Builds the TF Example of a frame.
+
+    Args:
+        frame: the frame and its signs.
+        label_map: as given by `gtsdb_label_map(num_classes)`.
+        num_classes: 43 or 4.
+
+    Returns:
+        The TF Example.
+
+    Raises:
+        DataError: unreadable image, or a sign outside it.
+    """
+    image = load_image(frame.path)
+    for sign in frame.signs:
+        _check_inside(sign, image)
+    boxes = np.array([sign.box for sign in frame.signs])
+    labels = [gtsdb_label(sign.class_id, num_classes) for sign in frame.signs]
+    return make_example(image, boxes, labels, label_map)
+
+
+def _frame_paths(folder: Path) -> dict[str, Path]:
+    images = folder / "images"
+    folder = images if images.is_dir() else folder
+    paths = {
+        path.stem: path
+        for path in sorted(folder.iterdir())
+        if _FRAME_NAME.fullmatch(path.name)
+    }
+    if not paths:
+        raise DataError(
+            f"{folder}: no frames here; expected 00000.ppm or 00000.jpg"
+        )
+    return paths
+
+
+def _parse_line(line: str, where: str) -> tuple[str, Sign]:
+    name, *numbers = line.strip().split(";")
+    try:
+        left, top, right, bottom, class_id = map(int, numbers)
+    except ValueError:
+        raise DataError(
+            f"{where}: expected image;left;top;right;bottom;class with whole"
+            f" numbers, found {line.strip()[:80]!r}"
+        ) from None
+    if not 0 <= class_id < NUM_CLASSES:
+        raise DataError(
+            f"{where}: unknown class {class_id}; expected 0 to"
+            f" {NUM_CLASSES - 1}"
+        )
+    if left > right or top > bottom:
+        raise DataError(
+            f"{where}: degenerate box; expected left <= right, top <= bottom,"
+            f" found {left};{top};{right};{bottom}"
+        )
+    box = (top, left, bottom + 1, right + 1)
+    return Path(name).stem, Sign(box, class_id, where)
+
+
+def _check_inside(sign: Sign, image: EncodedImage) -> None:
+    ymin, xmin, ymax, xmax = sign.box
+    if min(ymin, xmin) < 0 or ymax > image.height or xmax > image.width:
+        raise DataError(
+            f"{sign.where}: the box is outside the image {image.filename} of"
+            f" {image.width} x {image.height} px"
+        )
