@@ -1,0 +1,69 @@
+"""RoI align: features of boxes, sampled at the true centres of the cells."""
+
+import tensorflow as tf
+
+
+def roi_align(
+    features: tf.Tensor,
+    boxes: tf.Tensor,
+    image_indices: tf.Tensor,
+    crop_size: int,
+    stride: float,
+    first_center: float,
+    scale: float = 1.0,
+) -> tf.Tensor:
+    """Samples features bilinearly, once at the centre of every bin.
+
+    Cell `i` of a feature map looks at pixel `first_center + stride * i` of its
+    extractor's image, whose centre lies half a pixel further. A bin centre at
+    `x` therefore reads the cell index
+    `(x * scale - 0.5 - first_center) / stride`; indices beyond the border are
+    clamped to the outermost cells. This is what lets the features F^0.5 and
+    T^1.0 of one box look at the same image point (section 4.1).
+
+    Args:
+        features: [batch, height, width, channels].
+        boxes: [n, 4], ymin, xmin, ymax, xmax in continuous pixels of I^1.0.
+            No gradient flows to them.
+        image_indices: [n] int32, the row of `features` that each box is in.
+        crop_size: k, bins along each side of a box.
+        stride: pixels of the extractor's image from one cell to the next.
+        first_center: index of the pixel that the first cell is centred on, in
+            the extractor's image.
+        scale: pixels of the extractor's image per pixel of the boxes' frame,
+            0.5 for features of I^0.5. Defaults to 1.0.
+
+    Returns:
+        [n, k, k, channels].
+    """
+    last = tf.shape(features)[1:3] - 1
+    last = tf.cast(last, tf.float32)
+    indices = (_bin_centers(boxes, crop_size) * scale - 0.5 - first_center) / (
+        stride
+    )
+    indices = tf.clip_by_value(indices, 0.0, last)
+    points = _grid(indices / tf.maximum(last, 1.0))
+    # A crop of one pixel is a bilinear sample at the centre of its box. With
+    # one crop for each sample the clamping is exact, and no padding is needed.
+    samples = tf.image.crop_and_resize(
+        features,
+        tf.stop_gradient(tf.concat([points, points], axis=-1)),
+        tf.repeat(image_indices, crop_size**2),
+        crop_size=[1, 1],
+    )
+    return tf.reshape(samples, [-1, crop_size, crop_size, features.shape[-1]])
+
+
+def _bin_centers(boxes: tf.Tensor, crop_size: int) -> tf.Tensor:
+    """Centres of the bins along both axes: [n, k, 2], y and x."""
+    fractions = (tf.range(crop_size, dtype=tf.float32) + 0.5) / crop_size
+    begin, end = boxes[:, tf.newaxis, :2], boxes[:, tf.newaxis, 2:]
+    return begin + (end - begin) * fractions[:, tf.newaxis]
+
+
+def _grid(axes: tf.Tensor) -> tf.Tensor:
+    """Combines k ordinates and k abscissas: [n, k, 2] to [n * k * k, 2]."""
+    size = axes.shape[1]
+    y = tf.repeat(axes[:, :, tf.newaxis, 0], size, axis=2)
+    x = tf.repeat(axes[:, tf.newaxis, :, 1], size, axis=1)
+    return tf.reshape(tf.stack([y, x], axis=-1), [-1, 2])
