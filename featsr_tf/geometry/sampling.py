@@ -176,24 +176,3 @@ def sample_proposals(
         tf.where(positive[..., None], targets, boxes),
         tf.cast(top.values > 0.0, tf.float32),
     )
-
-
-def sample_uniformly(
-    candidates: tf.Tensor, allowed: tf.Tensor, seeds: tf.Tensor, count: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Chooses candidates at random.
-
-    Args:
-        candidates: `[B, N, 4]`, px.
-        allowed: `[B, N]` bool.
-        seeds: `[B, 2]` int32.
-        count: K, boxes per image.
-
-    Returns:
-        boxes `[B, K, 4]`, px, and weights `[B, K]` float32, 0 where fewer
-        than K were allowed.
-    """
-    numbers = uniform(seeds, [tf.shape(allowed)[1]], salt=4)
-    top = tf.math.top_k(tf.where(allowed, numbers + 1.0, -1.0), count)
-    boxes = tf.gather(candidates, top.indices, batch_dims=1)
-    return boxes, tf.cast(top.values > 0.0, tf.float32)

@@ -1,0 +1,38 @@
+"""Flags that the commands share; nothing here imports TensorFlow."""
+
+import argparse
+
+from featsr_tf.config import load_pipeline
+from featsr_tf.config.schema import Pipeline
+
+
+def add_pipeline_flags(
+    parser: argparse.ArgumentParser, required: bool = True
+) -> None:
+    """Adds `--pipeline` and `--set`.
+
+    Args:
+        parser: gets the flags.
+        required: whether a pipeline must be given. Default True.
+    """
+    parser.add_argument(
+        "--pipeline",
+        "--pipeline_config_path",
+        required=required,
+        metavar="FILE",
+        help="config in the syntax of the TF Object Detection API",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="FIELD=VALUE",
+        help="overrides a field of the config, for example "
+        "train_config.num_steps=100; may be repeated",
+    )
+
+
+def read_pipeline(arguments: argparse.Namespace) -> Pipeline:
+    """Loads the config of `--pipeline` with the overrides of `--set`."""
+    return load_pipeline(arguments.pipeline, arguments.overrides)

@@ -1,0 +1,151 @@
+"""Data sets from a pipeline: the only place of `data/` that knows the config."""
+
+import dataclasses
+import inspect
+
+import tensorflow as tf
+
+from featsr_tf.config.schema import InputReader
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data import augment
+from featsr_tf.data import pipeline as batches
+from featsr_tf.data import resize
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.label_map import check_num_classes
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.records import RecordSummary
+from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Checked records.
+
+    Attributes:
+        paths: the record files.
+        label_map: their classes.
+        summary: what the records contain.
+    """
+
+    paths: list[str]
+    label_map: LabelMap
+    summary: RecordSummary
+
+
+def open_source(reader: InputReader, num_classes: int) -> Source:
+    """Checks the label map and all records of an input reader.
+
+    Args:
+        reader: message of the pipeline.
+        num_classes: number of classes of the model.
+
+    Returns:
+        The source.
+
+    Raises:
+        DataError: names what is missing or unsound, and where.
+    """
+    label_map = load_label_map(reader.label_map_path)
+    check_num_classes(label_map, num_classes)
+    paths = expand_patterns(reader.tf_record_input_reader.input_path)
+    return Source(paths, label_map, scan_records(paths, label_map))
+
+
+def build_resizer(pipeline: Pipeline) -> resize.Resizer:
+    """Makes the resizer of whole frames."""
+    options = pipeline.model.faster_rcnn.image_resizer
+    if options.fixed_shape_resizer is not None:
+        fixed = options.fixed_shape_resizer
+        return resize.FixedShapeResizer(fixed.height, fixed.width)
+    keep = options.keep_aspect_ratio_resizer
+    return resize.KeepAspectRatioResizer(
+        keep.min_dimension, keep.max_dimension, keep.pad_to_max_dimension
+    )
+
+
+def training_batches(
+    pipeline: Pipeline,
+    source: Source,
+    skip_steps: int = 0,
+    with_half_images: bool = False,
+    seed_offset: int = 0,
+) -> tf.data.Dataset:
+    """Makes the endless training batches of a stage.
+
+    Args:
+        pipeline: the config.
+        source: the training records.
+        skip_steps: steps that the stage has seen before.
+        with_half_images: whether I^0.5 is wanted. Default False.
+        seed_offset: tells the stages' orders apart. Default 0.
+
+    Returns:
+        Dataset of dicts, see `Batch`.
+    """
+    extension = pipeline.model.feature_super_resolution
+    config = pipeline.train_config
+    view = _whole_frames(pipeline, source.summary)
+    if extension.training_crop is not None:
+        view = augment.TrainingCrop(
+            **dataclasses.asdict(extension.training_crop)
+        )
+    options = batches.TrainingOptions(
+        _batch_options(pipeline, source, config.batch_size, with_half_images),
+        view,
+        _augmentations(config.data_augmentation_options),
+        extension.seed + seed_offset,
+        skip_steps * config.batch_size,
+    )
+    return batches.training_dataset(source.paths, options)
+
+
+def evaluation_batches(
+    pipeline: Pipeline, source: Source, batch_size: int | None = None
+) -> tf.data.Dataset:
+    """Makes one pass of whole frames, in the order of the records.
+
+    Args:
+        pipeline: the config.
+        source: the records.
+        batch_size: default is that of `eval_config`.
+
+    Returns:
+        Dataset of dicts, see `Batch`.
+    """
+    size = batch_size or pipeline.eval_config.batch_size
+    return batches.evaluation_dataset(
+        source.paths,
+        _whole_frames(pipeline, source.summary),
+        _batch_options(pipeline, source, size, with_half_images=False),
+    )
+
+
+def _whole_frames(pipeline, summary: RecordSummary) -> batches.WholeFrames:
+    resizer = build_resizer(pipeline)
+    sizes = {tuple(size) for size in summary.image_sizes.tolist()}
+    return batches.WholeFrames(resizer, *resize.static_shape(sizes, resizer))
+
+
+def _batch_options(pipeline, source, batch_size, with_half_images):
+    room = min(
+        pipeline.train_config.max_number_of_boxes,
+        max(source.summary.max_boxes, 1),
+    )
+    return batches.BatchOptions(
+        batch_size,
+        room,
+        source.summary.boxes_per_image.tolist(),
+        with_half_images,
+    )
+
+
+def _augmentations(steps) -> list[tuple[str, dict[str, float]]]:
+    chosen = []
+    for step in steps:
+        for name, function in augment.AUGMENTATIONS.items():
+            options = getattr(step, name)
+            if options is not None:
+                _, _, *parameters = inspect.signature(function).parameters
+                arguments = {key: getattr(options, key) for key in parameters}
+                chosen.append((name, arguments))
+    return chosen

@@ -1,0 +1,114 @@
+"""The losses of Faster R-CNN and of the paper (equations 4, 5 and 6).
+
+Each function returns one loss per proposal (or anchor); `weighted_mean` makes
+the number to be minimised of them, so that what is not there costs exactly 0.
+"""
+
+import tensorflow as tf
+
+
+def weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Averages over the global batch.
+
+    The sum over replicas is the mean over everything with a weight in the
+    global batch, however it is spread over the replicas.
+
+    Args:
+        values: any shape.
+        weights: same shape, 0 for what does not count.
+
+    Returns:
+        Scalar; exactly 0 (and so its gradient) where all weights are 0.
+    """
+    total = tf.reduce_sum(weights)
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
+    values = tf.where(weights > 0.0, values, 0.0)
+    return tf.reduce_sum(values * weights) / tf.maximum(total, 1.0)
+
+
+def objectness_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of anchors: object or not.
+
+    Args:
+        logits: `[...]`.
+        labels: `[...]` float32, 1 for objects.
+
+    Returns:
+        `[...]`.
+    """
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+
+
+def classification_loss(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of proposals, L_cls.
+
+    Args:
+        logits: `[n, C + 1]`.
+        classes: `[n]` int32, 0 is background.
+
+    Returns:
+        `[n]`.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+
+
+def box_loss(deltas: tf.Tensor, target_deltas: tf.Tensor) -> tf.Tensor:
+    """Smooth L1 distance of box deltas, L_loc.
+
+    Args:
+        deltas: `[..., 4]`.
+        target_deltas: `[..., 4]`.
+
+    Returns:
+        `[...]`.
+    """
+    distance = tf.abs(deltas - target_deltas)
+    return tf.reduce_sum(
+        tf.where(distance < 1.0, 0.5 * distance**2, distance - 0.5), axis=-1
+    )
+
+
+def content_loss(targets: tf.Tensor, super_resolved: tf.Tensor) -> tf.Tensor:
+    """Squared distance of features from their targets (equation 4).
+
+    The mean over cells and channels rather than their sum: the same minimum,
+    and a loss weight that keeps its meaning when the backbone changes.
+
+    Args:
+        targets: `[n, k, k, C]` T^1.0.
+        super_resolved: `[n, k, k, C]` S^0.5.
+
+    Returns:
+        `[n]`.
+    """
+    difference = tf.stop_gradient(targets) - super_resolved
+    return tf.reduce_mean(difference**2, axis=[1, 2, 3])
+
+
+def generator_loss(generated_logits: tf.Tensor) -> tf.Tensor:
+    """Cost of not deceiving the discriminator, -log D(S) (equation 5).
+
+    Args:
+        generated_logits: `[n]` of D(S^0.5).
+
+    Returns:
+        `[n]`.
+    """
+    return tf.nn.softplus(-generated_logits)
+
+
+def discriminator_loss(
+    target_logits: tf.Tensor, generated_logits: tf.Tensor
+) -> tf.Tensor:
+    """Cost of confusing features, -log D(T) - log(1 - D(S)) (equation 6).
+
+    Args:
+        target_logits: `[n]` of D(T^1.0).
+        generated_logits: `[n]` of D(S^0.5).
+
+    Returns:
+        `[n]`.
+    """
+    return tf.nn.softplus(-target_logits) + tf.nn.softplus(generated_logits)

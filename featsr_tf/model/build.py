@@ -1,0 +1,196 @@
+"""Models from a pipeline: the only place of `model/` that knows the config."""
+
+import keras
+
+from featsr_tf.config.schema import AreaFrame
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Supervision
+from featsr_tf.geometry.anchors import anchors_of_one_cell
+from featsr_tf.geometry.receptive_field import receptive_field
+from featsr_tf.model.backbone import Backbone
+from featsr_tf.model.backbone import build_backbone
+from featsr_tf.model.detector import Detector
+from featsr_tf.model.detector import ProposalSettings
+from featsr_tf.model.discriminator import Discriminator
+from featsr_tf.model.generator import Generator
+from featsr_tf.model.postprocess import PostProcessing
+from featsr_tf.model.predictor import Predictor
+from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.refiner import GeneratorRefiner
+from featsr_tf.model.rois import RoiPooling
+from featsr_tf.model.target_extractor import build_target_extractor
+
+# The extractors of the TF Object Detection API that have a counterpart here.
+BACKBONE_OF_TYPE = {
+    f"faster_rcnn_{api_name}{ending}": backbone
+    for api_name, backbone in (
+        ("mobilenet_v1", "mobilenet_v1"),
+        ("resnet50", "resnet50"),
+        ("resnet101", "resnet101"),
+    )
+    for ending in ("", "_v1", "_keras")
+}
+
+
+def build_detector(pipeline: Pipeline, load_weights: bool = True) -> Detector:
+    """Builds the whole detector, with every variable made.
+
+    Args:
+        pipeline: the config.
+        load_weights: whether the backbone's weights are loaded; a checkpoint
+            that is restored afterwards needs none. Default True.
+
+    Returns:
+        The detector; its small predictor equals its large one, and its
+        generator is the identity.
+    """
+    config = pipeline.model.faster_rcnn
+    extension = pipeline.model.feature_super_resolution
+    backbone = build_backbone(
+        BACKBONE_OF_TYPE[config.feature_extractor.type],
+        extension.backbone.alpha,
+        extension.backbone.weights if load_weights else "",
+        extension.backbone.sub_layer,
+    )
+    pool_base = _pooling(pipeline, backbone.features, "base")
+    pool_sub = _pooling(pipeline, backbone.features, "sub")
+    detector = Detector(
+        backbone,
+        *_proposals(pipeline),
+        pool_base=pool_base,
+        refiner=GeneratorRefiner(_generator(extension), pool_sub),
+        large_predictor=_predictor(config, backbone, "large_predictor"),
+        small_predictor=_predictor(config, backbone, "small_predictor"),
+        postprocess=_postprocess(config),
+        small_area_threshold=extension.small_area_threshold,
+        threshold_in_original_pixels=(
+            extension.small_area_frame == AreaFrame.ORIGINAL
+        ),
+        name="detector",
+    )
+    _build_variables(detector)
+    if not config.feature_extractor.batch_norm_trainable:
+        _freeze_batch_normalization(detector)
+    return detector
+
+
+def build_target_features(
+    pipeline: Pipeline, detector: Detector
+) -> tuple[keras.Model, RoiPooling]:
+    """Builds the atrous twin and the pooling at its own cell centres.
+
+    Args:
+        pipeline: the config.
+        detector: the detector whose extractor is twinned.
+
+    Returns:
+        The target extractor and its pooling.
+    """
+    extension = pipeline.model.feature_super_resolution
+    twin = build_target_extractor(
+        detector.extractor, extension.twin_pooling.value
+    )
+    return twin, _pooling(pipeline, twin, "base")
+
+
+def build_discriminator(
+    pipeline: Pipeline, detector: Detector
+) -> Discriminator | None:
+    """Builds the discriminator; None where the config trains without one."""
+    extension = pipeline.model.feature_super_resolution
+    if (
+        extension.supervision == Supervision.NONE
+        or extension.losses.generator_weight == 0.0
+    ):
+        return None
+    discriminator = Discriminator(
+        extension.discriminator.hidden_units, name="discriminator"
+    )
+    discriminator.build(_pooled_shape(detector, "base"))
+    return discriminator
+
+
+def _pooling(pipeline, features: keras.Model, name: str) -> RoiPooling:
+    config = pipeline.model.faster_rcnn
+    return RoiPooling(
+        receptive_field(features, name),
+        config.initial_crop_size,
+        config.maxpool_kernel_size,
+        config.maxpool_stride,
+    )
+
+
+def _proposals(pipeline) -> tuple[ProposalNetwork, ProposalSettings]:
+    config = pipeline.model.faster_rcnn
+    grid = config.first_stage_anchor_generator.grid_anchor_generator
+    network = ProposalNetwork(
+        len(grid.scales) * len(grid.aspect_ratios),
+        config.first_stage_box_predictor_depth,
+        config.first_stage_box_predictor_kernel_size,
+        name="proposal_network",
+    )
+    settings = ProposalSettings(
+        anchors_of_one_cell(
+            grid.height, grid.width, grid.scales, grid.aspect_ratios
+        ),
+        config.first_stage_max_proposals,
+        config.first_stage_nms_iou_threshold,
+        config.first_stage_nms_score_threshold,
+        config.clip_anchors_to_image,
+    )
+    return network, settings
+
+
+def _generator(extension) -> Generator:
+    options = extension.generator
+    return Generator(
+        options.residual_blocks,
+        options.hidden_channels,
+        options.kernel_size,
+        name="generator",
+    )
+
+
+def _predictor(config, backbone: Backbone, name: str) -> Predictor:
+    box_predictor = config.second_stage_box_predictor.mask_rcnn_box_predictor
+    return Predictor(
+        backbone.second_stage(name=name),
+        config.num_classes,
+        box_predictor.share_box_across_classes,
+        name=name,
+    )
+
+
+def _postprocess(config) -> PostProcessing:
+    options = config.second_stage_post_processing
+    suppression = options.batch_non_max_suppression
+    return PostProcessing(
+        suppression.score_threshold,
+        suppression.iou_threshold,
+        suppression.max_detections_per_class,
+        suppression.max_total_detections,
+        options.score_converter.value,
+    )
+
+
+def _build_variables(detector: Detector) -> None:
+    base_shape = detector.extractor.output["base"].shape
+    detector.proposal_network.build((None, *base_shape[1:]))
+    pooled = _pooled_shape(detector, "base")
+    detector.large_predictor.build(pooled)
+    detector.small_predictor.build(pooled)
+    detector.refiner.generator.build(pooled, _pooled_shape(detector, "sub"))
+    detector.refiner.built = True
+    detector.start_small_predictor_from_large()
+
+
+def _pooled_shape(detector: Detector, name: str) -> tuple:
+    size = detector.pool_base.output_size
+    channels = detector.extractor.output[name].shape[-1]
+    return (None, size, size, channels)
+
+
+def _freeze_batch_normalization(model: keras.Model) -> None:
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False

@@ -1,0 +1,246 @@
+"""The detector: Figure 3 of the paper in code."""
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry.anchors import anchor_grid
+from featsr_tf.model.backbone import Backbone
+from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import PostProcessing
+from featsr_tf.model.predictor import Predictions
+from featsr_tf.model.predictor import Predictor
+from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import Proposals
+from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.rois import RoiPooling
+
+
+class ProposalSettings:
+    """How proposals are made of the anchors.
+
+    Args:
+        cell_anchors: `[A, 4]`, px, around the origin.
+        maximum: P, proposals per image. Default 300.
+        iou_threshold: of the non-maximum suppression. Default 0.7.
+        score_threshold: lowest objectness of a proposal. Default 0.0.
+        clip_anchors: whether anchors are clipped to the image. Default False.
+    """
+
+    def __init__(
+        self,
+        cell_anchors: tf.Tensor,
+        maximum: int = 300,
+        iou_threshold: float = 0.7,
+        score_threshold: float = 0.0,
+        clip_anchors: bool = False,
+    ):
+        self.cell_anchors = cell_anchors
+        self.maximum = maximum
+        self.iou_threshold = iou_threshold
+        self.score_threshold = score_threshold
+        self.clip_anchors = clip_anchors
+
+
+class Detector(keras.Model):
+    """Faster R-CNN whose small proposals are super-resolved (Figure 3).
+
+    1. The extractor makes feature maps of the image.
+    2. The proposal network finds regions that may hold an object.
+    3. The pooled features of small proposals are refined.
+    4. The small predictor judges these, the large predictor the others.
+
+    Args:
+        backbone: extractor and preprocessing.
+        proposal_network: scores the anchors.
+        proposal_settings: how proposals are made of the anchors.
+        pool_base: pooling of the base layer, F.
+        refiner: makes S of the features of small proposals (`refiner.py`).
+        large_predictor: judges large proposals; the base detector's only one.
+        small_predictor: judges refined small proposals.
+        postprocess: predictions to detections.
+        small_area_threshold: proposals below this area are small, px^2.
+        threshold_in_original_pixels: whether that area is measured in the
+            original image rather than in I^1.0. Default True.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        proposal_network: ProposalNetwork,
+        proposal_settings: ProposalSettings,
+        pool_base: RoiPooling,
+        refiner: keras.layers.Layer,
+        large_predictor: Predictor,
+        small_predictor: Predictor,
+        postprocess: PostProcessing,
+        small_area_threshold: float,
+        threshold_in_original_pixels: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.extractor = backbone.features
+        self.preprocess = backbone.preprocess
+        self.proposal_network = proposal_network
+        self.proposal_settings = proposal_settings
+        self.pool_base = pool_base
+        self.refiner = refiner
+        self.large_predictor = large_predictor
+        self.small_predictor = small_predictor
+        self.postprocess = postprocess
+        self.small_area_threshold = small_area_threshold
+        self.threshold_in_original_pixels = threshold_in_original_pixels
+        self.built = True
+
+    def call(self, images, image_sizes, scales, super_resolve=True):
+        """Detects objects (section 4.4).
+
+        Args:
+            images: `[B, H, W, 3]` RGB, 0..255, sides multiples of 32.
+            image_sizes: `[B, 2]` height and width without padding, px.
+            scales: `[B, 2]` px of I^1.0 per px of the original image.
+            super_resolve: False gives the base detector. Default True.
+
+        Returns:
+            `Detections` in px of I^1.0.
+        """
+        features = self.extract(images)
+        proposals = self.propose(features, image_sizes)
+        boxes, image_indices = flatten(proposals.boxes)
+        pooled = self.pool_base(features["base"], boxes, image_indices)
+        if super_resolve:
+            is_small = self.is_small(boxes, image_indices, scales)
+            chosen = ChosenProposals(
+                boxes, image_indices, pooled, features, images
+            )
+            predictions = self.predict_by_size(chosen, is_small)
+        else:
+            predictions = self.large_predictor(pooled)
+        return self.postprocess(predictions, proposals, image_sizes)
+
+    def extract(self, images, training=False):
+        """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
+        return self.extractor(self.preprocess(images), training=training)
+
+    def propose(self, features, image_sizes) -> Proposals:
+        """Finds regions that may hold an object."""
+        logits, deltas = self.proposal_network(features["base"])
+        return self.choose_proposals(
+            logits, deltas, self.anchors(features), image_sizes
+        )
+
+    def choose_proposals(self, logits, deltas, anchors, image_sizes):
+        """Turns outputs of the proposal network into `Proposals`."""
+        settings = self.proposal_settings
+        return choose_proposals(
+            logits,
+            deltas,
+            anchors,
+            image_sizes,
+            settings.maximum,
+            settings.iou_threshold,
+            settings.score_threshold,
+        )
+
+    def anchors(self, features) -> tf.Tensor:
+        """Places the anchors `[N, 4]`, px, on the base feature map's cells."""
+        base = features["base"]
+        cells = self.pool_base.cells
+        height = base.shape[1] or tf.shape(base)[1]
+        width = base.shape[2] or tf.shape(base)[2]
+        anchors = anchor_grid(
+            self.proposal_settings.cell_anchors,
+            height,
+            width,
+            cells.stride,
+            cells.first_center,
+        )
+        if self.proposal_settings.clip_anchors:
+            sides = tf.cast(tf.stack([height, width]), tf.float32)
+            anchors = box_ops.clip(anchors[None], sides[None] * cells.stride)[0]
+        return anchors
+
+    def predict_by_size(
+        self, proposals: ChosenProposals, is_small
+    ) -> Predictions:
+        """Judges proposals by the predictor of their size (section 4.4).
+
+        The refiner runs on the small proposals only.
+
+        Args:
+            proposals: all n proposals, with pooled features.
+            is_small: `[n]` bool.
+
+        Returns:
+            `Predictions` of the n proposals in their order.
+        """
+        small = tf.where(is_small)[:, 0]
+        large = tf.where(~is_small)[:, 0]
+        refined = self.refiner(choose(proposals, small))
+        of_small = self.small_predictor(refined)
+        of_large = self.large_predictor(tf.gather(proposals.base, large))
+        order = tf.argsort(tf.concat([small, large], axis=0))
+        return Predictions(
+            *(
+                tf.gather(tf.concat(parts, axis=0), order)
+                for parts in zip(of_small, of_large, strict=True)
+            )
+        )
+
+    def area_over_threshold(self, boxes, image_indices, scales):
+        """Measures proposals in units of the small threshold.
+
+        Args:
+            boxes: `[n, 4]`, px of I^1.0.
+            image_indices: `[n]` int32.
+            scales: `[B, 2]` px of I^1.0 per px of the original image.
+
+        Returns:
+            `[n]` area over the threshold; below 1 is small.
+        """
+        areas = box_ops.area(boxes)
+        if self.threshold_in_original_pixels:
+            areas /= tf.gather(tf.reduce_prod(scales, axis=1), image_indices)
+        return areas / self.small_area_threshold
+
+    def is_small(self, boxes, image_indices, scales):
+        """Tells which boxes are small proposals, `[n]` bool (section 4)."""
+        return self.area_over_threshold(boxes, image_indices, scales) < 1.0
+
+    def start_small_predictor_from_large(self) -> None:
+        """Copies the large predictor's weights (section 4.3)."""
+        self.small_predictor.set_weights(self.large_predictor.get_weights())
+
+
+def flatten(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lists the boxes of a batch one after the other.
+
+    Args:
+        boxes: `[B, P, 4]`, px.
+
+    Returns:
+        boxes `[B * P, 4]` and their rows in the batch `[B * P]` int32.
+    """
+    batch, count = tf.unstack(tf.shape(boxes)[:2])
+    if None not in boxes.shape[:2]:
+        batch, count = boxes.shape[:2]
+    indices = tf.repeat(tf.range(batch), count)
+    return tf.reshape(boxes, [batch * count, 4]), indices
+
+
+def choose(proposals: ChosenProposals, rows: tf.Tensor) -> ChosenProposals:
+    """Picks proposals.
+
+    Args:
+        proposals: n proposals.
+        rows: `[m]` indices of the wanted ones.
+
+    Returns:
+        m proposals.
+    """
+    return proposals._replace(
+        boxes=tf.gather(proposals.boxes, rows),
+        image_indices=tf.gather(proposals.image_indices, rows),
+        base=tf.gather(proposals.base, rows),
+    )

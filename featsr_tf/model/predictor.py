@@ -1,0 +1,79 @@
+"""The box predictor: second stage of Faster R-CNN, one for each size."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class Predictions(NamedTuple):
+    """What a predictor says of each proposal.
+
+    Attributes:
+        class_logits: `[n, C + 1]`, column 0 is background.
+        box_deltas: `[n, C, 4]`, or `[n, 1, 4]` shared by all classes.
+    """
+
+    class_logits: tf.Tensor
+    box_deltas: tf.Tensor
+
+
+class Predictor(keras.Model):
+    """Classifies and localises proposals from their pooled features.
+
+    The detector has two: the large predictor of the base detector, and the
+    small predictor, which starts as its copy and sees super-resolved features
+    (section 4, "small predictor").
+
+    Args:
+        second_stage: functional model, pooled features `[n, k, k, C]` to
+            `[n, k', k', C']`.
+        num_classes: C, without background.
+        share_box_across_classes: whether one box serves all classes.
+            Default False.
+    """
+
+    def __init__(
+        self,
+        second_stage: keras.Model,
+        num_classes: int,
+        share_box_across_classes: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.box_classes = 1 if share_box_across_classes else num_classes
+        self.second_stage = second_stage
+        self.pool = keras.layers.GlobalAveragePooling2D()
+        self.classes = keras.layers.Dense(
+            num_classes + 1,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            name="classes",
+        )
+        self.deltas = keras.layers.Dense(
+            4 * self.box_classes,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+            name="deltas",
+        )
+
+    def build(self, input_shape):
+        channels = self.second_stage.output_shape[-1]
+        self.classes.build((None, channels))
+        self.deltas.build((None, channels))
+        self.built = True
+
+    def call(self, features, training=False):
+        """Predicts class and box of each proposal.
+
+        Args:
+            features: `[n, k, k, C]` pooled features.
+            training: whether batch statistics are used by trainable batch
+                normalisation. Default False.
+
+        Returns:
+            `Predictions`.
+        """
+        hidden = self.pool(self.second_stage(features, training=training))
+        deltas = ops.reshape(self.deltas(hidden), [-1, self.box_classes, 4])
+        return Predictions(self.classes(hidden), deltas)

@@ -1,0 +1,156 @@
+"""The region proposal network of Faster R-CNN."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry import nms
+
+
+class Proposals(NamedTuple):
+    """Regions that may hold an object, best first.
+
+    Attributes:
+        boxes: `[B, P, 4]`, px of I^1.0, zero padded.
+        scores: `[B, P]` objectness in 0..1.
+        valid: `[B, P]` bool, false for padding.
+    """
+
+    boxes: tf.Tensor
+    scores: tf.Tensor
+    valid: tf.Tensor
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class ProposalNetwork(keras.layers.Layer):
+    """Scores and refines the anchors of every feature cell.
+
+    Args:
+        anchors_per_cell: A, number of anchors of one cell.
+        depth: channels of the shared convolution. Default 512.
+        kernel_size: side of the shared convolution. Default 3.
+
+    Example:
+        >>> logits, deltas = ProposalNetwork(9)(tf.zeros([1, 8, 8, 256]))
+        >>> logits.shape, deltas.shape
+        (TensorShape([1, 576]), TensorShape([1, 576, 4]))
+    """
+
+    def __init__(
+        self,
+        anchors_per_cell: int,
+        depth: int = 512,
+        kernel_size: int = 3,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.anchors_per_cell = anchors_per_cell
+        self.depth = depth
+        self.kernel_size = kernel_size
+        small = keras.initializers.RandomNormal(stddev=0.01)
+        self.convolution = keras.layers.Conv2D(
+            depth,
+            kernel_size,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name="convolution",
+        )
+        self.objectness = keras.layers.Conv2D(
+            anchors_per_cell, 1, kernel_initializer=small, name="objectness"
+        )
+        self.deltas = keras.layers.Conv2D(
+            4 * anchors_per_cell, 1, kernel_initializer=small, name="deltas"
+        )
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+        hidden_shape = (*input_shape[:-1], self.depth)
+        self.objectness.build(hidden_shape)
+        self.deltas.build(hidden_shape)
+
+    def call(self, features):
+        """Scores the anchors.
+
+        Args:
+            features: `[B, h, w, C]` base features.
+
+        Returns:
+            objectness logits `[B, h * w * A]` and deltas `[B, h * w * A, 4]`.
+        """
+        hidden = self.convolution(features)
+        logits = self.objectness(hidden)
+        deltas = self.deltas(hidden)
+        batch = tf.shape(features)[0]
+        anchors = tf.shape(features)[1] * tf.shape(features)[2]
+        anchors = anchors * self.anchors_per_cell
+        if None not in features.shape[1:3]:
+            height, width = features.shape[1:3]
+            anchors = height * width * self.anchors_per_cell
+        return (
+            tf.reshape(logits, [batch, anchors]),
+            tf.reshape(deltas, [batch, anchors, 4]),
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        anchors = None
+        if height is not None and width is not None:
+            anchors = height * width * self.anchors_per_cell
+        return (batch, anchors), (batch, anchors, 4)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "anchors_per_cell": self.anchors_per_cell,
+            "depth": self.depth,
+            "kernel_size": self.kernel_size,
+        }
+
+
+def choose_proposals(
+    logits: tf.Tensor,
+    deltas: tf.Tensor,
+    anchors: tf.Tensor,
+    image_sizes: tf.Tensor,
+    maximum: int,
+    iou_threshold: float,
+    score_threshold: float,
+    candidates: int = 2000,
+) -> Proposals:
+    """Turns the network's outputs into proposals.
+
+    Args:
+        logits: `[B, N]` objectness.
+        deltas: `[B, N, 4]`.
+        anchors: `[N, 4]`, px.
+        image_sizes: `[B, 2]` valid height and width, px.
+        maximum: P, proposals per image.
+        iou_threshold: of the non-maximum suppression.
+        score_threshold: objectness below which no proposal is made.
+        candidates: the best so many anchors are decoded. Default 2000.
+
+    Returns:
+        `Proposals`, without gradient.
+    """
+    candidates = tf.minimum(candidates, tf.shape(logits)[1])
+    best = tf.math.top_k(tf.stop_gradient(logits), candidates)
+    best_deltas = tf.gather(
+        tf.stop_gradient(deltas), best.indices, batch_dims=1
+    )
+    boxes = box_ops.decode(best_deltas, tf.gather(anchors, best.indices))
+    boxes = box_ops.clip(boxes, image_sizes)
+    # A box without area would be pooled from one point; it is no proposal.
+    scores = tf.where(box_ops.area(boxes) >= 1.0, tf.sigmoid(best.values), -1.0)
+    kept = nms.suppress(
+        boxes[:, :, None, :],
+        scores[:, :, None],
+        iou_threshold,
+        score_threshold,
+        maximum,
+        maximum,
+    )
+    valid = tf.range(maximum)[None, :] < kept.count[:, None]
+    return Proposals(kept.boxes, kept.scores, valid)

@@ -1,0 +1,56 @@
+"""The narrow interface behind which features of proposals are refined."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.model.generator import Generator
+from featsr_tf.model.rois import RoiPooling
+
+
+class ChosenProposals(NamedTuple):
+    """The proposals to be refined, with all that a refiner may look at.
+
+    Attributes:
+        boxes: `[n, 4]`, px of I^1.0.
+        image_indices: `[n]` int32, row of the batch of each box.
+        base: `[n, k, k, C]` pooled base features, F.
+        features: feature maps of the batch by layer, "base" and "sub".
+        images: `[B, H, W, 3]` of the frame that `features` were made from.
+        image_scale: px of `images` per px of I^1.0. Default 1.0.
+    """
+
+    boxes: tf.Tensor
+    image_indices: tf.Tensor
+    base: tf.Tensor
+    features: dict[str, tf.Tensor]
+    images: tf.Tensor
+    image_scale: float = 1.0
+
+
+class GeneratorRefiner(keras.layers.Layer):
+    """Refines pooled features with the paper's generator (section 4.2).
+
+    A refiner is any layer that maps `ChosenProposals` to refined base
+    features `[n, k, k, C]`; the detector knows nothing else of it.
+
+    Args:
+        generator: the generator.
+        pool_sub: pooling of the sub layer.
+    """
+
+    def __init__(self, generator: Generator, pool_sub: RoiPooling, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = generator
+        self.pool_sub = pool_sub
+
+    def call(self, chosen: ChosenProposals):
+        """Returns refined base features `[n, k, k, C]`."""
+        sub = self.pool_sub(
+            chosen.features["sub"],
+            chosen.boxes,
+            chosen.image_indices,
+            chosen.image_scale,
+        )
+        return self.generator(chosen.base, sub)

@@ -1,0 +1,68 @@
+"""Trains a detector through the three stages of the paper (section 4.3).
+
+    python -m featsr_tf.train --pipeline pipelines/toy.config --model_dir DIR
+
+The same command continues where a run stopped; a finished stage is not
+repeated. `--check` reads everything, builds the model and trains nothing.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from featsr_tf.command_line import add_pipeline_flags
+from featsr_tf.command_line import read_pipeline
+from featsr_tf.errors import exit_on_error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command.
+
+    Args:
+        argv: arguments; default is the command line's.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m featsr_tf.train",
+        description="Trains a detector: base, super-resolution, fine-tuning.",
+    )
+    add_pipeline_flags(parser)
+    parser.add_argument(
+        "--model_dir",
+        metavar="DIR",
+        help="folder for checkpoints, history and TensorBoard files",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="read config, label map and records, build the model, print its "
+        "summary and stop",
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="same numbers in every run on the same hardware; slower",
+    )
+    arguments = parser.parse_args(argv)
+    if not arguments.check and not arguments.model_dir:
+        parser.error("--model_dir is required (unless --check is given)")
+    with exit_on_error():
+        run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, or checks."""
+    pipeline = read_pipeline(arguments)
+    if arguments.check:
+        from featsr_tf.training.check import check
+
+        print(check(pipeline, arguments.model_dir))
+        return
+    from featsr_tf.training.run import set_determinism
+    from featsr_tf.training.run import train
+
+    if arguments.deterministic:
+        set_determinism()
+    train(pipeline, arguments.model_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The three stages from a pipeline."""
+
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Supervision
+from featsr_tf.model.build import build_discriminator
+from featsr_tf.model.build import build_target_features
+from featsr_tf.model.detector import Detector
+from featsr_tf.training import checkpoints
+from featsr_tf.training import stages
+from featsr_tf.training.optimizers import build_optimizer
+from featsr_tf.training.targets import AtrousTargets
+from featsr_tf.training.targets import NaiveTargets
+
+
+def build_stage(
+    pipeline: Pipeline, name: str, detector: Detector
+) -> stages.Stage:
+    """Builds a stage with its optimizers, ready for `fit()`.
+
+    Call it in the scope of the distribution strategy.
+
+    Args:
+        pipeline: the config.
+        name: one of `checkpoints.STAGES`.
+        detector: the detector that the stage trains.
+
+    Returns:
+        The compiled stage.
+    """
+    build, optimizer_options = {
+        checkpoints.BASE: (_base, pipeline.train_config.optimizer),
+        checkpoints.SUPER_RESOLUTION: (
+            _super_resolution,
+            pipeline.model.feature_super_resolution.super_resolution_stage.optimizer,
+        ),
+        checkpoints.FINE_TUNE: (
+            _fine_tune,
+            pipeline.model.feature_super_resolution.fine_tune_stage.optimizer,
+        ),
+    }[name]
+    stage = build(pipeline, detector)
+    optimizer = build_optimizer(optimizer_options)
+    optimizer.build(stage.trained_variables)
+    # XLA has no crop_and_resize and loses the fast CPU kernels.
+    stage.compile(optimizer=optimizer, jit_compile=False)
+    return stage
+
+
+def num_steps(pipeline: Pipeline, name: str) -> int:
+    """Gives the number of steps of a stage."""
+    extension = pipeline.model.feature_super_resolution
+    return {
+        checkpoints.BASE: pipeline.train_config.num_steps,
+        checkpoints.SUPER_RESOLUTION: extension.super_resolution_stage.num_steps,
+        checkpoints.FINE_TUNE: extension.fine_tune_stage.num_steps,
+    }[name]
+
+
+def _base(pipeline, detector):
+    config = pipeline.model.faster_rcnn
+    extension = pipeline.model.feature_super_resolution
+    return stages.BaseStage(
+        detector,
+        stages.ProposalSampling(
+            config.second_stage_batch_size,
+            config.second_stage_balance_fraction,
+            extension.jittered_boxes_per_object,
+        ),
+        stages.AnchorSampling(
+            config.first_stage_minibatch_size,
+            config.first_stage_positive_balance_fraction,
+        ),
+        config.first_stage_objectness_loss_weight,
+        config.first_stage_localization_loss_weight,
+        pipeline.train_config.freeze_variables,
+        classification_weight=config.second_stage_classification_loss_weight,
+        localization_weight=config.second_stage_localization_loss_weight,
+        clip_norm=pipeline.train_config.gradient_clipping_by_norm,
+        name="base_stage",
+    )
+
+
+def _super_resolution(pipeline, detector):
+    extension = pipeline.model.feature_super_resolution
+    options = extension.super_resolution_stage
+    discriminator = build_discriminator(pipeline, detector)
+    discriminator_optimizer = None
+    if discriminator is not None:
+        discriminator_optimizer = build_optimizer(
+            options.discriminator_optimizer
+        )
+        discriminator_optimizer.build(discriminator.trainable_variables)
+    return stages.SuperResolutionStage(
+        detector,
+        _sampling_by_size(pipeline),
+        stages.PairSampling(
+            extension.pairs_per_image,
+            extension.minimum_pair_area_ratio,
+            extension.maximum_pair_area_ratio,
+        ),
+        _targets(pipeline, detector),
+        discriminator,
+        discriminator_optimizer,
+        extension.losses.content_weight,
+        extension.losses.generator_weight,
+        options.generator_updates_per_discriminator_update,
+        classification_weight=extension.losses.classification_weight,
+        localization_weight=extension.losses.localization_weight,
+        clip_norm=options.gradient_clipping_by_norm,
+        name="super_resolution_stage",
+    )
+
+
+def _fine_tune(pipeline, detector):
+    config = pipeline.model.faster_rcnn
+    extension = pipeline.model.feature_super_resolution
+    return stages.FineTuneStage(
+        detector,
+        _sampling_by_size(pipeline),
+        classification_weight=config.second_stage_classification_loss_weight,
+        localization_weight=config.second_stage_localization_loss_weight,
+        clip_norm=extension.fine_tune_stage.gradient_clipping_by_norm,
+        name="fine_tune_stage",
+    )
+
+
+def _sampling_by_size(pipeline) -> stages.ProposalSampling:
+    extension = pipeline.model.feature_super_resolution
+    return stages.ProposalSampling(
+        extension.rois_per_image,
+        pipeline.model.faster_rcnn.second_stage_balance_fraction,
+        extension.jittered_boxes_per_object,
+    )
+
+
+def _targets(pipeline, detector):
+    supervision = pipeline.model.feature_super_resolution.supervision
+    if supervision == Supervision.ATROUS:
+        return AtrousTargets(*build_target_features(pipeline, detector))
+    if supervision == Supervision.NAIVE:
+        return NaiveTargets(detector)
+    return None

@@ -1,0 +1,119 @@
+"""What a training run would be, without running it."""
+
+import tensorflow as tf
+
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.build import Source
+from featsr_tf.data.build import build_resizer
+from featsr_tf.data.build import open_source
+from featsr_tf.data.build import training_batches
+from featsr_tf.data.damage import named_data_errors
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.resize import resized_size
+from featsr_tf.evaluation.size_ranges import area_ranges
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.model.build import build_detector
+from featsr_tf.model.detector import Detector
+from featsr_tf.training import checkpoints
+from featsr_tf.training import model_folder
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.build import num_steps
+
+
+def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
+    """Reads config, label maps and records and builds the model.
+
+    Args:
+        pipeline: the config.
+        model_dir: folder that would be trained in, or None.
+
+    Returns:
+        The summary for people: data, strides, variables per stage, and how
+        well the anchors cover the objects of each size.
+
+    Raises:
+        ConfigError: the model folder belongs to another config.
+        DataError: records or label maps are missing or unsound.
+    """
+    if model_dir:
+        model_folder.check(model_dir, pipeline)
+    num_classes = pipeline.model.faster_rcnn.num_classes
+    source = open_source(pipeline.train_input_reader, num_classes)
+    lines = [_data_line("training", source)]
+    for reader in pipeline.eval_input_reader:
+        lines.append(_data_line("evaluation", open_source(reader, num_classes)))
+    detector = build_detector(pipeline)
+    lines += _model_lines(pipeline, detector)
+    lines += ["anchors, best IoU with the objects of the training records:"]
+    lines += _anchor_lines(pipeline, detector, source)
+    lines.append(_batch_line(pipeline, source))
+    return "\n".join(lines)
+
+
+def _data_line(title: str, source: Source) -> str:
+    summary = source.summary
+    return (
+        f"{title} records: {len(source.paths)} files, {summary.num_examples} "
+        f"images up to {summary.max_width} x {summary.max_height} px, "
+        f"{summary.num_objects} objects of {len(summary.class_counts)} classes"
+    )
+
+
+def _model_lines(pipeline, detector: Detector) -> list[str]:
+    cells = detector.pool_base.cells
+    lines = [
+        f"backbone {pipeline.model.faster_rcnn.feature_extractor.type}: "
+        f"stride {cells.stride} px, receptive field {cells.size} px, first "
+        f"cell centred on pixel {cells.first_center:g}",
+        f"detector: {detector.count_params():,} parameters",
+    ]
+    for name in checkpoints.STAGES:
+        stage = build_stage(pipeline, name, detector)
+        variables = stage.trained_variables
+        count = sum(int(tf.size(variable.value)) for variable in variables)
+        lines.append(
+            f"stage {name}: {num_steps(pipeline, name)} steps, trains "
+            f"{len(variables)} variables, {count:,} parameters"
+        )
+    return lines
+
+
+def _anchor_lines(pipeline, detector: Detector, source: Source) -> list[str]:
+    """Compares anchors and objects by shape, both centred on one point."""
+    shapes = _object_shapes(pipeline, source)
+    anchors = detector.proposal_settings.cell_anchors
+    sides = tf.concat([-shapes / 2.0, shapes / 2.0], axis=1)
+    overlap = box_ops.intersection_over_union(sides[None], anchors[None])[0]
+    best = tf.reduce_max(overlap, axis=1).numpy()
+    areas = source.summary.object_areas
+    lines = []
+    for size in area_ranges():
+        inside = (areas >= size.minimum) & (areas <= size.maximum)
+        if inside.any():
+            covered = (best[inside] >= 0.5).mean()
+            lines.append(
+                f"  {size.name}: {inside.sum()} objects, mean "
+                f"{best[inside].mean():.2f}, at least .5 for {covered:.0%}"
+            )
+    return lines
+
+
+def _object_shapes(pipeline, source: Source) -> tf.Tensor:
+    """Object heights and widths `[n, 2]` in px of the resized frames."""
+    resizer = build_resizer(pipeline)
+    scales = []
+    for (height, width), count in zip(
+        source.summary.image_sizes.tolist(),
+        source.summary.boxes_per_image.tolist(),
+        strict=True,
+    ):
+        new_height, new_width = resized_size(height, width, resizer)
+        scales += [(new_height / height, new_width / width)] * count
+    scales = tf.reshape(tf.constant(scales, tf.float32), [-1, 2])
+    return source.summary.object_sizes * scales
+
+
+def _batch_line(pipeline, source: Source) -> str:
+    with named_data_errors(source.paths):
+        batch = next(iter(training_batches(pipeline, source)))
+    return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"

@@ -1,0 +1,103 @@
+"""Checkpoints of the stages in the model folder.
+
+    MODEL_DIR/checkpoints/base/ckpt-STEP.*              stage 1
+    MODEL_DIR/checkpoints/super_resolution/ckpt-STEP.*  stage 2
+    MODEL_DIR/checkpoints/fine_tune/ckpt-STEP.*         stage 3
+"""
+
+import os
+
+import tensorflow as tf
+
+from featsr_tf.errors import DataError
+from featsr_tf.model.detector import Detector
+
+BASE = "base"
+SUPER_RESOLUTION = "super_resolution"
+FINE_TUNE = "fine_tune"
+STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
+
+
+def checkpoint_directory(model_dir: str, stage: str) -> str:
+    """Names the folder of a stage's checkpoints."""
+    return os.path.join(model_dir, "checkpoints", stage)
+
+
+class StageCheckpoints:
+    """Writes and restores the checkpoints of one stage.
+
+    Args:
+        model_dir: model folder.
+        stage: name of the stage.
+        objects: what to save, by name.
+        keep: number of checkpoints kept. Default 2.
+    """
+
+    def __init__(
+        self, model_dir: str, stage: str, objects: dict, keep: int = 2
+    ):
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(step=self.step, **objects)
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint,
+            checkpoint_directory(model_dir, stage),
+            max_to_keep=keep,
+        )
+
+    def restore(self) -> int:
+        """Restores the newest checkpoint.
+
+        Returns:
+            The number of steps that it had seen; 0 where there is none.
+        """
+        path = self._manager.latest_checkpoint
+        if path is not None:
+            status = self._checkpoint.restore(path)
+            status.assert_existing_objects_matched()
+        return int(self.step.numpy())
+
+    def save(self, step: int) -> str:
+        """Writes a checkpoint.
+
+        Args:
+            step: number of steps that the stage has seen.
+
+        Returns:
+            Path of the checkpoint.
+        """
+        self.step.assign(step)
+        return self._manager.save(checkpoint_number=step)
+
+
+def newest_stage(model_dir: str) -> str | None:
+    """Names the last stage that has a checkpoint, or None."""
+    for stage in reversed(STAGES):
+        if tf.train.latest_checkpoint(checkpoint_directory(model_dir, stage)):
+            return stage
+    return None
+
+
+def restore_detector(detector: Detector, model_dir: str, stage: str) -> str:
+    """Loads the detector that a stage left behind.
+
+    Args:
+        detector: the detector to fill.
+        model_dir: model folder.
+        stage: name of the stage.
+
+    Returns:
+        Path of the checkpoint.
+
+    Raises:
+        DataError: the stage has no checkpoint.
+    """
+    directory = checkpoint_directory(model_dir, stage)
+    path = tf.train.latest_checkpoint(directory)
+    if path is None:
+        raise DataError(
+            f"{directory}: no checkpoint found; train with "
+            f"`python -m featsr_tf.train --model_dir {model_dir}` first"
+        )
+    status = tf.train.Checkpoint(detector=detector).restore(path)
+    status.assert_existing_objects_matched().expect_partial()
+    return path

@@ -1,0 +1,81 @@
+"""The model folder: everything that belongs to one trained detector.
+
+    MODEL_DIR/pipeline.config    the effective config
+    MODEL_DIR/label_map.pbtxt    the classes
+    MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)
+    MODEL_DIR/history.jsonl      losses and gauges over the steps
+    MODEL_DIR/tensorboard/       the same for TensorBoard, with pictures
+"""
+
+import os
+
+from featsr_tf.config import differences
+from featsr_tf.config import load_pipeline
+from featsr_tf.config import to_text
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import ConfigError
+from featsr_tf.files import write_text
+
+PIPELINE_FILE = "pipeline.config"
+LABEL_MAP_FILE = "label_map.pbtxt"
+
+
+def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
+    """Makes a model folder, or checks that one fits the config.
+
+    Args:
+        model_dir: model folder.
+        pipeline: the effective config.
+        label_map: the classes.
+
+    Raises:
+        ConfigError: the folder belongs to a model of another config.
+    """
+    check(model_dir, pipeline)
+    os.makedirs(model_dir, exist_ok=True)
+    write_text(os.path.join(model_dir, PIPELINE_FILE), to_text(pipeline))
+    write_text(os.path.join(model_dir, LABEL_MAP_FILE), label_map.to_text())
+
+
+def check(model_dir: str, pipeline: Pipeline) -> None:
+    """Refuses a folder that belongs to a model of another config.
+
+    Args:
+        model_dir: model folder; it need not exist.
+        pipeline: the effective config.
+
+    Raises:
+        ConfigError: names the first fields that differ.
+    """
+    path = os.path.join(model_dir, PIPELINE_FILE)
+    if not os.path.exists(path):
+        return
+    differing = differences(load_pipeline(path), pipeline)
+    if differing:
+        raise ConfigError(
+            f"{model_dir}: holds a model of another config; these fields "
+            f"differ: {'; '.join(differing[:3])}; give another --model_dir or "
+            "the config of this model"
+        )
+
+
+def load(model_dir: str) -> Pipeline:
+    """Reads the effective config of a model folder.
+
+    Args:
+        model_dir: model folder.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: there is no model in this folder.
+    """
+    path = os.path.join(model_dir, PIPELINE_FILE)
+    if not os.path.exists(path):
+        raise ConfigError(
+            f"{model_dir}: no model here ({PIPELINE_FILE} is missing); give "
+            "the --model_dir of `python -m featsr_tf.train`"
+        )
+    return load_pipeline(path)

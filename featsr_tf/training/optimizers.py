@@ -1,0 +1,202 @@
+"""Keras optimizers and learning rate schedules from their configuration."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.config.schema import LearningRate
+from featsr_tf.config.schema import Optimizer
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, a plateau, then half a cosine wave down to zero.
+
+    Keras' own CosineDecay has no plateau; the TF Object Detection API has.
+
+    Args:
+        base: learning rate after the warm-up.
+        total_steps: step at which the rate reaches zero.
+        warmup: learning rate of the first step.
+        warmup_steps: length of the warm-up.
+        hold_steps: steps at `base` between warm-up and decay.
+    """
+
+    def __init__(
+        self,
+        base: float,
+        total_steps: int,
+        warmup: float = 0.0,
+        warmup_steps: int = 0,
+        hold_steps: int = 0,
+    ):
+        self.base = base
+        self.total_steps = total_steps
+        self.warmup = warmup
+        self.warmup_steps = warmup_steps
+        self.hold_steps = hold_steps
+
+    def __call__(self, step):
+        """Gives the learning rate of a step."""
+        step = tf.cast(step, tf.float32)
+        rise = self.warmup + (self.base - self.warmup) * step / max(
+            self.warmup_steps, 1
+        )
+        begin = self.warmup_steps + self.hold_steps
+        progress = (step - begin) / max(self.total_steps - begin, 1)
+        progress = tf.clip_by_value(progress, 0.0, 1.0)
+        decayed = 0.5 * self.base * (1.0 + tf.cos(3.14159265 * progress))
+        return tf.where(step < self.warmup_steps, rise, decayed)
+
+    def get_config(self):
+        return {
+            "base": self.base,
+            "total_steps": self.total_steps,
+            "warmup": self.warmup,
+            "warmup_steps": self.warmup_steps,
+            "hold_steps": self.hold_steps,
+        }
+
+
+def build_learning_rate(options: LearningRate):
+    """Makes a Keras schedule, or a constant.
+
+    Args:
+        options: the schedule's message.
+
+    Returns:
+        A float or a `LearningRateSchedule`.
+    """
+    if options.constant_learning_rate is not None:
+        return options.constant_learning_rate.learning_rate
+    if options.exponential_decay_learning_rate is not None:
+        decay = options.exponential_decay_learning_rate
+        return keras.optimizers.schedules.ExponentialDecay(
+            decay.initial_learning_rate,
+            decay.decay_steps,
+            decay.decay_factor,
+            staircase=decay.staircase,
+        )
+    if options.manual_step_learning_rate is not None:
+        return _manual_steps(options.manual_step_learning_rate)
+    cosine = options.cosine_decay_learning_rate
+    return WarmUpCosineDecay(
+        cosine.learning_rate_base,
+        cosine.total_steps,
+        cosine.warmup_learning_rate,
+        cosine.warmup_steps,
+        cosine.hold_base_rate_steps,
+    )
+
+
+def _manual_steps(options):
+    if not options.schedule:
+        return options.initial_learning_rate
+    # Keras changes the rate after a boundary, the API at it.
+    boundaries = [jump.step - 1 for jump in options.schedule]
+    values = [jump.learning_rate for jump in options.schedule]
+    jumps = keras.optimizers.schedules.PiecewiseConstantDecay(
+        boundaries, [options.initial_learning_rate, *values]
+    )
+    if not options.warmup:
+        return jumps
+    return LinearWarmUp(
+        jumps, options.initial_learning_rate, values[0], boundaries[0] + 1
+    )
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """Goes linearly to another schedule's value.
+
+    Args:
+        schedule: the schedule that follows.
+        start: learning rate of the first step.
+        end: learning rate at the end of the warm-up.
+        steps: length of the warm-up.
+    """
+
+    def __init__(self, schedule, start: float, end: float, steps: int):
+        self.schedule = schedule
+        self.start = start
+        self.end = end
+        self.steps = steps
+
+    def __call__(self, step):
+        """Gives the learning rate of a step."""
+        share = tf.cast(step, tf.float32) / max(self.steps, 1)
+        rise = self.start + (self.end - self.start) * share
+        return tf.where(share < 1.0, rise, self.schedule(step))
+
+    def get_config(self):
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "start": self.start,
+            "end": self.end,
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the schedule of `get_config`'s result."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(**{**config, "schedule": schedule})
+
+
+def build_optimizer(options: Optimizer) -> keras.optimizers.Optimizer:
+    """Makes a Keras optimizer.
+
+    Args:
+        options: the optimizer's message.
+
+    Returns:
+        Adam, RMSprop, or SGD with momentum.
+    """
+    if options.adam_optimizer is not None:
+        adam = options.adam_optimizer
+        return keras.optimizers.Adam(
+            build_learning_rate(adam.learning_rate), epsilon=adam.epsilon
+        )
+    if options.rms_prop_optimizer is not None:
+        rms_prop = options.rms_prop_optimizer
+        return keras.optimizers.RMSprop(
+            build_learning_rate(rms_prop.learning_rate),
+            rho=rms_prop.decay,
+            momentum=rms_prop.momentum_optimizer_value,
+            epsilon=rms_prop.epsilon,
+        )
+    momentum = options.momentum_optimizer
+    return keras.optimizers.SGD(
+        build_learning_rate(momentum.learning_rate),
+        momentum=momentum.momentum_optimizer_value,
+    )
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+    clip_norm: float,
+) -> None:
+    """Clips the global batch's gradients by their global norm, applies them.
+
+    Keras clips before it sums over replicas; the sum must come first for two
+    replicas to take the step that one would.
+
+    Args:
+        optimizer: the optimizer of the variables.
+        gradients: of this replica's part of the loss.
+        variables: as many as gradients.
+        clip_norm: largest global norm; 0 = not clipped.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync if context is not None else 1
+    if replicas > 1:
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    if clip_norm:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    if replicas > 1:
+        # The optimizer sums over replicas once more.
+        gradients = [gradient / replicas for gradient in gradients]
+    optimizer.apply(gradients, variables)

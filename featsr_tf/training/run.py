@@ -1,0 +1,182 @@
+"""Runs the three stages one after the other, from wherever a run stopped."""
+
+import os
+
+import keras
+import tensorflow as tf
+
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.build import Source
+from featsr_tf.data.build import evaluation_batches
+from featsr_tf.data.build import open_source
+from featsr_tf.data.build import training_batches
+from featsr_tf.data.damage import named_data_errors
+from featsr_tf.errors import ConfigError
+from featsr_tf.model.build import build_detector
+from featsr_tf.model.detector import Detector
+from featsr_tf.training import checkpoints
+from featsr_tf.training import model_folder
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.build import num_steps
+from featsr_tf.training.callbacks import CheckpointWriter
+from featsr_tf.training.callbacks import DetectionPictures
+from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.pictures import PictureMaker
+
+TENSORBOARD_DIRECTORY = "tensorboard"
+
+
+def train(
+    pipeline: Pipeline,
+    model_dir: str,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Detector:
+    """Trains a detector through all stages.
+
+    A second call continues where the first one stopped; a finished stage is
+    not repeated.
+
+    Args:
+        pipeline: the config.
+        model_dir: model folder.
+        strategy: how steps are spread over devices; default is
+            `MirroredStrategy` over all that are visible.
+
+    Returns:
+        The trained detector.
+
+    Raises:
+        ConfigError: the model folder belongs to another config.
+        DataError: records or label maps are missing or unsound.
+    """
+    strategy = strategy or default_strategy()
+    check_batch_size(pipeline, strategy)
+    num_classes = pipeline.model.faster_rcnn.num_classes
+    source = open_source(pipeline.train_input_reader, num_classes)
+    model_folder.prepare(model_dir, pipeline, source.label_map)
+    keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
+    with strategy.scope():
+        detector = build_detector(pipeline)
+    pictures = _picture_maker(pipeline, num_classes)
+    for number, name in enumerate(checkpoints.STAGES):
+        run_stage(
+            pipeline, model_dir, strategy, detector, source, number, name,
+            pictures,
+        )
+    return detector
+
+
+def run_stage(
+    pipeline: Pipeline,
+    model_dir: str,
+    strategy: tf.distribute.Strategy,
+    detector: Detector,
+    source: Source,
+    number: int,
+    name: str,
+    pictures: PictureMaker | None,
+) -> None:
+    """Runs what is left of one stage.
+
+    Args:
+        pipeline: the config.
+        model_dir: model folder.
+        strategy: how steps are spread over devices.
+        detector: as the stage before left it.
+        source: the training records.
+        number: place of the stage, from 0.
+        name: name of the stage.
+        pictures: draws detections for TensorBoard, or None.
+    """
+    total = num_steps(pipeline, name)
+    if not total:
+        return
+    if name == checkpoints.SUPER_RESOLUTION:
+        detector.start_small_predictor_from_large()
+    with strategy.scope():
+        stage = build_stage(pipeline, name, detector)
+    saved = checkpoints.StageCheckpoints(model_dir, name, stage.checkpointed())
+    step = saved.restore()
+    if step >= total:
+        print(f"{name}: finished at step {step}, not repeated", flush=True)
+        return
+    if step:
+        print(f"{name}: continues after step {step}", flush=True)
+    dataset = training_batches(
+        pipeline,
+        source,
+        skip_steps=step,
+        with_half_images=getattr(stage, "targets", None) is not None,
+        seed_offset=number,
+    )
+    writer = tf.summary.create_file_writer(
+        os.path.join(model_dir, TENSORBOARD_DIRECTORY, name)
+    )
+    interval = pipeline.model.feature_super_resolution.steps_per_epoch
+    callbacks = [
+        TrainingLog(model_dir, name, step, total, writer),
+        CheckpointWriter(saved, step, total, interval),
+    ]
+    if pictures is not None:
+        super_resolve = name != checkpoints.BASE
+        callbacks.append(
+            DetectionPictures(
+                lambda: pictures(detector, super_resolve),
+                writer,
+                step,
+                total,
+                interval,
+            )
+        )
+    with named_data_errors(source.paths):
+        stage.fit(
+            dataset,
+            steps_per_epoch=total - step,
+            epochs=1,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+
+def default_strategy() -> tf.distribute.Strategy:
+    """Spreads steps over all GPUs, or over all logical CPUs."""
+    devices = tf.config.list_logical_devices("GPU")
+    devices = devices or tf.config.list_logical_devices("CPU")
+    if len(devices) == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def set_determinism() -> None:
+    """Makes every operation give the same numbers in every run."""
+    tf.config.experimental.enable_op_determinism()
+
+
+def check_batch_size(
+    pipeline: Pipeline, strategy: tf.distribute.Strategy
+) -> None:
+    """Checks that every replica gets its share of a batch.
+
+    Args:
+        pipeline: the config.
+        strategy: how steps are spread over devices.
+
+    Raises:
+        ConfigError: the batch cannot be shared out evenly.
+    """
+    batch_size = pipeline.train_config.batch_size
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise ConfigError(
+            f"train_config.batch_size {batch_size} cannot be shared evenly by "
+            f"{replicas} devices; set a multiple of {replicas}"
+        )
+
+
+def _picture_maker(pipeline, num_classes) -> PictureMaker | None:
+    readers = pipeline.eval_input_reader
+    if not readers:
+        return None
+    source = open_source(readers[0], num_classes)
+    dataset = evaluation_batches(pipeline, source, batch_size=1)
+    return PictureMaker(dataset, source.label_map.names)

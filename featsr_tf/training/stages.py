@@ -1,0 +1,582 @@
+"""The three stages of training (section 4.3), one Keras model each.
+
+Every stage wraps the same detector, says which variables it trains, and calls
+the detector's parts in its own `train_step`.
+"""
+
+import re
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from featsr_tf import losses
+from featsr_tf.data.keys import Batch
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry import matching
+from featsr_tf.geometry import sampling
+from featsr_tf.model.detector import Detector
+from featsr_tf.model.detector import flatten
+from featsr_tf.model.predictor import Predictions
+from featsr_tf.model.proposal_network import Proposals
+from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.training.optimizers import apply_gradients
+
+# The time at which a step's data were there, for the share of waiting time.
+DATA_READY = "data_ready"
+
+
+@dataclass(frozen=True)
+class ProposalSampling:
+    """How proposals are sampled for the losses of a predictor.
+
+    Attributes:
+        count: proposals per image. Default 64.
+        positive_fraction: share of objects at the most. Default 0.25.
+        jittered_boxes_per_object: jittered copies of each true box that are
+            added to the proposals. Default 4.
+    """
+
+    count: int = 64
+    positive_fraction: float = 0.25
+    jittered_boxes_per_object: int = 4
+
+
+@dataclass(frozen=True)
+class AnchorSampling:
+    """How anchors are labelled and sampled for the proposal network's losses.
+
+    Attributes:
+        count: anchors per image. Default 256.
+        positive_fraction: share of objects at the most. Default 0.5.
+        negative_iou: anchors below it are background. Default 0.3.
+        positive_iou: anchors at or above it are objects. Default 0.5.
+    """
+
+    count: int = 256
+    positive_fraction: float = 0.5
+    negative_iou: float = 0.3
+    positive_iou: float = 0.5
+
+
+class Stage(keras.Model):
+    """What the stages have in common.
+
+    Args:
+        detector: the detector that all stages share.
+        proposal_sampling: proposals for the predictors' losses.
+        classification_weight: weight of L_cls. Default 1.0.
+        localization_weight: weight of L_loc. Default 1.0.
+        clip_norm: global norm to which gradients are clipped; 0 = not
+            clipped. Default 10.0.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        proposal_sampling: ProposalSampling,
+        classification_weight: float = 1.0,
+        localization_weight: float = 1.0,
+        clip_norm: float = 10.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.detector = detector
+        self.proposal_sampling = proposal_sampling
+        self.classification_weight = classification_weight
+        self.localization_weight = localization_weight
+        self.clip_norm = clip_norm
+        self.built = True
+
+    @property
+    def trained_variables(self) -> list[keras.Variable]:
+        """The variables that this stage changes (batch statistics apart)."""
+        raise NotImplementedError
+
+    def checkpointed(self) -> dict:
+        """The objects whose state makes up this stage, by name."""
+        return {"detector": self.detector, "optimizer": self.optimizer}
+
+    def minimize(
+        self,
+        loss: Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]],
+        variables: Sequence[keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+    ) -> dict[str, tf.Tensor]:
+        """Makes one step down the gradient of a loss.
+
+        Args:
+            loss: gives the scalar to minimise and what is to be logged.
+            variables: those that are changed.
+            optimizer: the optimizer of these variables.
+
+        Returns:
+            What is to be logged.
+        """
+        with tf.GradientTape() as tape:
+            total, logs = loss()
+        gradients = tape.gradient(total, [v.value for v in variables])
+        apply_gradients(optimizer, gradients, variables, self.clip_norm)
+        return logs
+
+    def candidates(self, batch, proposals: Proposals):
+        """Adds true and jittered boxes to proposals; see `add_truth`."""
+        return sampling.add_truth(
+            proposals.boxes,
+            proposals.valid,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IMAGE_SIZES],
+            batch[Batch.SEEDS],
+            self.proposal_sampling.jittered_boxes_per_object,
+        )
+
+    def sample(
+        self, batch, candidates, allowed, count=None, positive_fraction=None
+    ) -> sampling.SampledProposals:
+        """Samples proposals with targets for a predictor's losses."""
+        return sampling.sample_proposals(
+            candidates,
+            allowed,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IGNORED],
+            batch[Batch.SEEDS],
+            count or self.proposal_sampling.count,
+            positive_fraction or self.proposal_sampling.positive_fraction,
+        )
+
+    def area_over_threshold(self, batch, candidates) -> tf.Tensor:
+        """Measures boxes `[B, N, 4]` against the small threshold, `[B, N]`."""
+        boxes, image_indices = flatten(candidates)
+        ratios = self.detector.area_over_threshold(
+            boxes, image_indices, batch[Batch.SCALES]
+        )
+        return tf.reshape(ratios, tf.shape(candidates)[:2])
+
+    def predictor_loss(
+        self, predictions: Predictions, sample: sampling.SampledProposals
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Weighs L_cls and L_loc of a predictor on sampled proposals.
+
+        Args:
+            predictions: of the B * K sampled proposals.
+            sample: the proposals and their targets.
+
+        Returns:
+            The weighted sum, and the parts by name.
+        """
+        classes = tf.reshape(sample.classes, [-1])
+        weights = tf.reshape(sample.weights, [-1])
+        boxes = tf.reshape(sample.boxes, [-1, 4])
+        targets = box_ops.encode(tf.reshape(sample.target_boxes, [-1, 4]), boxes)
+        own_class = tf.maximum(classes - 1, 0)
+        if predictions.box_deltas.shape[1] == 1:
+            own_class = tf.zeros_like(own_class)
+        deltas = tf.gather(predictions.box_deltas, own_class, batch_dims=1)
+        is_object = tf.cast(classes > 0, tf.float32)
+        classification = losses.weighted_mean(
+            losses.classification_loss(predictions.class_logits, classes),
+            weights,
+        )
+        localization = losses.weighted_mean(
+            losses.box_loss(deltas, targets) * is_object, weights
+        )
+        total = (
+            self.classification_weight * classification
+            + self.localization_weight * localization
+        )
+        return total, {
+            "classification": classification,
+            "localization": localization,
+        }
+
+    def frozen_features(self, images):
+        """Runs the frozen extractor; no gradient flows through it."""
+        features = self.detector.extract(images)
+        return {name: tf.stop_gradient(f) for name, f in features.items()}
+
+
+def data_ready(batch) -> tf.Tensor:
+    """Tells when the batch had arrived, in seconds, float64."""
+    with tf.control_dependencies([batch[Batch.SEEDS]]):
+        return tf.timestamp()
+
+
+def sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Makes the losses of the global batch of those of the replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return logs
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, logs)
+
+
+class BaseStage(Stage):
+    """Stage 1: extractor, proposal network and large predictor.
+
+    Args:
+        detector: see `Stage`.
+        proposal_sampling: see `Stage`.
+        anchor_sampling: anchors for the proposal network's losses.
+        objectness_weight: weight of the objectness loss. Default 1.0.
+        anchor_localization_weight: weight of the anchors' box loss.
+            Default 1.0.
+        frozen_patterns: regular expressions; variables whose path matches one
+            are not trained. Default none.
+        **kwargs: see `Stage`.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        proposal_sampling: ProposalSampling,
+        anchor_sampling: AnchorSampling,
+        objectness_weight: float = 1.0,
+        anchor_localization_weight: float = 1.0,
+        frozen_patterns: Sequence[str] = (),
+        **kwargs,
+    ):
+        super().__init__(detector, proposal_sampling, **kwargs)
+        self.anchor_sampling = anchor_sampling
+        self.objectness_weight = objectness_weight
+        self.anchor_localization_weight = anchor_localization_weight
+        self.frozen_patterns = tuple(frozen_patterns)
+
+    @property
+    def trained_variables(self):
+        """Extractor (but for frozen layers), proposal network, predictor."""
+        detector = self.detector
+        variables = (
+            detector.extractor.trainable_variables
+            + detector.proposal_network.trainable_variables
+            + detector.large_predictor.trainable_variables
+        )
+        return [
+            variable
+            for variable in variables
+            if not any(
+                re.search(pattern, variable.path)
+                for pattern in self.frozen_patterns
+            )
+        ]
+
+    def train_step(self, batch):
+        """One step of Faster R-CNN; returns the losses."""
+        ready = data_ready(batch)
+        logs = self.minimize(
+            lambda: self.loss_of(batch), self.trained_variables, self.optimizer
+        )
+        return {**sum_over_replicas(logs), DATA_READY: ready}
+
+    def loss_of(self, batch):
+        """Sums the losses of proposal network and large predictor."""
+        features = self.detector.extract(batch[Batch.IMAGES], training=True)
+        logits, deltas = self.detector.proposal_network(features["base"])
+        anchors = self.detector.anchors(features)
+        proposal_loss, logs = self.proposal_loss(batch, logits, deltas, anchors)
+        proposals = self.detector.choose_proposals(
+            logits, deltas, anchors, batch[Batch.IMAGE_SIZES]
+        )
+        sample = self.sample(batch, *self.candidates(batch, proposals))
+        pooled = self.detector.pool_base(
+            features["base"], *flatten(sample.boxes)
+        )
+        predictions = self.detector.large_predictor(pooled, training=True)
+        predictor_loss, predictor_logs = self.predictor_loss(
+            predictions, sample
+        )
+        total = proposal_loss + predictor_loss
+        return total, {"loss": total, **logs, **predictor_logs}
+
+    def proposal_loss(self, batch, logits, deltas, anchors):
+        """Weighs objectness and box loss of sampled anchors."""
+        options = self.anchor_sampling
+        batched = tf.repeat(anchors[None], tf.shape(logits)[0], axis=0)
+        matches = matching.match(
+            batched,
+            batch[Batch.BOXES],
+            batch[Batch.IGNORED],
+            options.negative_iou,
+            options.positive_iou,
+            match_every_object=True,
+        )
+        weights = sampling.sample_anchors(
+            matches.labels,
+            batch[Batch.SEEDS],
+            options.count,
+            options.positive_fraction,
+        )
+        positive = matches.labels == matching.POSITIVE
+        is_object = tf.cast(positive, tf.float32)
+        targets = tf.gather(batch[Batch.BOXES], matches.indices, batch_dims=1)
+        targets = tf.where(positive[..., None], targets, batched)
+        objectness = losses.weighted_mean(
+            losses.objectness_loss(logits, is_object), weights
+        )
+        localization = losses.weighted_mean(
+            losses.box_loss(deltas, box_ops.encode(targets, batched))
+            * is_object,
+            weights,
+        )
+        total = (
+            self.objectness_weight * objectness
+            + self.anchor_localization_weight * localization
+        )
+        return total, {
+            "objectness": objectness,
+            "anchor_localization": localization,
+        }
+
+
+@dataclass(frozen=True)
+class PairSampling:
+    """Which proposals make pairs of F^0.5 and T^1.0 (section 4.2).
+
+    Attributes:
+        count: pairs per image. Default 16.
+        minimum_area_ratio: smallest area at 1.0 over the small threshold: a
+            smaller proposal is no use as a target. Default 1.0.
+        maximum_area_ratio: areas from here on are large enough at half scale
+            to need no super-resolution. Default 4.0.
+    """
+
+    count: int = 16
+    minimum_area_ratio: float = 1.0
+    maximum_area_ratio: float = 4.0
+
+
+class SuperResolutionStage(Stage):
+    """Stage 2: generator and discriminator alternate (section 4.3).
+
+    The generator minimises the weighted sum of L_gen, L_cont, L_cls and L_loc
+    and the small predictor is trained along; the frozen extractor runs once
+    per image and scale, and both players use the same features.
+
+    Args:
+        detector: see `Stage`.
+        proposal_sampling: see `Stage`.
+        pair_sampling: pairs for L_cont, L_gen and L_dis.
+        targets: source of T^1.0 (`targets.py`); None trains by L_cls and
+            L_loc alone.
+        discriminator: None leaves L_gen and L_dis out.
+        discriminator_optimizer: of the discriminator's variables.
+        content_weight: weight of L_cont. Default 1.0.
+        generator_weight: weight of L_gen. Default 0.01.
+        generator_updates: generator steps per discriminator step. Default 1.
+        **kwargs: see `Stage`.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        proposal_sampling: ProposalSampling,
+        pair_sampling: PairSampling,
+        targets: Callable[..., tf.Tensor] | None,
+        discriminator: keras.layers.Layer | None = None,
+        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+        content_weight: float = 1.0,
+        generator_weight: float = 0.01,
+        generator_updates: int = 1,
+        **kwargs,
+    ):
+        super().__init__(detector, proposal_sampling, **kwargs)
+        self.pair_sampling = pair_sampling
+        self.targets = targets
+        self.discriminator = discriminator
+        self.discriminator_optimizer = discriminator_optimizer
+        self.content_weight = content_weight
+        self.generator_weight = generator_weight
+        self.generator_updates = generator_updates
+
+    @property
+    def trained_variables(self):
+        """Generator and small predictor."""
+        return (
+            self.detector.refiner.trainable_variables
+            + self.detector.small_predictor.trainable_variables
+        )
+
+    def checkpointed(self):
+        """Adds the discriminator and its optimizer."""
+        objects = super().checkpointed()
+        if self.discriminator is not None:
+            objects["discriminator"] = self.discriminator
+            objects["discriminator_optimizer"] = self.discriminator_optimizer
+        return objects
+
+    def train_step(self, batch):
+        """Generator steps, then a discriminator step; returns the losses."""
+        ready = data_ready(batch)
+        features = self.frozen_features(batch[Batch.IMAGES])
+        proposals = self.detector.propose(features, batch[Batch.IMAGE_SIZES])
+        candidates, valid = self.candidates(batch, proposals)
+        ratios = self.area_over_threshold(batch, candidates)
+        small = self.sample(batch, candidates, valid & (ratios < 1.0))
+        chosen = self.chosen(small, features, batch[Batch.IMAGES])
+        pairs = None
+        if self.targets is not None:
+            pairs = self.pairs(batch, features, candidates, valid, ratios)
+        for _ in range(self.generator_updates):
+            logs = self.minimize(
+                lambda: self.generator_total(small, chosen, pairs),
+                self.trained_variables,
+                self.optimizer,
+            )
+        if self.discriminator is not None:
+            logs |= self.minimize(
+                lambda: self.discriminator_total(pairs),
+                self.discriminator.trainable_variables,
+                self.discriminator_optimizer,
+            )
+        return {**sum_over_replicas(logs), DATA_READY: ready}
+
+    def chosen(self, sample, features, images, image_scale=1.0):
+        """Pools the base features of sampled proposals."""
+        boxes, image_indices = flatten(sample.boxes)
+        base = self.detector.pool_base(
+            features["base"], boxes, image_indices, image_scale
+        )
+        return ChosenProposals(
+            boxes, image_indices, base, features, images, image_scale
+        )
+
+    def pairs(self, batch, features, candidates, valid, ratios):
+        """Makes pairs of F^0.5 and T^1.0.
+
+        Returns:
+            `ChosenProposals` on I^0.5, targets `[n, k, k, C]`, and weights
+            `[n]`, 0 where fewer pairs could be had.
+        """
+        options = self.pair_sampling
+        usable = (ratios >= options.minimum_area_ratio) & (
+            ratios < options.maximum_area_ratio
+        )
+        sample = self.sample(
+            batch, candidates, valid & usable, options.count, 0.5
+        )
+        half_features = self.frozen_features(batch[Batch.HALF_IMAGES])
+        halved = self.chosen(
+            sample, half_features, batch[Batch.HALF_IMAGES], image_scale=0.5
+        )
+        targets = self.targets(
+            self.detector.preprocess(batch[Batch.IMAGES]),
+            features,
+            halved.boxes,
+            halved.image_indices,
+        )
+        weights = tf.reshape(sample.weights, [-1])
+        return halved, tf.stop_gradient(targets), weights
+
+    def generator_total(self, small, chosen: ChosenProposals, pairs):
+        """Weighs L_gen, L_cont, L_cls and L_loc."""
+        refined = self.detector.refiner(chosen)
+        total, logs = self.predictor_loss(
+            self.detector.small_predictor(refined), small
+        )
+        if pairs is not None:
+            pair_total, pair_logs = self.pair_loss(*pairs)
+            total += pair_total
+            logs |= pair_logs
+        return total, {"loss": total, **logs}
+
+    def pair_loss(self, halved: ChosenProposals, targets, weights):
+        """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""
+        refined = self.detector.refiner(halved)
+        content = losses.weighted_mean(
+            losses.content_loss(targets, refined), weights
+        )
+        total = self.content_weight * content
+        logs = {
+            "content": content,
+            "target_mean": masked_mean(targets, weights),
+            "input_mean": masked_mean(halved.base, weights),
+        }
+        if self.discriminator is not None:
+            logits = self.discriminator(refined)
+            logs["generator"] = losses.weighted_mean(
+                losses.generator_loss(logits), weights
+            )
+            total += self.generator_weight * logs["generator"]
+        return total, logs
+
+    def discriminator_total(self, pairs):
+        """L_dis (equation 6), with the mean outputs for both inputs."""
+        halved, targets, weights = pairs
+        refined = tf.stop_gradient(self.detector.refiner(halved))
+        target_logits = self.discriminator(targets)
+        generated_logits = self.discriminator(refined)
+        loss = losses.weighted_mean(
+            losses.discriminator_loss(target_logits, generated_logits), weights
+        )
+        return loss, {
+            "discriminator": loss,
+            "discriminator_of_target": losses.weighted_mean(
+                tf.sigmoid(target_logits), weights
+            ),
+            "discriminator_of_generated": losses.weighted_mean(
+                tf.sigmoid(generated_logits), weights
+            ),
+        }
+
+
+def masked_mean(features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Averages features `[n, k, k, C]` over what has a weight `[n]`."""
+    return losses.weighted_mean(
+        tf.reduce_mean(features, axis=[1, 2, 3]), weights
+    )
+
+
+class FineTuneStage(Stage):
+    """Stage 3: both predictors, each on proposals of its size (section 4.3)."""
+
+    @property
+    def trained_variables(self):
+        """Small and large predictor."""
+        return (
+            self.detector.small_predictor.trainable_variables
+            + self.detector.large_predictor.trainable_variables
+        )
+
+    def train_step(self, batch):
+        """One step of both predictors; returns the losses."""
+        ready = data_ready(batch)
+        images = batch[Batch.IMAGES]
+        features = self.frozen_features(images)
+        proposals = self.detector.propose(features, batch[Batch.IMAGE_SIZES])
+        candidates, valid = self.candidates(batch, proposals)
+        ratios = self.area_over_threshold(batch, candidates)
+        small = self.sample(batch, candidates, valid & (ratios < 1.0))
+        large = self.sample(batch, candidates, valid & (ratios >= 1.0))
+        boxes, image_indices = flatten(small.boxes)
+        pooled = self.detector.pool_base(
+            features["base"], boxes, image_indices
+        )
+        refined = tf.stop_gradient(
+            self.detector.refiner(
+                ChosenProposals(boxes, image_indices, pooled, features, images)
+            )
+        )
+        pooled_large = self.detector.pool_base(
+            features["base"], *flatten(large.boxes)
+        )
+        logs = self.minimize(
+            lambda: self.loss_of(small, refined, large, pooled_large),
+            self.trained_variables,
+            self.optimizer,
+        )
+        return {**sum_over_replicas(logs), DATA_READY: ready}
+
+    def loss_of(self, small, refined, large, pooled_large):
+        """Sums the losses of both predictors."""
+        small_total, small_logs = self.predictor_loss(
+            self.detector.small_predictor(refined), small
+        )
+        large_total, large_logs = self.predictor_loss(
+            self.detector.large_predictor(pooled_large), large
+        )
+        total = small_total + large_total
+        logs = {f"small_{name}": value for name, value in small_logs.items()}
+        logs |= {f"large_{name}": value for name, value in large_logs.items()}
+        return total, {"loss": total, **logs}
