@@ -33,8 +33,15 @@ FORBIDDEN = {
     "featsr_tf.config": {"model", "training", "evaluation"},
 }
 READERS_OF_THE_CONFIG = {
+    "featsr_tf.command_line",
     "featsr_tf.config",
+    "featsr_tf.data.build",
     "featsr_tf.model.build",
+    "featsr_tf.model_evaluation",
+    "featsr_tf.training.build",
+    "featsr_tf.training.check",
+    "featsr_tf.training.model_folder",
+    "featsr_tf.training.optimizers",
     "featsr_tf.training.run",
 }
 WITHOUT_TENSORFLOW = {
