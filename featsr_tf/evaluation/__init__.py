@@ -1,0 +1,1 @@
+"""Protocols that judge detections: numpy and pycocotools, no TensorFlow."""

@@ -1,0 +1,168 @@
+"""Objects and detections of one image, in pixels of the original image."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featsr_tf.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageInfo:
+    """What a detections file tells about an image.
+
+    Args:
+        image_id: Number that objects and detections refer to.
+        file_name: Name of the image file, for people and pictures.
+        height: Height of the original image in pixels.
+        width: Width of the original image in pixels.
+    """
+
+    image_id: int
+    file_name: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth(ImageInfo):
+    """The annotated objects of one image.
+
+    Boxes are kept in float64, so that the x, y, width, height of COCO files
+    come back unchanged.
+
+    Args:
+        boxes: `[num_objects, 4]` ymin, xmin, ymax, xmax in original pixels.
+        classes: `[num_objects]` class ids.
+        ignored: `[num_objects]` bool; true for crowds and difficult objects,
+            which nobody has to find.
+
+    Raises:
+        DataError: If the arrays differ in length or a box is not finite.
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    ignored: np.ndarray
+
+    def __post_init__(self):
+        place = f"ground truth of image {self.image_id}"
+        _set(self, boxes=_boxes(self.boxes, place))
+        _set(self, classes=_column(self.classes, np.int64, self, place))
+        _set(self, ignored=_column(self.ignored, bool, self, place))
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in one image.
+
+    Args:
+        image_id: Number of the image.
+        boxes: `[num_detections, 4]` ymin, xmin, ymax, xmax in original
+            pixels.
+        scores: `[num_detections]` confidences, 0 to 1.
+        classes: `[num_detections]` class ids.
+
+    Raises:
+        DataError: If the arrays differ in length or hold NaN or infinity.
+    """
+
+    image_id: int
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+    def __post_init__(self):
+        place = f"detections of image {self.image_id}"
+        _set(self, boxes=_boxes(self.boxes, place))
+        _set(self, scores=_column(self.scores, np.float64, self, place))
+        _set(self, classes=_column(self.classes, np.int64, self, place))
+
+    def above(self, score_threshold: float) -> "Detections":
+        """Returns the detections with a score of at least the threshold."""
+        kept = self.scores >= score_threshold
+        return Detections(
+            self.image_id,
+            self.boxes[kept],
+            self.scores[kept],
+            self.classes[kept],
+        )
+
+
+def no_detections(image_id: int) -> Detections:
+    """Returns the detections of an image in which nothing was found."""
+    return Detections(image_id, np.zeros([0, 4]), np.zeros(0), np.zeros(0))
+
+
+def pair_by_image(
+    truths: Sequence[GroundTruth], detections: Iterable[Detections]
+) -> list[tuple[GroundTruth, Detections]]:
+    """Pairs the objects of every image with its detections.
+
+    Args:
+        truths: One item per image; these are the images that count.
+        detections: At most one item per image, in any order. An image
+            without an item has no detections and still counts.
+
+    Returns:
+        One pair per item of `truths`, in their order.
+
+    Raises:
+        DataError: If there is no image, an image comes twice, or detections
+            belong to no image.
+    """
+    if not truths:
+        raise DataError("nothing to evaluate: the ground truth has no images")
+    found = _by_image_id(detections, "detections")
+    known = _by_image_id(truths, "ground truth")
+    strangers = sorted(set(found) - set(known))
+    if strangers:
+        raise DataError(
+            f"detections of image {strangers[0]}: no such image in the ground "
+            f"truth ({len(known)} images); evaluate both of the same images"
+        )
+    return [
+        (truth, found.get(truth.image_id, no_detections(truth.image_id)))
+        for truth in truths
+    ]
+
+
+def _by_image_id(items, kind: str) -> dict:
+    by_id = {}
+    for item in items:
+        if item.image_id in by_id:
+            raise DataError(
+                f"{kind} of image {item.image_id}: given twice; "
+                "give every image one item"
+            )
+        by_id[item.image_id] = item
+    return by_id
+
+
+def _set(instance, **values) -> None:
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def _boxes(boxes, place: str) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    _check_finite(boxes, "boxes", place)
+    return boxes
+
+
+def _column(values, dtype, instance, place: str) -> np.ndarray:
+    values = np.asarray(values).reshape(-1).astype(dtype)
+    if len(values) != len(instance.boxes):
+        raise DataError(
+            f"{place}: {len(instance.boxes)} boxes but {len(values)} "
+            "classes, scores or flags; give one of each per box"
+        )
+    _check_finite(values, "scores", place)
+    return values
+
+
+def _check_finite(values: np.ndarray, kind: str, place: str) -> None:
+    if not np.isfinite(values).all():
+        raise DataError(f"{place}: {kind} must be finite numbers, found NaN")

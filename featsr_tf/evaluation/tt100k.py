@@ -1,0 +1,243 @@
+"""Recall, accuracy and F1 by object size, as for Tsinghua-Tencent 100K.
+
+The seven rules of the official evaluation, which the paper uses in Tables 1,
+2 and 4 (section 5.1):
+
+1. A detection may find an object of its class that it overlaps by more than
+   one half.
+2. They are matched one to one, the largest overlap first, not the best score.
+3. An object of another size is ignored together with its match; an unmatched
+   detection is a false positive only if it is of the size in question.
+4. Objects and detections of classes that are not evaluated are ignored.
+5. Detections below the score threshold are ignored.
+6. Counts are pooled over the classes.
+7. An image without detections counts like any other.
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featsr_tf.evaluation.detections import Detections
+from featsr_tf.evaluation.detections import GroundTruth
+from featsr_tf.evaluation.matching import Candidates
+from featsr_tf.evaluation.matching import find_candidates
+from featsr_tf.evaluation.size_ranges import SizeRange
+from featsr_tf.evaluation.size_ranges import area_ranges
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How often objects were found, by threshold, size and class.
+
+    Args:
+        ranges: The sizes, in the order of the second axis.
+        class_ids: The classes, in the order of the last axis.
+        thresholds: `[num_thresholds]` score thresholds, rising.
+        objects: `[num_ranges, num_classes]` objects to be found.
+        found: `[num_thresholds, num_ranges, num_classes]` objects found.
+        shown: Of the same shape: detections that count, right or wrong.
+    """
+
+    ranges: tuple[SizeRange, ...]
+    class_ids: tuple[int, ...]
+    thresholds: np.ndarray
+    objects: np.ndarray
+    found: np.ndarray
+    shown: np.ndarray
+
+    def pooled(self) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the figures of every size over all classes.
+
+        Returns:
+            For every size "recall", "accuracy", "f1" `[num_thresholds]`,
+            NaN where undefined, and "num_objects".
+        """
+        sums = (self.objects, self.found, self.shown)
+        return self._figures(*(counts.sum(axis=-1) for counts in sums))
+
+    def of_class(self, class_id: int) -> dict[str, dict[str, np.ndarray]]:
+        """Returns the figures of every size for one class, as `pooled`."""
+        index = self.class_ids.index(class_id)
+        return self._figures(
+            self.objects[..., index],
+            self.found[..., index],
+            self.shown[..., index],
+        )
+
+    def _figures(self, objects, found, shown):
+        figures = {}
+        for index, size in enumerate(self.ranges):
+            counts = (objects[index], found[:, index], shown[:, index])
+            figures[size.name] = _recall_accuracy_f1(*counts)
+        return figures
+
+
+def count_found(
+    candidates: Candidates,
+    thresholds: Sequence[float],
+    class_ids: Collection[int],
+    ranges: tuple[SizeRange, ...] | None = None,
+) -> Counts:
+    """Counts objects and detections at every score threshold.
+
+    Args:
+        candidates: The objects and detections, of `find_candidates`.
+        thresholds: Score thresholds in any order.
+        class_ids: The classes evaluated.
+        ranges: The sizes, by default those of the paper (by area).
+
+    Returns:
+        The counts; their thresholds rise.
+    """
+    ranges = area_ranges() if ranges is None else ranges
+    class_ids = tuple(sorted(class_ids))
+    thresholds = np.sort(np.asarray(thresholds, np.float64).reshape(-1))
+    of_truth = np.searchsorted(class_ids, candidates.truth_classes)
+    of_detection = np.searchsorted(class_ids, candidates.classes)
+    truth_in = _membership(ranges, candidates.truth_boxes)
+    blamable = _membership(ranges, candidates.boxes) & ~candidates.excused
+
+    def per_class(rows, classes):
+        return [np.bincount(classes[row], None, len(class_ids)) for row in rows]
+
+    found, cleared = [], []
+    for threshold in thresholds:
+        objects, partners = candidates.matches(threshold).T
+        found.append(per_class(truth_in[:, objects], of_truth[objects]))
+        cleared.append(per_class(blamable[:, partners], of_detection[partners]))
+    blamed = _count_above(
+        thresholds, candidates.scores, blamable, of_detection, len(class_ids)
+    )
+    found = np.asarray(found)
+    return Counts(
+        ranges,
+        class_ids,
+        thresholds,
+        np.asarray(per_class(truth_in, of_truth)),
+        found,
+        found + blamed - np.asarray(cleared),
+    )
+
+
+def recall_accuracy_f1(
+    truths: Sequence[GroundTruth],
+    detections: Iterable[Detections],
+    class_ids: Collection[int],
+    score_threshold: float,
+    ranges: tuple[SizeRange, ...] | None = None,
+    inclusive: bool = False,
+) -> dict[str, dict[str, float]]:
+    """Evaluates detections at one score threshold, pooled over classes.
+
+    Args:
+        truths: One item per image.
+        detections: At most one item per image.
+        class_ids: The classes evaluated.
+        score_threshold: Detections below it are ignored.
+        ranges: The sizes, by default those of the paper (by area).
+        inclusive: Whether an overlap of exactly one half is enough.
+
+    Returns:
+        For every size "recall", "accuracy", "f1" and "num_objects"; a figure
+        is NaN where it is undefined.
+    """
+    candidates = find_candidates(
+        truths, detections, class_ids, inclusive=inclusive
+    )
+    counts = count_found(candidates, [score_threshold], class_ids, ranges)
+    return {
+        name: {key: np.ravel(value)[0].item() for key, value in size.items()}
+        for name, size in counts.pooled().items()
+    }
+
+
+def f1_over_thresholds(
+    truths: Sequence[GroundTruth],
+    detections: Iterable[Detections],
+    class_ids: Collection[int],
+    thresholds: Sequence[float] | None = None,
+    ranges: tuple[SizeRange, ...] | None = None,
+    inclusive: bool = False,
+) -> Counts:
+    """Counts at a fine grid of score thresholds.
+
+    Args:
+        truths: One item per image.
+        detections: At most one item per image.
+        class_ids: The classes evaluated.
+        thresholds: The grid, by default `threshold_grid()`.
+        ranges: The sizes, by default those of the paper (by area).
+        inclusive: Whether an overlap of exactly one half is enough.
+
+    Returns:
+        The counts, whose `pooled()` figures are the curves.
+    """
+    thresholds = threshold_grid() if thresholds is None else thresholds
+    candidates = find_candidates(
+        truths, detections, class_ids, inclusive=inclusive
+    )
+    return count_found(candidates, thresholds, class_ids, ranges)
+
+
+def best_threshold(counts: Counts) -> float:
+    """Returns the score threshold of the best F1 over all sizes.
+
+    To be chosen on training or validation images, never on test images.
+
+    Args:
+        counts: The curve of `f1_over_thresholds`.
+
+    Returns:
+        The lowest of the best thresholds.
+    """
+    f1 = counts.pooled()["all"]["f1"]
+    return float(counts.thresholds[np.argmax(np.nan_to_num(f1, nan=-1.0))])
+
+
+def threshold_grid() -> np.ndarray:
+    """Returns thresholds from .01 to .999, finer where scores saturate."""
+    return np.concatenate(
+        [
+            np.arange(1, 90) / 100,
+            np.arange(900, 990, 5) / 1000,
+            np.arange(990, 1000) / 1000,
+        ]
+    )
+
+
+def _recall_accuracy_f1(objects, found, shown) -> dict[str, np.ndarray]:
+    objects = np.broadcast_to(objects, found.shape)
+    # 2 found / (objects + shown) is 2RA / (R + A), and also defined when
+    # nothing is shown.
+    either = np.where(objects > 0, objects + shown, 0)
+    return {
+        "recall": _ratio(found, objects),
+        "accuracy": _ratio(found, shown),
+        "f1": _ratio(2 * found, either),
+        "num_objects": objects.max(initial=0),
+    }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    undefined = np.full(np.shape(whole), np.nan)
+    return np.divide(part, whole, out=undefined, where=whole > 0)
+
+
+def _membership(ranges, boxes: np.ndarray) -> np.ndarray:
+    return np.stack([size.contains(boxes) for size in ranges])
+
+
+def _count_above(thresholds, scores, rows, classes, num_classes) -> np.ndarray:
+    """Counts members of rows with scores at or above every threshold."""
+    passed = np.searchsorted(thresholds, scores, side="right")
+    cells = passed * num_classes + classes
+    num_cells = (len(thresholds) + 1) * num_classes
+    counts = np.stack(
+        [np.bincount(cells[row], None, num_cells) for row in rows]
+    ).reshape(len(rows), len(thresholds) + 1, num_classes)
+    from_above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+    return np.swapaxes(from_above[:, 1:], 0, 1)

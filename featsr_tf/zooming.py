@@ -1,0 +1,215 @@
+"""Enlarged views of small objects, and the picture that compares detectors."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from featsr_tf.drawing import FOUND
+from featsr_tf.drawing import MISSED
+from featsr_tf.drawing import WRONG
+from featsr_tf.drawing import Mark
+from featsr_tf.drawing import box_marks
+from featsr_tf.drawing import draw_marks
+from featsr_tf.drawing import fill
+from featsr_tf.drawing import outcome_marks
+from featsr_tf.drawing import side_by_side
+from featsr_tf.drawing import text_size_for
+from featsr_tf.evaluation.detections import Detections
+from featsr_tf.evaluation.detections import GroundTruth
+
+WINDOW_COLOR = "#ffffff"
+TITLES = ("Base detector", "Super-resolved")
+
+
+def compare(
+    image: np.ndarray,
+    base: Detections,
+    super_resolved: Detections,
+    truth: GroundTruth | None = None,
+    names: Mapping[int, str] | None = None,
+    score_threshold: float = 0.5,
+    num_panels: int = 4,
+) -> np.ndarray:
+    """Draws both detectors side by side, small objects enlarged below.
+
+    The paper's Figure 7. With ground truth the colors tell found (green),
+    wrong (red) and missed (blue), else they tell the class.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        base: Detections of the base detector.
+        super_resolved: Detections of the super-resolved one.
+        truth: The objects, or None where nobody has annotated them.
+        names: Class names by class id.
+        score_threshold: Detections below it are left out.
+        num_panels: The most enlarged views, default 4.
+
+    Returns:
+        A picture more than twice as wide, uint8.
+    """
+    sides, titles = [], []
+    for found, title in zip((base, super_resolved), TITLES, strict=True):
+        if truth is None:
+            kept = found.above(score_threshold)
+            marks = box_marks(kept.boxes, kept.classes, kept.scores, names)
+            title += f": {len(marks)} shown"
+        else:
+            marks = outcome_marks(truth, found, names, score_threshold)
+            title += _tally(marks)
+        sides.append(marks)
+        titles.append(title)
+    boxes = [mark.box for marks in sides for mark in marks]
+    windows = zoom_windows(np.reshape(boxes, [-1, 4]), image.shape, num_panels)
+    left, right = (with_zooms(image, marks, windows) for marks in sides)
+    return side_by_side(left, right, (titles[0], titles[1]))
+
+
+def with_zooms(
+    image: np.ndarray,
+    marks: Sequence[Mark],
+    windows: Sequence[tuple[int, int, int, int]],
+) -> np.ndarray:
+    """Draws marks on an image and, in a row below it, enlarged windows.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        marks: What to draw.
+        windows: ymin, xmin, ymax, xmax of what to enlarge, as from
+            `zoom_windows`; none gives no row.
+
+    Returns:
+        A picture of the image's width.
+    """
+    frames = [
+        Mark(window, WINDOW_COLOR, chr(ord("a") + index))
+        for index, window in enumerate(windows)
+    ]
+    # Names would hide what is small: they are told in the enlarged view.
+    outside = [
+        replace(mark, label="") if _holder(mark.box, windows) else mark
+        for mark in marks
+    ]
+    picture = draw_marks(image, [*frames, *outside])
+    if not windows:
+        return picture
+    width = image.shape[1]
+    gap = max(4, width // 150)
+    side = (width - gap * (max(len(windows), 4) - 1)) // max(len(windows), 4)
+    row = fill(side + gap, width)
+    for index, window in enumerate(windows):
+        left = index * (side + gap)
+        title = chr(ord("a") + index)
+        row[gap:, left : left + side] = zoom(image, marks, window, side, title)
+    return np.concatenate([picture, row])
+
+
+def zoom(
+    image: np.ndarray,
+    marks: Sequence[Mark],
+    window: tuple[int, int, int, int],
+    side: int,
+    title: str = "",
+) -> np.ndarray:
+    """Enlarges a window of an image and draws the marks inside it.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        marks: Marks in pixels of the image.
+        window: ymin, xmin, ymax, xmax, square, within the image.
+        side: Side of the result in pixels.
+        title: A letter or word for the upper left corner.
+
+    Returns:
+        `[side, side, 3]` uint8.
+    """
+    top, left, bottom, right = window
+    crop = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
+    enlarged = np.asarray(crop.resize((side, side), Image.Resampling.BICUBIC))
+    scale = np.tile([side / (bottom - top), side / (right - left)], 2)
+    moved = [
+        replace(
+            mark,
+            box=tuple(
+                ((np.array(mark.box) - [top, left] * 2) * scale).tolist()
+            ),
+        )
+        for mark in marks
+        if _holder(mark.box, [window])
+    ]
+    if title:
+        moved.append(Mark((0, 0, 0, 0), WINDOW_COLOR, title))
+    return draw_marks(enlarged, moved, max(12, text_size_for(side * 4)))
+
+
+def zoom_windows(
+    boxes: np.ndarray,
+    image_shape: Sequence[int],
+    num_windows: int = 4,
+    small_side: float = 48,
+) -> list[tuple[int, int, int, int]]:
+    """Chooses square windows that show small boxes with their surroundings.
+
+    Args:
+        boxes: `[n, 4]` boxes in pixels, the smallest are served first.
+        image_shape: Height and width of the image come first in it.
+        num_windows: The most windows.
+        small_side: Only boxes with an area of at most the square of it are
+            enlarged, default 48 px.
+
+    Returns:
+        ymin, xmin, ymax, xmax of each window, whole pixels in the image, from
+        left to right.
+    """
+    height, width = image_shape[:2]
+    sizes = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    small = np.flatnonzero(sizes <= small_side**2)
+    groups: list[np.ndarray] = []
+    for index in small[np.argsort(sizes[small], kind="stable")]:
+        _add_to_groups(boxes[index], groups, 2.5 * small_side)
+    windows = [_window(group, height, width) for group in groups[:num_windows]]
+    return sorted(windows, key=lambda window: window[1])
+
+
+def _add_to_groups(box, groups: list[np.ndarray], largest_side: float) -> None:
+    """Widens the first group that stays small with the box, or opens one."""
+    for index, group in enumerate(groups):
+        top_left = np.minimum(group[:2], box[:2])
+        bottom_right = np.maximum(group[2:], box[2:])
+        if (bottom_right - top_left).max() <= largest_side:
+            groups[index] = np.concatenate([top_left, bottom_right])
+            return
+    groups.append(box)
+
+
+def _window(box, height: int, width: int) -> tuple[int, int, int, int]:
+    ymin, xmin, ymax, xmax = box
+    side = max(ymax - ymin, xmax - xmin)
+    side = int(min(max(48, side * 1.2 + 24), height, width))
+    top = int(np.clip((ymin + ymax - side) / 2, 0, height - side))
+    left = int(np.clip((xmin + xmax - side) / 2, 0, width - side))
+    return (top, left, top + side, left + side)
+
+
+def _holder(box, windows):
+    """Returns the first window that holds the centre of a box, or None."""
+    row, column = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    for window in windows:
+        inside = (
+            window[0] <= row < window[2] and window[1] <= column < window[3]
+        )
+        if inside:
+            return window
+    return None
+
+
+def _tally(marks: Sequence[Mark]) -> str:
+    kinds = {FOUND: "found", WRONG: "wrong", MISSED: "missed"}
+    counts = {
+        word: sum(mark.color == color for mark in marks)
+        for color, word in kinds.items()
+    }
+    told = [f"{count} {word}" for word, count in counts.items() if count]
+    return ": " + ", ".join(told or ["nothing to find, nothing shown"])

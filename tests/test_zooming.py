@@ -1,0 +1,71 @@
+"""Small objects must be seen: which windows are enlarged, and what they hold."""
+
+import numpy as np
+import pytest
+
+from featsr_tf.drawing import Mark
+from featsr_tf.zooming import compare
+from featsr_tf.zooming import with_zooms
+from featsr_tf.zooming import zoom
+from featsr_tf.zooming import zoom_windows
+from tests.evaluation.scenes import found
+from tests.evaluation.scenes import square
+from tests.evaluation.scenes import truth
+
+IMAGE = np.random.default_rng(0).integers(0, 255, [300, 400, 3], np.uint8)
+
+
+def test_only_small_boxes_get_a_window():
+    boxes = np.array([square(50, 50, 16), square(100, 200, 120)])
+    ((top, left, bottom, right),) = zoom_windows(boxes, IMAGE.shape)
+    assert (top, left) < (50, 50)
+    assert (bottom, right) > (66, 66)
+    assert bottom - top == right - left
+
+
+def test_neighbours_share_a_window_that_holds_them_whole():
+    boxes = np.array([square(50, 50, 16), square(70, 52, 20)])
+    ((top, left, bottom, right),) = zoom_windows(boxes, IMAGE.shape)
+    assert top < 50 and left < 50 and bottom > 90 and right > 72
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (284, 384), (290, 0)])
+def test_windows_stay_inside_the_image(corner):
+    boxes = np.array([square(*corner, 16)])
+    for shape in ((300, 400), (30, 400), (10, 8)):
+        for top, left, bottom, right in zoom_windows(boxes, shape):
+            assert 0 <= top < bottom <= shape[0]
+            assert 0 <= left < right <= shape[1]
+
+
+def test_no_boxes_give_no_window_and_no_row():
+    assert zoom_windows(np.zeros([0, 4]), IMAGE.shape) == []
+    assert with_zooms(IMAGE, [], []).shape == IMAGE.shape
+
+
+def test_an_enlarged_view_shows_its_marks_at_the_right_place():
+    image = np.zeros([100, 100, 3], np.uint8)
+    mark = Mark((20, 20, 30, 30), "#ff0000")
+    outside = Mark((80, 80, 90, 90), "#00ff00")
+    picture = zoom(image, [mark, outside], (10, 10, 50, 50), 400)
+    assert picture.shape == (400, 400, 3)
+    rows, columns = np.nonzero((picture == (255, 0, 0)).all(-1))
+    assert abs(rows.min() - 100) < 8 and abs(rows.max() - 200) < 8
+    assert abs(columns.min() - 100) < 8 and abs(columns.max() - 200) < 8
+    assert not (picture == (0, 255, 0)).all(-1).any()
+
+
+def test_a_comparison_works_with_and_without_ground_truth():
+    boxes = [square(50, 50, 16), square(100, 200, 120)]
+    arguments = (IMAGE, found(boxes[:1]), found(boxes))
+    with_truth = compare(*arguments, truth(boxes), {1: "danger"})
+    without = compare(*arguments)
+    assert with_truth.shape == without.shape
+    assert without.shape[0] > 300 + 90
+    assert without.shape[1] > 800
+
+
+def test_a_comparison_of_nothing_is_just_the_image_twice():
+    picture = compare(IMAGE, found(), found(), truth())
+    np.testing.assert_array_equal(picture[-300:, :400], IMAGE)
+    np.testing.assert_array_equal(picture[-300:, -400:], IMAGE)
