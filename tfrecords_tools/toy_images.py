@@ -8,13 +8,14 @@ import dataclasses
 
 import numpy as np
 import PIL.Image
-import PIL.ImageDraw
 import PIL.ImageFilter
 
 from tfrecords_tools.toy_backgrounds import draw_background
-from tfrecords_tools.toy_backgrounds import smooth_noise
+from tfrecords_tools.toy_scene import smooth_noise
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
+
+Box = tuple[int, int, int, int]
 
 SHARE_WITHOUT_OBJECTS = 0.1
 MAX_OBJECTS = 6
@@ -54,26 +55,22 @@ def draw_toy_image(
     Returns:
         The picture with its boxes and labels.
     """
-    image, horizon = draw_background(height, width, generator)
-    labels, signs = _draw_signs(generator)
-    boxes: list[tuple[int, int, int, int]] = []
+    scene = draw_background(height, width, generator)
+    boxes: list[Box] = []
     placed = []
-    for label, sign in zip(labels, signs, strict=True):
+    for label, sign in _draw_signs(generator):
         box = _find_place(sign, height, width, boxes, generator)
         if box is not None:
             boxes.append(box)
             placed.append((label, sign))
-    draw = PIL.ImageDraw.Draw(image)
+    # All poles before all signs: nothing hides a sign.
     for ymin, xmin, ymax, xmax in boxes:
-        base = max(horizon + 0.12 * height, ymax + 0.5 * (ymax - ymin))
-        thickness = max(0.07 * (xmax - xmin), 1)
-        middle = (xmin + xmax) / 2
-        pole = (middle - thickness / 2, ymin + 2, middle + thickness / 2, base)
-        draw.rectangle(pole, fill=(128, 130, 132))
+        base = max(scene.horizon + 0.12 * height, ymax + 0.5 * (ymax - ymin))
+        scene.pole((xmin + xmax) / 2, ymin + 2, base, xmax - xmin)
     for (_, sign), (ymin, xmin, _, _) in zip(placed, boxes, strict=True):
-        image.paste(sign, (xmin, ymin), sign)
+        scene.image.paste(sign, (xmin, ymin), sign)
     return ToyImage(
-        _photograph(image, generator),
+        _photograph(scene.image, generator),
         np.array(boxes, np.int64).reshape(-1, 4),
         [label for label, _ in placed],
     )
@@ -81,18 +78,17 @@ def draw_toy_image(
 
 def _draw_signs(
     generator: np.random.Generator,
-) -> tuple[list[int], list[PIL.Image.Image]]:
+) -> list[tuple[int, PIL.Image.Image]]:
     """Labels and drawings of a picture's signs, the largest first."""
     if generator.random() < SHARE_WITHOUT_OBJECTS:
-        return [], []
+        return []
     count = int(generator.integers(1, MAX_OBJECTS + 1))
+    sizes = sorted((_draw_size(generator) for _ in range(count)), reverse=True)
     labels = generator.choice(list(TOY_CLASSES), size=count).tolist()
-    sizes = sorted((_draw_size(generator) for _ in labels), reverse=True)
-    signs = [
-        draw_sign(label, size, generator)
+    return [
+        (label, draw_sign(label, size, generator))
         for label, size in zip(labels, sizes, strict=True)
     ]
-    return labels, signs
 
 
 def _draw_size(generator: np.random.Generator) -> float:
@@ -110,9 +106,9 @@ def _find_place(
     sign: PIL.Image.Image,
     height: int,
     width: int,
-    boxes: list[tuple[int, int, int, int]],
+    boxes: list[Box],
     generator: np.random.Generator,
-) -> tuple[int, int, int, int] | None:
+) -> Box | None:
     """A free place for the sign; None when the picture is full."""
     for _ in range(_PLACING_ATTEMPTS):
         x = int(generator.integers(_GAP, width - sign.width - _GAP))
@@ -123,7 +119,7 @@ def _find_place(
     return None
 
 
-def _touch(one: tuple, other: tuple) -> bool:
+def _touch(one: Box, other: Box) -> bool:
     return (
         one[0] < other[2] + _GAP
         and other[0] < one[2] + _GAP
