@@ -1,4 +1,4 @@
-"""Small objects must be seen: which windows are enlarged, and what they hold."""
+"""Small objects must be seen: which windows are enlarged and what they hold."""
 
 import numpy as np
 import pytest
