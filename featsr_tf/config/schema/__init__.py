@@ -1,0 +1,49 @@
+"""Every message of a pipeline config, declared once.
+
+The names, the nesting and (where not said otherwise) the defaults are those
+of the TF Object Detection API. A new field needs one line in one of these
+modules: parsing, overrides, checks of its limits, printing and the config
+reference follow from the declaration.
+"""
+
+from featsr_tf.config.schema.augmentation import PreprocessingStep
+from featsr_tf.config.schema.detector import FasterRcnn
+from featsr_tf.config.schema.detector import FeatureExtractor
+from featsr_tf.config.schema.detector import GridAnchorGenerator
+from featsr_tf.config.schema.evaluation import EvalConfig
+from featsr_tf.config.schema.inputs import InputReader
+from featsr_tf.config.schema.optimizer import LearningRate
+from featsr_tf.config.schema.optimizer import Optimizer
+from featsr_tf.config.schema.pipeline import Model
+from featsr_tf.config.schema.pipeline import Pipeline
+from featsr_tf.config.schema.postprocessing import ScoreConverter
+from featsr_tf.config.schema.resizer import ImageResizer
+from featsr_tf.config.schema.resizer import ResizeType
+from featsr_tf.config.schema.super_resolution import AreaFrame
+from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
+from featsr_tf.config.schema.super_resolution import Supervision
+from featsr_tf.config.schema.super_resolution import TrainingCrop
+from featsr_tf.config.schema.super_resolution import TwinPooling
+from featsr_tf.config.schema.train import TrainConfig
+
+__all__ = [
+    "AreaFrame",
+    "EvalConfig",
+    "FasterRcnn",
+    "FeatureExtractor",
+    "FeatureSuperResolution",
+    "GridAnchorGenerator",
+    "ImageResizer",
+    "InputReader",
+    "LearningRate",
+    "Model",
+    "Optimizer",
+    "Pipeline",
+    "PreprocessingStep",
+    "ResizeType",
+    "ScoreConverter",
+    "Supervision",
+    "TrainConfig",
+    "TrainingCrop",
+    "TwinPooling",
+]

@@ -1,0 +1,210 @@
+"""What this package adds to the API: feature super-resolution."""
+
+import dataclasses
+import enum
+
+from featsr_tf.config.fields import message
+from featsr_tf.config.fields import optional
+from featsr_tf.config.fields import setting
+from featsr_tf.config.schema.optimizer import Optimizer
+from featsr_tf.config.schema.optimizer import constant_adam
+
+
+class AreaFrame(enum.StrEnum):
+    """Frame in whose pixels the area of a proposal is measured."""
+
+    ORIGINAL = "ORIGINAL"
+    RESIZED = "RESIZED"
+
+
+class Supervision(enum.StrEnum):
+    """Source of the target features of the generator (Table 4)."""
+
+    ATROUS = "ATROUS"
+    NAIVE = "NAIVE"
+    NONE = "NONE"
+
+
+class TwinPooling(enum.StrEnum):
+    """What stands for the stride of a strided layer in the twin (4.1)."""
+
+    PAPER = "PAPER"
+    AVERAGE = "AVERAGE"
+    STRIDE = "STRIDE"
+    ROOT_MAX = "ROOT_MAX"
+
+
+@dataclasses.dataclass
+class Backbone:
+    """Weights and shape of the feature extractor."""
+
+    weights: str = setting(
+        "",
+        'First values: "imagenet", the path of a .weights.h5 file, or '
+        "nothing for random values.",
+    )
+    alpha: float = setting(
+        1.0, "Width multiplier of MobileNet.", minimum=0.01, maximum=4
+    )
+    sub_layer: str = setting(
+        "",
+        "Keras layer that gives F_sub (section 4.2); nothing = the default "
+        "of the backbone.",
+    )
+
+
+@dataclasses.dataclass
+class TrainingCrop:
+    """A piece of the rescaled frame, on which training works instead of it."""
+
+    height: int = setting(0, "Height in pixels, a multiple of 32.", 64, 16384)
+    width: int = setting(0, "Width in pixels, a multiple of 32.", 64, 16384)
+    minimum_scale: float = setting(
+        1.0, "Least pixels of the crop per pixel of the frame.", 0.01, 16
+    )
+    maximum_scale: float = setting(
+        1.0, "Most pixels of the crop per pixel of the frame.", 0.01, 16
+    )
+    object_probability: float = setting(
+        0.9, "Share of crops that are placed around an object.", maximum=1
+    )
+
+
+@dataclasses.dataclass
+class Generator:
+    """The super-resolution feature generator (section 4.2, Figure 5)."""
+
+    residual_blocks: int = setting(
+        2, "Residual blocks of two convolutions.", minimum=1, maximum=64
+    )
+    hidden_channels: int = setting(
+        0,
+        "Channels inside a block; 0 = as wide as its input, as in Figure 5.",
+        maximum=16384,
+    )
+    kernel_size: int = setting(
+        3, "Kernel of the convolutions, an odd number.", minimum=1, maximum=15
+    )
+
+
+@dataclasses.dataclass
+class Discriminator:
+    """The discriminator: a multi-layer perceptron (section 4.2)."""
+
+    hidden_units: list[int] = setting(
+        [512, 256], "Units of the hidden layers.", minimum=1, maximum=65536
+    )
+
+
+@dataclasses.dataclass
+class LossWeights:
+    """Weights of the generator's losses (section 4.3)."""
+
+    generator_weight: float = setting(
+        0.01, "Weight of the adversarial loss (eq. 5)."
+    )
+    content_weight: float = setting(1.0, "Weight of the content loss (eq. 4).")
+    classification_weight: float = setting(
+        1.0, "Weight of the small predictor's classification loss."
+    )
+    localization_weight: float = setting(
+        1.0, "Weight of the small predictor's box loss."
+    )
+
+
+def _stage_two_optimizer() -> Optimizer:
+    return constant_adam(5e-4)
+
+
+def _stage_three_optimizer() -> Optimizer:
+    return constant_adam(1e-4)
+
+
+@dataclasses.dataclass
+class SuperResolutionStage:
+    """Stage 2: generator and discriminator alternate (section 4.3)."""
+
+    num_steps: int = setting(1000, "Steps; 0 leaves the stage out.")
+    generator_updates_per_discriminator_update: int = setting(
+        1, "Steps of the generator per step of the discriminator.", 1, 1000
+    )
+    optimizer: Optimizer = message(
+        _stage_two_optimizer,
+        "Optimizer of generator and small predictor; Adam at 5e-4 when not "
+        "set.",
+    )
+    discriminator_optimizer: Optimizer = message(
+        _stage_two_optimizer,
+        "Optimizer of the discriminator; Adam at 5e-4 when not set.",
+    )
+    gradient_clipping_by_norm: float = setting(
+        10.0, "Greatest norm of the gradient; 0 = no limit."
+    )
+
+
+@dataclasses.dataclass
+class FineTuneStage:
+    """Stage 3: only the two predictors learn (section 4.3)."""
+
+    num_steps: int = setting(500, "Steps; 0 leaves the stage out.")
+    optimizer: Optimizer = message(
+        _stage_three_optimizer,
+        "Optimizer of both predictors; Adam at 1e-4 when not set.",
+    )
+    gradient_clipping_by_norm: float = setting(
+        10.0, "Greatest norm of the gradient; 0 = no limit."
+    )
+
+
+@dataclasses.dataclass
+class FeatureSuperResolution:
+    """Feature super-resolution of small proposals (section 4)."""
+
+    small_area_threshold: float = setting(
+        1024.0,
+        "Proposals with a smaller area in square pixels are small: 32 x 32 "
+        "for TT100K, 96 x 96 for VOC and COCO in the paper.",
+        minimum=1,
+        maximum=1e9,
+    )
+    small_area_frame: AreaFrame = setting(
+        AreaFrame.ORIGINAL,
+        "Pixels of the ORIGINAL frame or of the RESIZED input.",
+    )
+    minimum_pair_area_ratio: float = setting(
+        1.0, "Pairs F^0.5 / T^1.0: least area by `small_area_threshold`."
+    )
+    maximum_pair_area_ratio: float = setting(
+        4.0, "Pairs F^0.5 / T^1.0: the area stays below this ratio."
+    )
+    backbone: Backbone = message(Backbone, "Weights of the extractor.")
+    training_crop: TrainingCrop | None = optional(
+        "Crops to train on; not set = whole frames through `image_resizer`."
+    )
+    supervision: Supervision = setting(
+        Supervision.ATROUS,
+        "Targets of the generator: ATROUS twin, NAIVE extractor, or NONE.",
+    )
+    twin_pooling: TwinPooling = setting(
+        TwinPooling.PAPER, "What stands for strides in the twin."
+    )
+    generator: Generator = message(Generator, "The generator.")
+    discriminator: Discriminator = message(Discriminator, "The discriminator.")
+    losses: LossWeights = message(LossWeights, "Loss weights of stage 2.")
+    super_resolution_stage: SuperResolutionStage = message(
+        SuperResolutionStage, "Stage 2."
+    )
+    fine_tune_stage: FineTuneStage = message(FineTuneStage, "Stage 3.")
+    rois_per_image: int = setting(
+        32, "Proposals per image in the losses of stages 2 and 3.", 1, 100000
+    )
+    pairs_per_image: int = setting(
+        16, "Pairs F^0.5 / T^1.0 per image in stage 2.", 1, 100000
+    )
+    jittered_boxes_per_object: int = setting(
+        4, "Jittered true boxes added to the proposals.", 0, 1000
+    )
+    seed: int = setting(0, "Seed of all randomness.")
+    steps_per_epoch: int = setting(
+        250, "Steps between two checkpoints and lines of progress.", minimum=1
+    )

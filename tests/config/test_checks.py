@@ -1,0 +1,181 @@
+"""What a config may not say, and what it says without effect.
+
+A run that cannot work must end before it begins, and a field that changes
+nothing must be named: silence would look like obedience.
+"""
+
+import pytest
+
+from featsr_tf.config import find_warnings
+from featsr_tf.config import parse_pipeline
+from featsr_tf.config.fields import fields_of
+from featsr_tf.config.names import message_paths
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.errors import ConfigError
+from tests.config.sample import SAMPLE
+
+DETECTOR = "model.faster_rcnn"
+EXTENSION = "model.feature_super_resolution"
+COSINE = (
+    "train_config.optimizer.adam_optimizer.learning_rate"
+    ".cosine_decay_learning_rate"
+)
+ANCHORS = (
+    f"{DETECTOR}.first_stage_anchor_generator.grid_anchor_generator.scales"
+)
+
+
+def parse(*overrides: str):
+    return parse_pipeline(SAMPLE.encode(), "sample", overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (f"{DETECTOR}.num_classes=0", "is 0; expected at least 1"),
+        (f"{DETECTOR}.num_classes=-3", "is -3; expected at least 1"),
+        (f"{DETECTOR}.image_resizer={{}}", "expected keep_aspect_ratio"),
+        (
+            f"{DETECTOR}.image_resizer.keep_aspect_ratio_resizer"
+            ".max_dimension=500",
+            "is 600; expected at most max_dimension, 500",
+        ),
+        (
+            f"{DETECTOR}.feature_extractor.type=faster_rcnn_resnet152",
+            "'faster_rcnn_resnet152' is not supported; expected one of "
+            "faster_rcnn_mobilenet_v1",
+        ),
+        (f"{DETECTOR}.feature_extractor.type=", "is not set; expected one of"),
+        (
+            f"{DETECTOR}.feature_extractor.first_stage_features_stride=8",
+            "is 8; only 16 is supported",
+        ),
+        (f"{DETECTOR}.first_stage_atrous_rate=2", "only 1 is supported"),
+        (f"{DETECTOR}.first_stage_nms_iou_threshold=1.5", "at most 1"),
+        (f"{DETECTOR}.first_stage_nms_iou_threshold=nan", "finite number"),
+        (f"{DETECTOR}.first_stage_max_proposals=8", "second_stage_batch_size"),
+        (f"{DETECTOR}.maxpool_kernel_size=3", "do not divide"),
+        (f"{DETECTOR}.number_of_stages=3", "is not supported as 3"),
+        (f"{ANCHORS}=1,inf", "is inf; expected a finite number"),
+        (f"{ANCHORS}=[]", "is empty; expected at least one"),
+        (
+            f"{DETECTOR}.second_stage_box_predictor.rfcn_box_predictor={{}}",
+            "rfcn_box_predictor is not supported",
+        ),
+        (
+            f"{DETECTOR}.second_stage_post_processing.score_converter=SIGMOID",
+            "is not supported as SIGMOID",
+        ),
+        ("model.ssd={}", "model.ssd is not supported"),
+        (f"{EXTENSION}.minimum_pair_area_ratio=4", "expected less than"),
+        (f"{EXTENSION}.generator.kernel_size=2", "expected an odd number"),
+        (f"{EXTENSION}.discriminator.hidden_units=[]", "is empty"),
+        (
+            f"{EXTENSION}.training_crop={{height: 100 width: 128}}",
+            "training_crop.height is 100; expected a multiple of 32",
+        ),
+        (
+            f"{EXTENSION}.training_crop={{height: 32 width: 128}}",
+            "training_crop.height is 32; expected at least 64",
+        ),
+        (
+            f"{EXTENSION}.training_crop="
+            "{height: 64 width: 64 minimum_scale: 2}",
+            "expected at most maximum_scale, 1",
+        ),
+        (
+            f"{EXTENSION}.backbone={{weights: 'imagenet' alpha: .3}}",
+            "is 0.3; ImageNet weights exist for 0.25, 0.5, 0.75, 1",
+        ),
+        ("train_config.num_steps=0", "num_steps is 0; expected at least 1"),
+        ("train_config.optimizer={}", "expected one of rms_prop_optimizer"),
+        (
+            "train_config.optimizer={adam_optimizer {}}",
+            "expected one of constant_learning_rate",
+        ),
+        (f"{COSINE}.total_steps=100", "more than the 10000 steps of warm-up"),
+        ("train_config.freeze_variables=(a", "no regular expression"),
+        ("train_config.data_augmentation_options.0={}", "is empty"),
+        ("train_input_reader.label_map_path=", "expected a label map"),
+        (
+            "train_input_reader.tf_record_input_reader.input_path=[]",
+            "expected TFRecord files",
+        ),
+        ("train_input_reader.label_map_path='a\\tb'", "printable"),
+    ],
+)
+def test_an_impossible_config_is_refused(override, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(override)
+    assert message in str(caught.value)
+    assert override.split("=")[0].split(".")[0] in str(caught.value)
+
+
+def test_only_mobilenet_has_a_width_multiplier():
+    resnet = f"{DETECTOR}.feature_extractor.type=faster_rcnn_resnet50"
+    assert parse(resnet, f"{EXTENSION}.backbone.alpha=1")
+    with pytest.raises(ConfigError, match="expected 1 for resnet50"):
+        parse(resnet, f"{EXTENSION}.backbone.alpha=0.5")
+
+
+def test_the_jumps_of_a_manual_schedule_must_increase():
+    text = SAMPLE.replace("step: 8", "step: 5")
+    with pytest.raises(ConfigError, match=r"jumps at steps \[5, 5\]"):
+        parse_pipeline(text.encode(), "sample")
+
+
+def test_a_check_points_at_the_line_of_the_field():
+    text = SAMPLE.replace("num_classes: 3", "num_classes: 0")
+    with pytest.raises(ConfigError, match="^sample:5:5: model.faster_rcnn"):
+        parse_pipeline(text.encode(), "sample")
+
+
+def test_a_check_of_a_missing_field_points_at_its_surroundings():
+    text = SAMPLE.replace("type: 'faster_rcnn_mobilenet_v1'", "")
+    with pytest.raises(ConfigError, match="^sample:7:5: .*type is not set"):
+        parse_pipeline(text.encode(), "sample")
+
+
+def test_all_fields_without_effect_are_named_in_one_warning():
+    assert find_warnings(parse()) == [
+        "fields without effect here: model.faster_rcnn.use_static_shapes, "
+        "train_config.data_augmentation_options.2.ssd_random_crop, "
+        "eval_config.metrics_set, eval_input_reader.0.num_readers"
+    ]
+
+
+def test_a_checkpoint_of_the_api_is_answered_with_what_to_use():
+    _, warning = find_warnings(
+        parse("train_config.fine_tune_checkpoint=model.ckpt")
+    )
+    assert "feature_super_resolution.backbone.weights" in warning
+
+
+def test_a_learning_rate_that_ends_before_the_training_is_named():
+    short = parse(f"{COSINE}={{total_steps: 8 warmup_steps: 2}}")
+    assert "train_config reaches zero at step 8 of 10" in str(
+        find_warnings(short)
+    )
+
+
+def test_a_config_without_evaluation_data_is_possible_but_named():
+    warnings = find_warnings(parse("eval_input_reader=[]"))
+    assert "no eval_input_reader" in warnings[-1]
+
+
+def test_every_field_of_every_message_says_what_it_means():
+    for path, message_class in message_paths(Pipeline).items():
+        for field in fields_of(message_class).values():
+            assert field.declaration.meaning, f"{path}.{field.name}"
+
+
+def test_every_field_without_effect_is_named_when_it_is_set():
+    """Each scalar field of the detector and of training is set in turn."""
+    values = {bool: "true", int: "1", float: "1.0", str: "x"}
+    for owner in (DETECTOR, "train_config", "eval_config"):
+        for field in fields_of(message_paths(Pipeline)[owner]).values():
+            value = values.get(field.kind)
+            if field.declaration.has_effect or value is None:
+                continue
+            path = f"{owner}.{field.name}"
+            assert path in find_warnings(parse(f"{path}={value}"))[0]

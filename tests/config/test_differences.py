@@ -1,0 +1,61 @@
+"""Telling a model folder of this config from one of another."""
+
+import pytest
+
+from featsr_tf.config import differences
+from featsr_tf.config import parse_pipeline
+from tests.config.sample import SAMPLE
+
+EXTENSION = "model.feature_super_resolution"
+
+
+def parse(*overrides: str):
+    return parse_pipeline(SAMPLE.encode(), "sample", overrides)
+
+
+def test_equal_configs_do_not_differ():
+    assert differences(parse(), parse()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "model.faster_rcnn.num_classes=4",
+            "model.faster_rcnn.num_classes: 3 and 4",
+        ),
+        (
+            f"{EXTENSION}.backbone.alpha=0.5",
+            f"{EXTENSION}.backbone.alpha: 1.0 and 0.5",
+        ),
+        (
+            f"{EXTENSION}.discriminator.hidden_units=8",
+            f"{EXTENSION}.discriminator.hidden_units: [512, 256] and [8]",
+        ),
+        (
+            f"{EXTENSION}.supervision=NONE",
+            f"{EXTENSION}.supervision: ATROUS and NONE",
+        ),
+    ],
+)
+def test_another_detector_is_named(override, expected):
+    assert differences(parse(), parse(override)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train_config.num_steps=99",
+        "model.faster_rcnn.second_stage_localization_loss_weight=5",
+        "model.faster_rcnn.second_stage_post_processing"
+        ".batch_non_max_suppression.iou_threshold=0.3",
+        "model.faster_rcnn.use_static_shapes=false",
+        f"{EXTENSION}.training_crop={{height: 64 width: 64}}",
+        f"{EXTENSION}.super_resolution_stage.num_steps=9",
+        f"{EXTENSION}.losses.content_weight=3",
+        f"{EXTENSION}.backbone.weights=some.weights.h5",
+        f"{EXTENSION}.seed=3",
+    ],
+)
+def test_what_only_training_or_suppression_uses_does_not_count(override):
+    assert differences(parse(), parse(override)) == []

@@ -1,0 +1,203 @@
+"""Reading configs: the syntax of the API, and errors one can act on.
+
+Users bring pipeline configs of the TF Object Detection API. Those must load
+unchanged; everything malformed must come out as one line with a position.
+"""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from featsr_tf.config import load_pipeline
+from featsr_tf.config import parse_pipeline
+from featsr_tf.config import to_text
+from featsr_tf.errors import ConfigError
+from tests.config.sample import SAMPLE
+
+PIPELINES = sorted((Path(__file__).parents[2] / "pipelines").glob("*.config"))
+OFFICIAL = (
+    "faster_rcnn_resnet50_coco.config",
+    "faster_rcnn_resnet101_voc07.config",
+    "faster_rcnn_resnet50_v1_640x640_coco17_tpu-8.config",
+)
+POSITION = re.compile(r"sample:\d+:\d+: |sample: (\w+\.)+\w+ ")
+
+
+def parse(text: str, *overrides: str):
+    return parse_pipeline(text.encode(), "sample", overrides)
+
+
+def test_every_syntax_of_official_files_is_read():
+    pipeline = parse(SAMPLE)
+    detector = pipeline.model.faster_rcnn
+    anchors = detector.first_stage_anchor_generator.grid_anchor_generator
+    assert detector.num_classes == 3
+    assert detector.image_resizer.keep_aspect_ratio_resizer is None
+    assert detector.image_resizer.fixed_shape_resizer.width == 320
+    assert anchors.scales == [0.25, 0.5, 1.0, 2.0]
+    assert anchors.aspect_ratios == [1.0]
+    train = pipeline.train_config
+    rate = train.optimizer.momentum_optimizer.learning_rate
+    assert rate.manual_step_learning_rate.initial_learning_rate == 0.04
+    assert [jump.step for jump in rate.manual_step_learning_rate.schedule] == [
+        5,
+        8,
+    ]
+    assert train.data_augmentation_options[1].random_adjust_hue.max_delta == (
+        0.02
+    )
+    assert train.freeze_variables == ["conv1", "conv_(dw|pw)_[12]"]
+    assert pipeline.train_input_reader.label_map_path == "map.pbtxt"
+    assert pipeline.eval_input_reader[0].tf_record_input_reader.input_path == [
+        "val.record",
+        "more.record*",
+    ]
+
+
+def test_fields_that_are_not_set_have_the_defaults_of_the_api():
+    pipeline = parse(SAMPLE)
+    detector = pipeline.model.faster_rcnn
+    assert detector.first_stage_max_proposals == 300
+    assert detector.first_stage_nms_iou_threshold == 0.7
+    suppression = (
+        detector.second_stage_post_processing.batch_non_max_suppression
+    )
+    assert suppression.iou_threshold == 0.6
+    assert pipeline.train_config.max_number_of_boxes == 100
+    assert pipeline.train_input_reader.shuffle_buffer_size == 2048
+
+
+def test_feature_super_resolution_is_present_with_defaults():
+    extension = parse(SAMPLE).model.feature_super_resolution
+    assert extension.small_area_threshold == 1024
+    assert extension.supervision == "ATROUS"
+    assert extension.training_crop is None
+    assert extension.discriminator.hidden_units == [512, 256]
+    stage = extension.super_resolution_stage
+    rate = stage.optimizer.adam_optimizer.learning_rate
+    assert rate.constant_learning_rate.learning_rate == 5e-4
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_configs_load_unchanged(name, shared):
+    pipeline = load_pipeline(shared / "data" / "odapi" / name)
+    assert pipeline.model.faster_rcnn.initial_crop_size == 14
+    assert parse(to_text(pipeline)) == pipeline
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
+def test_own_pipelines_load_and_print_into_equal_ones(path):
+    pipeline = load_pipeline(path)
+    assert parse(to_text(pipeline)) == pipeline
+
+
+def test_the_printed_config_is_read_into_an_equal_one():
+    pipeline = parse(SAMPLE)
+    assert parse(to_text(pipeline)) == pipeline
+    assert "initial_learning_rate: 0.04\n" in to_text(pipeline)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "num_classes",
+            "num_clases",
+            "sample:5:5: FasterRcnn has no field 'num_clases'; nearest known "
+            "name: num_classes",
+        ),
+        (
+            "  batch_size: 2",
+            "  num_classes: 2",
+            "sample:18:3: TrainConfig has no field 'num_classes'; nearest "
+            "known name: model.faster_rcnn.num_classes",
+        ),
+        (
+            "SOFTMAX",
+            "SOFTMAXX",
+            "sample:13:53: ScoreConverter has no value SOFTMAXX; nearest "
+            "known name: SOFTMAX",
+        ),
+        (
+            "num_classes: 3",
+            "num_classes: three",
+            "sample:5:18: Couldn't parse integer: three",
+        ),
+        (
+            "num_classes: 3",
+            "num_classes: 3 num_classes: 4",
+            'sample:5:33: Message type "FasterRcnn" should not have multiple '
+            '"num_classes" fields.',
+        ),
+        (
+            "fixed_shape_resizer <",
+            "keep_aspect_ratio_resizer {} fixed_shape_resizer <",
+            'sample:6:50: Field "fixed_shape_resizer" is specified along with '
+            'field "keep_aspect_ratio_resizer", another member of oneof '
+            '"image_resizer_oneof" for message type "ImageResizer".',
+        ),
+        (
+            "faster_rcnn: {",
+            "ssd { num_classes: 2 } faster_rcnn: {",
+            "sample:4:9: model.ssd is not supported",
+        ),
+    ],
+)
+def test_malformed_text_is_refused_with_its_position(old, new, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(SAMPLE.replace(old, new, 1))
+    assert str(caught.value) == message
+
+
+def test_binary_files_are_refused_with_their_position():
+    with pytest.raises(ConfigError, match="sample:2:3: not UTF-8 text"):
+        parse_pipeline(b"# \xc3\xa9\nab\xff", "sample")
+    with pytest.raises(ConfigError, match="sample:1:2: not UTF-8 text"):
+        parse_pipeline(b"a\0b", "sample")
+
+
+def test_an_empty_config_names_the_file_and_the_missing_field():
+    with pytest.raises(ConfigError, match="^sample: .*num_classes is 0"):
+        parse("")
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigError, match="nowhere.config: cannot read"):
+        load_pipeline("nowhere.config")
+
+
+def mutate(content: bytes, chance: random.Random) -> bytes:
+    tokens = re.findall(rb"\w+|\s+|[^\w\s]", content)
+    kind = chance.randrange(4)
+    if kind == 0:
+        changed = bytearray(content)
+        changed[chance.randrange(len(content))] = chance.randrange(256)
+        return bytes(changed)
+    if kind == 1:
+        start = chance.randrange(len(content))
+        return content[:start] + content[start + chance.randrange(1, 40) :]
+    first, second = (chance.randrange(len(tokens)) for _ in range(2))
+    if kind == 2:
+        tokens[first], tokens[second] = tokens[second], tokens[first]
+    else:
+        strange = [b"nan", b"-1", b"1e999", b"[", b"}", b"9" * 50, b"'"]
+        tokens[first] = chance.choice([*strange, tokens[second]])
+    return b"".join(tokens)
+
+
+def test_mutated_configs_give_only_our_error_with_a_position():
+    chance = random.Random(0)
+    accepted = 0
+    for _ in range(1000):
+        content = mutate(SAMPLE.encode(), chance)
+        try:
+            pipeline = parse_pipeline(content, "sample")
+        except ConfigError as error:
+            assert POSITION.match(str(error)), content
+            assert "\n" not in str(error)
+        else:
+            assert parse(to_text(pipeline)) == pipeline
+            accepted += 1
+    assert 100 < accepted < 900
