@@ -1,0 +1,289 @@
+"""Random changes of training images, named as in the Object Detection API.
+
+Every function takes a stateless seed, so the same seed gives the same image
+on every machine, in every replica and after a restart.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from featsr_tf.data.decode import Frame
+from featsr_tf.data.resize import resize_image
+from featsr_tf.errors import ConfigError
+
+# Less than this share of an object's area inside the crop = ignored.
+MINIMUM_VISIBLE_SHARE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingCrop:
+    """How training crops are cut out of the frames.
+
+    Args:
+        height: height of the crop in px.
+        width: width of the crop in px.
+        minimum_scale: smallest px of the crop per px of the original frame.
+        maximum_scale: largest px of the crop per px of the original frame.
+        object_probability: how often the crop is placed around an object.
+    """
+
+    height: int
+    width: int
+    minimum_scale: float = 1.0
+    maximum_scale: float = 1.0
+    object_probability: float = 0.9
+
+
+def training_crop(frame: Frame, seed: tf.Tensor, crop: TrainingCrop) -> Frame:
+    """Cuts a crop out of the frame rescaled by a random factor.
+
+    With `object_probability` the crop holds a randomly chosen object that is
+    not ignored, at a place drawn evenly from all that hold it whole (an
+    object larger than the crop fills it); else the place is drawn evenly
+    from the frame. Of each object the part inside the crop is kept. Where
+    less than half of its area is left, it becomes `ignored`, so that it is
+    neither truth nor background; where nothing, or a sliver thinner than 1 px
+    of the frame, is left, it is dropped.
+
+    Args:
+        frame: a frame at its original size.
+        seed: `[2]` int32, stateless seed.
+        crop: size, scales and placing.
+
+    Returns:
+        A `Frame` with a float32 image of `crop.height` x `crop.width` px,
+        or smaller where the rescaled frame is.
+    """
+    draws = tf.random.stateless_uniform([5], seed)
+    factor = crop.minimum_scale + draws[0] * (
+        crop.maximum_scale - crop.minimum_scale
+    )
+    window, size = _window_and_size(frame, factor, crop)
+    low, high = tf.cond(
+        (draws[1] < crop.object_probability) & tf.reduce_any(~frame.ignored),
+        lambda: _offsets_around_object(frame, window, draws[2]),
+        lambda: (tf.zeros_like(window), _frame_size(frame) - window),
+    )
+    offset = low + tf.cast(
+        draws[3:] * tf.cast(high - low + 1, tf.float32), tf.int32
+    )
+    offset = tf.minimum(offset, high)
+    # Only the window is rescaled, which is several times cheaper than the
+    # whole frame.
+    end = offset + window
+    source = frame.image[offset[0] : end[0], offset[1] : end[1]]
+    scale = tf.cast(size, tf.float32) / tf.cast(window, tf.float32)
+    clipped = _clip_objects(frame, offset, window)
+    return clipped._replace(
+        image=resize_image(source, size),
+        boxes=clipped.boxes * tf.tile(scale, [2]),
+        scale=frame.scale * scale,
+    )
+
+
+def random_horizontal_flip(
+    frame: Frame, seed: tf.Tensor, probability: float = 0.5
+) -> Frame:
+    """Mirrors image and boxes left to right.
+
+    Args:
+        frame: the frame.
+        seed: `[2]` int32, stateless seed.
+        probability: how often to mirror.
+
+    Returns:
+        The frame, mirrored or as it was.
+    """
+
+    def mirrored() -> tuple[tf.Tensor, tf.Tensor]:
+        width = tf.cast(tf.shape(frame.image)[1], tf.float32)
+        ymin, xmin, ymax, xmax = tf.unstack(frame.boxes, axis=-1)
+        boxes = tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
+        return tf.reverse(frame.image, axis=[1]), boxes
+
+    image, boxes = tf.cond(
+        tf.random.stateless_uniform([], seed) < probability,
+        mirrored,
+        lambda: (frame.image, frame.boxes),
+    )
+    return frame._replace(image=image, boxes=boxes)
+
+
+def random_adjust_brightness(
+    frame: Frame, seed: tf.Tensor, max_delta: float = 0.2
+) -> Frame:
+    """Adds one random number to all channels.
+
+    Args:
+        frame: the frame, with a float32 image of 0..255.
+        seed: `[2]` int32, stateless seed.
+        max_delta: bound of the number, as a share of the range of values.
+
+    Returns:
+        The frame with its image changed and clipped to 0..255.
+    """
+    delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
+    return _with_image(frame, frame.image + 255.0 * delta)
+
+
+def random_adjust_contrast(
+    frame: Frame,
+    seed: tf.Tensor,
+    min_delta: float = 0.8,
+    max_delta: float = 1.25,
+) -> Frame:
+    """Scales the distance of each channel from its mean by a random factor.
+
+    Args:
+        frame: the frame, with a float32 image of 0..255.
+        seed: `[2]` int32, stateless seed.
+        min_delta: smallest factor.
+        max_delta: largest factor.
+
+    Returns:
+        The frame with its image changed and clipped to 0..255.
+    """
+    factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
+    return _with_image(frame, tf.image.adjust_contrast(frame.image, factor))
+
+
+def random_adjust_saturation(
+    frame: Frame,
+    seed: tf.Tensor,
+    min_delta: float = 0.8,
+    max_delta: float = 1.25,
+) -> Frame:
+    """Scales the saturation by a random factor.
+
+    Args:
+        frame: the frame, with a float32 image of 0..255.
+        seed: `[2]` int32, stateless seed.
+        min_delta: smallest factor.
+        max_delta: largest factor.
+
+    Returns:
+        The frame with its image changed and clipped to 0..255.
+    """
+    factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
+    return _with_image(frame, tf.image.adjust_saturation(frame.image, factor))
+
+
+def random_adjust_hue(
+    frame: Frame, seed: tf.Tensor, max_delta: float = 0.02
+) -> Frame:
+    """Turns the hue by a random angle.
+
+    Args:
+        frame: the frame, with a float32 image of 0..255.
+        seed: `[2]` int32, stateless seed.
+        max_delta: bound of the angle, in turns.
+
+    Returns:
+        The frame with its image changed and clipped to 0..255.
+    """
+    delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
+    return _with_image(frame, tf.image.adjust_hue(frame.image, delta))
+
+
+AUGMENTATIONS: Mapping[str, Callable[..., Frame]] = {
+    function.__name__: function
+    for function in (
+        random_horizontal_flip,
+        random_adjust_brightness,
+        random_adjust_contrast,
+        random_adjust_saturation,
+        random_adjust_hue,
+    )
+}
+
+
+def augment(
+    frame: Frame,
+    seed: tf.Tensor,
+    augmentations: Sequence[tuple[str, Mapping[str, float]]],
+) -> Frame:
+    """Applies augmentations in their order, each with a seed of its own.
+
+    Args:
+        frame: the frame, with a float32 image of 0..255.
+        seed: `[2]` int32, stateless seed of the example.
+        augmentations: names out of `AUGMENTATIONS`, each with the arguments
+            that differ from the defaults.
+
+    Returns:
+        The changed frame.
+
+    Raises:
+        ConfigError: an augmentation of an unknown name.
+    """
+    for position, (name, arguments) in enumerate(augmentations):
+        if name not in AUGMENTATIONS:
+            raise ConfigError(
+                f"augmentation {name} is unknown; expected one of"
+                f" {', '.join(AUGMENTATIONS)}"
+            )
+        own_seed = tf.random.experimental.stateless_fold_in(seed, position)
+        frame = AUGMENTATIONS[name](frame, own_seed, **arguments)
+    return frame
+
+
+def _with_image(frame: Frame, image: tf.Tensor) -> Frame:
+    return frame._replace(image=tf.clip_by_value(image, 0.0, 255.0))
+
+
+def _frame_size(frame: Frame) -> tf.Tensor:
+    return tf.shape(frame.image)[:2]
+
+
+def _window_and_size(
+    frame: Frame, factor: tf.Tensor, crop: TrainingCrop
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Whole-pixel sizes of the source window and of the crop made of it."""
+    full_size = tf.constant([crop.height, crop.width])
+    wanted = tf.cast(
+        tf.round(tf.cast(full_size, tf.float32) / factor), tf.int32
+    )
+    window = tf.minimum(tf.maximum(wanted, 1), _frame_size(frame))
+    rescaled = tf.cast(tf.round(tf.cast(window, tf.float32) * factor), tf.int32)
+    size = tf.where(
+        window < wanted,
+        tf.clip_by_value(rescaled, 1, full_size),
+        full_size,
+    )
+    return window, size
+
+
+def _offsets_around_object(
+    frame: Frame, window: tf.Tensor, draw: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """First and last window corner that keeps a random object inside."""
+    candidates = tf.boolean_mask(frame.boxes, ~frame.ignored)
+    count = tf.shape(candidates)[0]
+    chosen = tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
+    box = candidates[tf.minimum(chosen, count - 1)]
+    first = tf.cast(tf.math.ceil(box[2:]), tf.int32) - window
+    last = tf.cast(tf.math.floor(box[:2]), tf.int32)
+    highest = _frame_size(frame) - window
+    bounds = tf.clip_by_value(tf.stack([first, last]), 0, highest)
+    # An object larger than the window swaps the two: it then fills the crop.
+    return tf.reduce_min(bounds, axis=0), tf.reduce_max(bounds, axis=0)
+
+
+def _clip_objects(frame: Frame, offset: tf.Tensor, window: tf.Tensor) -> Frame:
+    moved = frame.boxes - tf.cast(tf.tile(offset, [2]), tf.float32)
+    limit = tf.cast(tf.tile(window, [2]), tf.float32)
+    clipped = tf.clip_by_value(moved, 0.0, limit)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    area = tf.reduce_prod(moved[:, 2:] - moved[:, :2], axis=-1)
+    share = tf.math.divide_no_nan(tf.reduce_prod(sides, axis=-1), area)
+    mostly_cut = share < MINIMUM_VISIBLE_SHARE
+    sliver = mostly_cut & (tf.reduce_min(sides, axis=-1) < 1)
+    return frame._replace(
+        boxes=tf.boolean_mask(clipped, ~sliver),
+        classes=tf.boolean_mask(frame.classes, ~sliver),
+        ignored=tf.boolean_mask(frame.ignored | mostly_cut, ~sliver),
+    )

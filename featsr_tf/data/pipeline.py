@@ -1,0 +1,229 @@
+"""`tf.data` from records to batches, for training and for evaluation."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from featsr_tf.data.augment import TrainingCrop
+from featsr_tf.data.augment import augment
+from featsr_tf.data.augment import training_crop
+from featsr_tf.data.decode import Frame
+from featsr_tf.data.decode import decode_example
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.resize import Resizer
+from featsr_tf.data.resize import half_image
+from featsr_tf.data.resize import pad_to
+from featsr_tf.data.resize import resize
+from featsr_tf.data.resize import round_up
+from featsr_tf.data.shuffle import shuffled_records
+
+_PARALLEL_CALLS = 2
+_PREFETCHED_BATCHES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeFrames:
+    """Frames as a whole, resized and padded to one static shape.
+
+    Args:
+        resizer: how frames are resized.
+        height: height of the padded frames in px, a multiple of 32.
+        width: width of the padded frames in px, a multiple of 32.
+    """
+
+    resizer: Resizer
+    height: int
+    width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchOptions:
+    """What every batch looks like.
+
+    Args:
+        batch_size: examples per batch, of all replicas together.
+        max_boxes: room for boxes per image; further ones are cut.
+        boxes_per_image: number of boxes in each record of all files, from
+            the scan of the records; cut boxes are warned of.
+        with_half_images: whether batches hold I^0.5 beside I^1.0.
+    """
+
+    batch_size: int
+    max_boxes: int
+    boxes_per_image: Sequence[int]
+    with_half_images: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How records become training batches.
+
+    Args:
+        batches: what every batch looks like.
+        view: crops, or frames as a whole.
+        augmentations: names and arguments for `augment.augment`.
+        seed: seed of all randomness, 0 or more.
+        skip_examples: how many examples an earlier run has used up.
+        shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
+    """
+
+    batches: BatchOptions
+    view: TrainingCrop | WholeFrames
+    augmentations: Sequence[tuple[str, Mapping[str, float]]] = ()
+    seed: int = 0
+    skip_examples: int = 0
+    shuffle_buffer_mb: float = 64
+
+
+def training_dataset(
+    paths: Sequence[str], options: TrainingOptions
+) -> tf.data.Dataset:
+    """Endless shuffled, augmented batches of constant size.
+
+    Each example has a running number over all epochs and the seed
+    `[options.seed, number]`; what it looks like depends on nothing else, so
+    `skip_examples` continues an interrupted run bit by bit.
+
+    Args:
+        paths: TFRecord files.
+        options: how records become batches.
+
+    Returns:
+        A dataset of dicts with the keys of `Batch`, all shapes static,
+        without `SOURCE_IDS` and `ORIGINAL_SIZES`.
+    """
+    _warn_of_cut_boxes(options.batches)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
+        seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
+        frame = _training_view(decode_example(serialized), seed, options.view)
+        frame = augment(
+            frame,
+            tf.random.experimental.stateless_fold_in(seed, 1),
+            options.augmentations,
+        )
+        shape = _padded_shape(options.view)
+        return _entries(frame, seed, shape, options.batches.max_boxes)
+
+    dataset = shuffled_records(
+        paths,
+        len(options.batches.boxes_per_image),
+        options.seed,
+        options.skip_examples,
+        options.shuffle_buffer_mb,
+    )
+    dataset = dataset.enumerate(start=options.skip_examples)
+    dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
+    return _batched(dataset, options.batches, drop_remainder=True)
+
+
+def evaluation_dataset(
+    paths: Sequence[str], view: WholeFrames, options: BatchOptions
+) -> tf.data.Dataset:
+    """One pass over all records in their order; the last batch may be small.
+
+    Args:
+        paths: TFRecord files.
+        view: resizer and padded shape.
+        options: what the batches look like.
+
+    Returns:
+        A dataset of dicts with all keys of `Batch`. A record without
+        `image/source_id` has its running number as its id.
+    """
+    _warn_of_cut_boxes(options)
+
+    def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
+        seed = tf.stack([0, tf.cast(number, tf.int32)])
+        frame = _resized(decode_example(serialized), view.resizer)
+        named = tf.strings.length(frame.source_id) > 0
+        shape = _padded_shape(view)
+        return {
+            **_entries(frame, seed, shape, options.max_boxes),
+            Batch.SOURCE_IDS: tf.where(
+                named, frame.source_id, tf.strings.as_string(number)
+            ),
+            Batch.ORIGINAL_SIZES: frame.original_size,
+        }
+
+    dataset = tf.data.TFRecordDataset(list(paths)).enumerate()
+    dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
+    return _batched(dataset, options, drop_remainder=False)
+
+
+def _warn_of_cut_boxes(options: BatchOptions) -> None:
+    surplus = [count - options.max_boxes for count in options.boxes_per_image]
+    surplus = [count for count in surplus if count > 0]
+    if surplus:
+        warnings.warn(
+            f"{sum(surplus)} boxes in {len(surplus)} of"
+            f" {len(options.boxes_per_image)} images are cut, because these"
+            f" have more than max_number_of_boxes: {options.max_boxes}; raise"
+            " it to keep them",
+            stacklevel=3,
+        )
+
+
+def _training_view(
+    frame: Frame, seed: tf.Tensor, view: TrainingCrop | WholeFrames
+) -> Frame:
+    if isinstance(view, WholeFrames):
+        return _resized(frame, view.resizer)
+    crop_seed = tf.random.experimental.stateless_fold_in(seed, 0)
+    return training_crop(frame, crop_seed, view)
+
+
+def _resized(frame: Frame, resizer: Resizer) -> Frame:
+    image = resize(frame.image, resizer)
+    scale = tf.cast(tf.shape(image)[:2] / tf.shape(frame.image)[:2], tf.float32)
+    return frame._replace(
+        image=image,
+        boxes=frame.boxes * tf.tile(scale, [2]),
+        scale=frame.scale * scale,
+    )
+
+
+def _padded_shape(view: TrainingCrop | WholeFrames) -> tuple[int, int]:
+    return round_up(view.height), round_up(view.width)
+
+
+def _entries(
+    frame: Frame, seed: tf.Tensor, shape: tuple[int, int], max_boxes: int
+) -> dict[str, tf.Tensor]:
+    def padded(values: tf.Tensor) -> tf.Tensor:
+        missing = tf.maximum(max_boxes - tf.shape(values)[0], 0)
+        paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
+        values = tf.pad(values[:max_boxes], paddings)
+        return tf.ensure_shape(values, [max_boxes, *values.shape[1:]])
+
+    return {
+        Batch.IMAGES: pad_to(frame.image, *shape),
+        Batch.IMAGE_SIZES: tf.cast(tf.shape(frame.image)[:2], tf.float32),
+        Batch.SCALES: frame.scale,
+        Batch.BOXES: padded(frame.boxes),
+        Batch.CLASSES: padded(frame.classes),
+        Batch.IGNORED: padded(frame.ignored),
+        Batch.SEEDS: seed,
+    }
+
+
+def _batched(
+    dataset: tf.data.Dataset, options: BatchOptions, drop_remainder: bool
+) -> tf.data.Dataset:
+    dataset = dataset.batch(options.batch_size, drop_remainder=drop_remainder)
+    if options.with_half_images:
+        dataset = dataset.map(_with_half_images)
+    distribution = tf.data.Options()
+    # With several workers each takes its share of the examples: there may
+    # be fewer files than workers.
+    distribution.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return dataset.prefetch(_PREFETCHED_BATCHES).with_options(distribution)
+
+
+def _with_half_images(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {**batch, Batch.HALF_IMAGES: half_image(batch[Batch.IMAGES])}

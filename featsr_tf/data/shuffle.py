@@ -1,0 +1,73 @@
+"""Endless shuffled records that can be entered at any place."""
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+_MEGABYTE = 2**20
+_FILES_READ_AT_ONCE = 4
+
+
+def shuffled_records(
+    paths: Sequence[str],
+    num_records: int,
+    seed: int,
+    skip: int = 0,
+    buffer_mb: float = 64,
+) -> tf.data.Dataset:
+    """Serialized records, each epoch all of them in an order of its own.
+
+    `Dataset.shuffle` is not used: its order depends on the global seed too,
+    and to skip epochs it has to read them. Here stateless seeds permute
+    the files and then blocks of records that follow each other.
+
+    Args:
+        paths: TFRecord files.
+        num_records: number of records in all files; reading another number
+            of them is a `FailedPreconditionError`.
+        seed: seed of the order, 0 or more.
+        skip: how many records to leave out at the beginning.
+        buffer_mb: how much a block may hold, in megabytes.
+
+    Returns:
+        An endless dataset of `[]` strings.
+    """
+    files = list(paths)
+    block_size = _block_size(files, num_records, buffer_mb)
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        own_seed = tf.stack([tf.constant(seed, tf.int64), number])
+        order = tf.random.experimental.stateless_shuffle(files, own_seed)
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
+        )
+        # A file cut between two records raises no error by itself.
+        records = records.apply(
+            tf.data.experimental.assert_cardinality(num_records)
+        )
+        blocks = records.batch(block_size).enumerate()
+        return blocks.map(
+            lambda i, block: _permuted(block, own_seed, i)
+        ).unbatch()
+
+    first_epoch, skipped = divmod(skip, num_records)
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(epoch).skip(skipped)
+
+
+def _permuted(
+    block: tf.Tensor, seed: tf.Tensor, number: tf.Tensor
+) -> tf.Tensor:
+    own_seed = tf.random.experimental.stateless_fold_in(seed, number)
+    return tf.random.experimental.stateless_shuffle(block, own_seed)
+
+
+def _block_size(
+    paths: Sequence[str], num_records: int, buffer_mb: float
+) -> int:
+    """Records per block, so that about equal blocks fit into the buffer."""
+    file_sizes = [tf.io.gfile.stat(path).length for path in paths]
+    num_blocks = math.ceil(sum(file_sizes) / _MEGABYTE / buffer_mb)
+    return math.ceil(num_records / max(num_blocks, 1))

@@ -1,0 +1,216 @@
+"""Batches: static shapes, reproducible order, nothing lost in silence."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.data.augment import TrainingCrop
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.pipeline import BatchOptions
+from featsr_tf.data.pipeline import TrainingOptions
+from featsr_tf.data.pipeline import WholeFrames
+from featsr_tf.data.pipeline import evaluation_dataset
+from featsr_tf.data.pipeline import training_dataset
+from featsr_tf.data.resize import FixedShapeResizer
+from featsr_tf.data.resize import KeepAspectRatioResizer
+from tests.data.example_files import encode
+from tests.data.example_files import example
+from tests.data.example_files import noise_image
+from tests.data.example_files import write_records
+
+NUM_EXAMPLES = 7
+BOX = [0.25, 0.25, 0.5, 0.75]
+FRAMES = WholeFrames(KeepAspectRatioResizer(40, 80), 64, 96)
+FLIP = (("random_horizontal_flip", {}),)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Seven noise images of 80x120 px in two files, the last without a box."""
+    records = [
+        example(
+            encode(noise_image(80, 120, number)),
+            [BOX] * (number < NUM_EXAMPLES - 1),
+            [number + 1] * (number < NUM_EXAMPLES - 1),
+            f"image {number}",
+        )
+        for number in range(NUM_EXAMPLES)
+    ]
+    return [
+        write_records(tmp_path / "a.record", records[:4]),
+        write_records(tmp_path / "b.record", records[4:]),
+    ]
+
+
+def batches(max_boxes=3, boxes_per_image=None, **changes):
+    if boxes_per_image is None:
+        boxes_per_image = [1] * (NUM_EXAMPLES - 1) + [0]
+    return BatchOptions(2, max_boxes, boxes_per_image, **changes)
+
+
+def options(**changes):
+    arguments = {
+        "batches": batches(),
+        "view": TrainingCrop(48, 64, 0.7, 1.0),
+        "augmentations": FLIP,
+        "seed": 5,
+    }
+    return TrainingOptions(**{**arguments, **changes})
+
+
+def examples(dataset, count):
+    """The first examples as a list of dicts of arrays."""
+    unbatched = dataset.unbatch().take(count).as_numpy_iterator()
+    return list(unbatched)
+
+
+def assert_same(first, second):
+    for one, other in zip(first, second, strict=True):
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key], key)
+
+
+def test_training_batches_have_static_shapes(paths):
+    spec = training_dataset(paths, options()).element_spec
+    shapes = {key: tuple(value.shape) for key, value in spec.items()}
+    assert shapes == {
+        Batch.IMAGES: (2, 64, 64, 3),
+        Batch.HALF_IMAGES: (2, 32, 32, 3),
+        Batch.IMAGE_SIZES: (2, 2),
+        Batch.SCALES: (2, 2),
+        Batch.BOXES: (2, 3, 4),
+        Batch.CLASSES: (2, 3),
+        Batch.IGNORED: (2, 3),
+        Batch.SEEDS: (2, 2),
+    }
+
+
+def test_half_images_can_be_left_out(paths):
+    changed = options(batches=batches(with_half_images=False))
+    assert (
+        Batch.HALF_IMAGES not in training_dataset(paths, changed).element_spec
+    )
+
+
+def test_the_half_image_is_the_block_mean_of_the_padded_image(paths):
+    batch = next(training_dataset(paths, options()).as_numpy_iterator())
+    blocks = batch[Batch.IMAGES].reshape(2, 32, 2, 32, 2, 3)
+    np.testing.assert_allclose(
+        batch[Batch.HALF_IMAGES], blocks.mean((2, 4)), rtol=1e-6
+    )
+
+
+def test_box_sides_by_the_scale_are_those_of_the_original(paths):
+    changed = options(view=FRAMES)
+    for item in examples(training_dataset(paths, changed), 14):
+        np.testing.assert_allclose(item[Batch.SCALES], [0.5, 0.5])
+        np.testing.assert_array_equal(item[Batch.IMAGE_SIZES], [40, 60])
+        if item[Batch.CLASSES][0]:
+            sides = item[Batch.BOXES][0, 2:] - item[Batch.BOXES][0, :2]
+            np.testing.assert_allclose(
+                sides / item[Batch.SCALES], [20, 60], rtol=1e-6
+            )
+
+
+def test_an_image_without_objects_has_only_zeros(paths):
+    evaluation = evaluation_dataset(paths, FRAMES, batches())
+    item = examples(evaluation, NUM_EXAMPLES)[-1]
+    assert not item[Batch.BOXES].any()
+    assert not item[Batch.CLASSES].any()
+    assert not item[Batch.IGNORED].any()
+
+
+def test_every_epoch_holds_each_example_once_in_another_order(paths):
+    changed = options(view=FRAMES, augmentations=())
+    items = examples(training_dataset(paths, changed), 3 * NUM_EXAMPLES)
+    labels = [int(item[Batch.CLASSES][0]) for item in items]
+    epochs = [tuple(labels[i : i + NUM_EXAMPLES]) for i in (0, 7, 14)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len(set(epochs)) == 3
+
+
+def test_seeds_hold_the_run_and_the_running_number(paths):
+    items = examples(training_dataset(paths, options()), 10)
+    seeds = [item[Batch.SEEDS].tolist() for item in items]
+    assert seeds == [[5, number] for number in range(10)]
+
+
+def test_the_seed_decides_everything_and_the_global_seed_nothing(paths):
+    first = examples(training_dataset(paths, options()), 9)
+    tf.random.set_seed(99)
+    assert_same(first, examples(training_dataset(paths, options()), 9))
+    other = examples(training_dataset(paths, options(seed=6)), 9)
+    assert any(
+        not np.array_equal(a[Batch.IMAGES], b[Batch.IMAGES])
+        for a, b in zip(first, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("skip", "buffer_mb"), [(7, 64), (10, 0.05)])
+def test_skipping_continues_the_uninterrupted_sequence(paths, skip, buffer_mb):
+    whole = training_dataset(paths, options(shuffle_buffer_mb=buffer_mb))
+    tail = training_dataset(
+        paths, options(shuffle_buffer_mb=buffer_mb, skip_examples=skip)
+    )
+    assert_same(examples(whole, skip + 6)[skip:], examples(tail, 6))
+
+
+def test_evaluation_is_one_pass_in_order_with_an_uneven_last_batch(paths):
+    dataset = evaluation_dataset(paths, FRAMES, batches())
+    found = list(dataset.as_numpy_iterator())
+    assert [len(batch[Batch.IMAGES]) for batch in found] == [2, 2, 2, 1]
+    names = np.concatenate([batch[Batch.SOURCE_IDS] for batch in found])
+    assert names.tolist() == [b"image %d" % i for i in range(NUM_EXAMPLES)]
+    np.testing.assert_array_equal(found[-1][Batch.ORIGINAL_SIZES], [[80, 120]])
+
+
+def test_evaluation_shapes_are_static_but_for_the_batch(paths):
+    spec = evaluation_dataset(paths, FRAMES, batches()).element_spec
+    assert tuple(spec[Batch.IMAGES].shape) == (None, 64, 96, 3)
+    assert tuple(spec[Batch.BOXES].shape) == (None, 3, 4)
+
+
+def test_padding_is_zero(paths):
+    batch = next(
+        evaluation_dataset(paths, FRAMES, batches()).as_numpy_iterator()
+    )
+    assert batch[Batch.IMAGES][:, :40, :60].any()
+    assert not batch[Batch.IMAGES][:, 40:].any()
+    assert not batch[Batch.IMAGES][:, :, 60:].any()
+
+
+def test_scales_of_a_fixed_shape_differ_by_axis(paths):
+    view = WholeFrames(FixedShapeResizer(40, 96), 64, 96)
+    item = examples(evaluation_dataset(paths, view, batches()), 1)[0]
+    np.testing.assert_allclose(item[Batch.SCALES], [0.5, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(
+        item[Batch.BOXES][0], [10, 24, 20, 72], rtol=1e-6
+    )
+
+
+def test_cut_boxes_are_counted_in_a_warning(tmp_path):
+    record = example(encode(noise_image(8, 8)), [BOX] * 5, [1, 2, 3, 4, 5])
+    path = write_records(tmp_path / "many.record", [record])
+    view = WholeFrames(FixedShapeResizer(32, 32), 32, 32)
+    with pytest.warns(UserWarning, match="2 boxes in 1 of 1 images"):
+        dataset = evaluation_dataset(
+            [path], view, batches(max_boxes=3, boxes_per_image=[5])
+        )
+    (item,) = examples(dataset, 1)
+    np.testing.assert_array_equal(item[Batch.CLASSES], [1, 2, 3])
+
+
+def test_a_record_that_was_not_counted_beforehand_is_an_error(paths):
+    changed = options(batches=batches(boxes_per_image=[1] * 9))
+    with pytest.raises(tf.errors.OpError, match="9"):
+        examples(training_dataset(paths, changed), 9)
+
+
+def test_replicas_share_each_batch(paths):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    dataset = training_dataset(paths, options())
+    distributed = strategy.experimental_distribute_dataset(dataset)
+    parts = strategy.experimental_local_results(
+        next(iter(distributed))[Batch.SEEDS]
+    )
+    assert [part.numpy().tolist() for part in parts] == [[[5, 0]], [[5, 1]]]

@@ -1,0 +1,115 @@
+"""Scales decide which objects count as small: sizes must be exact."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.data.resize import FixedShapeResizer
+from featsr_tf.data.resize import KeepAspectRatioResizer
+from featsr_tf.data.resize import half_image
+from featsr_tf.data.resize import pad_to
+from featsr_tf.data.resize import resize
+from featsr_tf.data.resize import resize_image
+from featsr_tf.data.resize import resized_size
+from featsr_tf.data.resize import static_shape
+from tests.data.example_files import noise_image
+
+
+@pytest.mark.parametrize(
+    ("size", "dimensions", "expected"),
+    [
+        ((800, 1360), (600, 1024), (600, 1020)),
+        ((1360, 800), (600, 1024), (1020, 600)),
+        ((800, 1600), (600, 1024), (512, 1024)),
+        ((100, 100), (600, 1024), (600, 600)),
+        ((800, 1600), (600, 0), (600, 1200)),
+        ((1, 1000), (600, 100), (1, 100)),
+    ],
+)
+def test_the_shorter_side_is_scaled_unless_the_longer_gets_too_long(
+    size, dimensions, expected
+):
+    assert resized_size(*size, KeepAspectRatioResizer(*dimensions)) == expected
+
+
+def test_graph_and_plain_python_agree_on_every_size():
+    generator = np.random.default_rng(0)
+    for resizer in (
+        KeepAspectRatioResizer(30, 52),
+        KeepAspectRatioResizer(37, 45),
+        FixedShapeResizer(20, 50),
+    ):
+        resize_in_graph = tf.function(
+            lambda image, resizer=resizer: resize(image, resizer),
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+        )
+        for height, width in generator.integers(1, 130, (50, 2)).tolist():
+            resized = resize_in_graph(np.zeros((height, width, 3), np.uint8))
+            expected = resized_size(height, width, resizer)
+            assert tuple(resized.shape) == (*expected, 3)
+
+
+def test_reduction_takes_the_mean_over_the_area_of_each_new_pixel():
+    row = np.array([0, 30, 60, 90], np.float32)
+    image = np.tile(row[:, None, None], (1, 4, 3))
+
+    reduced = resize_image(image, [3, 4])
+
+    # Each new pixel covers 4/3 old ones, e.g. all of the first and a third
+    # of the second.
+    np.testing.assert_allclose(reduced[:, 0, 0], [7.5, 45, 82.5], rtol=1e-5)
+
+
+def test_a_fine_pattern_becomes_grey_when_halved():
+    stripes = np.zeros((8, 8, 3), np.uint8)
+    stripes[:, ::2] = 200
+    np.testing.assert_array_equal(
+        resize_image(stripes, [4, 4]), np.full((4, 4, 3), 100)
+    )
+
+
+def test_enlargement_is_bilinear():
+    image = np.zeros((1, 2, 3), np.float32)
+    image[0, 1] = 40
+    np.testing.assert_allclose(
+        resize_image(image, [1, 4])[0, :, 0], [0, 10, 30, 40], atol=1e-5
+    )
+
+
+def test_an_image_of_the_right_size_is_left_alone():
+    image = noise_image(6, 5)
+    np.testing.assert_array_equal(resize_image(image, [6, 5]), image)
+
+
+def test_one_side_may_shrink_while_the_other_grows():
+    resized = resize_image(np.full((8, 4, 3), 7, np.uint8), [4, 8])
+    np.testing.assert_allclose(resized, np.full((4, 8, 3), 7), rtol=1e-6)
+
+
+def test_padded_sides_are_multiples_of_32_and_hold_all_images():
+    resizer = KeepAspectRatioResizer(600, 1024)
+    assert static_shape([(800, 1360)], resizer) == (608, 1024)
+    assert static_shape([(800, 1360), (1360, 800)], resizer) == (1024, 1024)
+    assert static_shape([(5, 5)], FixedShapeResizer(300, 320)) == (320, 320)
+
+
+def test_padding_to_the_maximum_gives_a_square():
+    resizer = KeepAspectRatioResizer(600, 1000, pad_to_max_dimension=True)
+    assert static_shape([(800, 1360)], resizer) == (1024, 1024)
+
+
+def test_padding_is_zero_at_the_bottom_and_at_the_right():
+    padded = pad_to(tf.ones([2, 3, 3]), 4, 5).numpy()
+    assert padded.shape == (4, 5, 3)
+    assert padded[:2, :3].min() == 1
+    assert padded[2:].max() == padded[:, 3:].max() == 0
+
+
+def test_half_image_is_the_mean_of_each_block():
+    images = np.stack([noise_image(64, 96, seed) for seed in range(2)])
+    images = images.astype(np.float32)
+
+    half = half_image(images)
+
+    expected = images.reshape(2, 32, 2, 48, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_array_equal(half, expected)
