@@ -4,7 +4,6 @@ from featsr_tf.config import schema
 from featsr_tf.config.names import nearest
 from featsr_tf.errors import ConfigError
 
-STRIDE = 16
 IMAGENET_ALPHAS = (0.25, 0.5, 0.75, 1.0)
 _SPELLINGS = {
     "mobilenet_v1": ("mobilenet_v1", "mobilenet_v1_keras"),
@@ -77,40 +76,21 @@ def _check_resizer(pipeline: schema.Pipeline) -> None:
 
 
 def _check_extractor(pipeline: schema.Pipeline) -> None:
-    detector = pipeline.model.faster_rcnn
-    extractor = detector.feature_extractor
-    path = f"{_DETECTOR}.feature_extractor"
+    extractor = pipeline.model.faster_rcnn.feature_extractor
+    path = f"{_DETECTOR}.feature_extractor.type"
     if not extractor.type:
         _refuse(
             pipeline,
-            f"{path}.type",
+            path,
             f"is not set; expected one of {', '.join(BACKBONES)}",
         )
     if extractor.type not in BACKBONES:
         _refuse(
             pipeline,
-            f"{path}.type",
+            path,
             f"{extractor.type!r} is not supported; expected one of "
             f"{', '.join(BACKBONES)}; {nearest(extractor.type, BACKBONES)}",
         )
-    anchors = detector.first_stage_anchor_generator.grid_anchor_generator
-    grid = f"{_DETECTOR}.first_stage_anchor_generator.grid_anchor_generator"
-    for name, found, only in (
-        (
-            f"{path}.first_stage_features_stride",
-            extractor.first_stage_features_stride,
-            STRIDE,
-        ),
-        (f"{grid}.height_stride", anchors.height_stride, STRIDE),
-        (f"{grid}.width_stride", anchors.width_stride, STRIDE),
-        (
-            f"{_DETECTOR}.first_stage_atrous_rate",
-            detector.first_stage_atrous_rate,
-            1,
-        ),
-    ):
-        if found != only:
-            _refuse(pipeline, name, f"is {found}; only {only} is supported")
 
 
 def _check_backbone(pipeline: schema.Pipeline) -> None:

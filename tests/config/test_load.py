@@ -66,7 +66,7 @@ def test_fields_that_are_not_set_have_the_defaults_of_the_api():
     )
     assert suppression.iou_threshold == 0.6
     assert pipeline.train_config.max_number_of_boxes == 100
-    assert pipeline.train_input_reader.shuffle_buffer_size == 2048
+    assert pipeline.eval_config.min_score_threshold == 0.5
 
 
 def test_feature_super_resolution_is_present_with_defaults():

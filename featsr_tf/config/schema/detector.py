@@ -31,8 +31,8 @@ class FeatureExtractor:
         "Backbone: faster_rcnn_mobilenet_v1, faster_rcnn_resnet50 or "
         "faster_rcnn_resnet101, each also with the ending _keras or _v1.",
     )
-    first_stage_features_stride: int = setting(
-        16, "Stride of the features in pixels; only 16 is built.", minimum=1
+    first_stage_features_stride: int = refused(
+        16, "Stride of the features in pixels; only 16 is built."
     )
     batch_norm_trainable: bool = setting(
         False, "Whether batch normalization learns its statistics in stage 1."
@@ -59,11 +59,11 @@ class GridAnchorGenerator:
     width: int = setting(
         256, "Width in pixels of scale 1.", minimum=1, maximum=16384
     )
-    height_stride: int = setting(
-        16, "Vertical stride in pixels; only 16 is built.", minimum=1
+    height_stride: int = refused(
+        16, "Vertical stride in pixels; only 16 is built."
     )
-    width_stride: int = setting(
-        16, "Horizontal stride in pixels; only 16 is built.", minimum=1
+    width_stride: int = refused(
+        16, "Horizontal stride in pixels; only 16 is built."
     )
     height_offset: int = unused(
         0, "Offset in pixels; here anchors stand at the centres of cells."
@@ -158,7 +158,9 @@ class BoxPredictor:
 class FasterRcnn:
     """The base detector, a two-stage Faster R-CNN."""
 
-    number_of_stages: int = refused(2, "Stages of the detector: 2.")
+    number_of_stages: int = refused(
+        2, "Stages of the detector; only 2 is built."
+    )
     first_stage_only: bool = refused(False, "Region proposals alone.")
     num_classes: int = setting(
         0,
@@ -175,8 +177,8 @@ class FasterRcnn:
     first_stage_anchor_generator: AnchorGenerator = message(
         AnchorGenerator, "Anchors of the region proposal network."
     )
-    first_stage_atrous_rate: int = setting(
-        1, "Dilation of the proposal convolution; only 1 is built.", minimum=1
+    first_stage_atrous_rate: int = refused(
+        1, "Dilation of the proposal convolution; only 1 is built."
     )
     first_stage_box_predictor_conv_hyperparams: Hyperparams | None = unused(
         None, "Hyperparameters of the region proposal network."

@@ -45,14 +45,10 @@ class InputReader:
 
     name: str = unused("", "Name of the data set.")
     label_map_path: str = setting("", "The label map, a .pbtxt file.")
-    shuffle: bool = setting(
-        True, "Whether training reads the examples in random order."
+    shuffle: bool = unused(
+        True, "Training reads in random order, evaluation never does."
     )
-    shuffle_buffer_size: int = setting(
-        2048,
-        "Encoded examples among which the next is drawn.",
-        minimum=1,
-    )
+    shuffle_buffer_size: int = unused(2048, "The buffer is counted in bytes.")
     filenames_shuffle_buffer_size: int = unused(100, "Files are all shuffled.")
     num_epochs: int = unused(0, "Training goes by steps, evaluation once.")
     sample_1_of_n_examples: int = unused(1, "Every example is used.")

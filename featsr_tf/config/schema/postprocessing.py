@@ -66,8 +66,8 @@ class PostProcessing:
     )
     score_converter: ScoreConverter = refused(
         ScoreConverter.SOFTMAX,
-        "How class logits become scores: SOFTMAX, the only one built (in "
-        "the API the default is IDENTITY).",
+        "How class logits become scores; only SOFTMAX goes with the loss "
+        "(in the API the default is IDENTITY).",
     )
     logit_scale: float = unused(1.0, "Divisor of the logits.")
 

@@ -31,7 +31,9 @@ class KeepAspectRatioResizer:
         minimum=32,
         maximum=16384,
     )
-    resize_method: ResizeType = setting(ResizeType.BILINEAR, "Interpolation.")
+    resize_method: ResizeType = unused(
+        ResizeType.BILINEAR, "Always by area to shrink, bilinear to enlarge."
+    )
     pad_to_max_dimension: bool = setting(
         False, "Whether to pad to a square of `max_dimension`."
     )
@@ -47,7 +49,9 @@ class FixedShapeResizer:
 
     height: int = setting(300, "Height in pixels.", minimum=32, maximum=16384)
     width: int = setting(300, "Width in pixels.", minimum=32, maximum=16384)
-    resize_method: ResizeType = setting(ResizeType.BILINEAR, "Interpolation.")
+    resize_method: ResizeType = unused(
+        ResizeType.BILINEAR, "Always by area to shrink, bilinear to enlarge."
+    )
     convert_to_grayscale: bool = refused(False, "Images of one channel.")
 
 
