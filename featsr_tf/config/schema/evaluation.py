@@ -27,7 +27,7 @@ class EvalConfig:
     eval_instance_masks: bool = unused(False, "Instance masks.")
     min_score_threshold: float = setting(
         0.5,
-        "Least score of detections that are counted and drawn.",
+        "Least score of detections that are drawn.",
         maximum=1,
     )
     max_num_boxes_to_visualize: int = unused(20, "Boxes per picture.")
