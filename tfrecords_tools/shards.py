@@ -65,7 +65,7 @@ def write_data_set(
     if num_shards < 1:
         raise DataError(f"--num_shards is {num_shards}; expected 1 or more")
     for split in splits:
-        if not split.num_examples:
+        if split.num_examples < 1:
             raise DataError(f"no images for the split {split.name}")
     output = Path(output_path).resolve()
     with staging_folder(output) as staging:

@@ -33,9 +33,14 @@ class ExampleContent:
 
     @property
     def object_sizes(self) -> np.ndarray:
-        """`[num_boxes, 2]`, heights and widths of the objects in px."""
-        sides = self.normalized_boxes[:, 2:] - self.normalized_boxes[:, :2]
-        return sides * np.array([self.height, self.width], np.float32)
+        """`[num_boxes, 2]` float32, heights and widths in px, to 1/100 px.
+
+        Rounded, so that an object of 32 x 32 px has an area of 1024 px^2
+        exactly although its normalised corners are float32.
+        """
+        corners = self.normalized_boxes.astype(np.float64)
+        sides = (corners[:, 2:] - corners[:, :2]) * (self.height, self.width)
+        return sides.round(2).astype(np.float32)
 
 
 def read_example(
