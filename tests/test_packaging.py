@@ -10,6 +10,7 @@ import pytest
 
 import featsr_tf
 from tests.support import REPOSITORY
+from tests.test_import_directions import DOORS
 from tests.test_import_directions import MODULES
 from tests.test_import_directions import imported_names
 
@@ -57,3 +58,10 @@ def test_every_pattern_of_package_data_finds_files():
     for package, patterns in SETUP["options.package_data"].items():
         for pattern in patterns.split():
             assert list((REPOSITORY / package).glob(pattern)), pattern
+
+
+def test_every_command_of_make_demo_is_a_door():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    commands = re.findall(r"-m ((?:featsr_tf|tfrecords_tools)\.\w+)", makefile)
+    assert len(commands) == 5
+    assert set(commands) <= set(DOORS)
