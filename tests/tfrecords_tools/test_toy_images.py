@@ -12,7 +12,7 @@ from tfrecords_tools.toy_images import draw_toy_image
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
 
-HEIGHT, WIDTH = 384, 640
+HEIGHT, WIDTH = 300, 480
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_data_set_passes_its_own_scan(tmp_path):
         paths = expand_patterns([str(tmp_path / f"toy_{split}.record-*")])
         summary = scan_records(paths, label_map, decode=True)
         assert summary.num_examples == count
-        assert (summary.max_height, summary.max_width) == (HEIGHT, WIDTH)
+        assert (summary.max_height, summary.max_width) == (384, 640)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["toy_00000.jpg", "toy_00001.jpg"]
 
