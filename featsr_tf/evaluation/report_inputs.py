@@ -1,0 +1,204 @@
+"""What a report is made of, read and checked: figures, history, pictures."""
+
+import base64
+import datetime
+import importlib.metadata
+import io
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+from featsr_tf.errors import DataError
+from featsr_tf.evaluation.size_ranges import SIZE_NAMES
+
+DETECTORS = ("base", "super_resolved")
+PICTURE_WIDTH = 2000
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+CAPTIONS_FILE = "captions.json"
+LIBRARIES = ("featsr_tf", "tensorflow", "keras", "keras-cv", "numpy")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for the page.
+
+    Args:
+        caption: Text below it.
+        data_uri: The picture itself, as a JPEG inside a data URI.
+        width: Width in pixels.
+        height: Height in pixels.
+    """
+
+    caption: str
+    data_uri: str
+    width: int
+    height: int
+
+
+def read_metrics(path: str | Path) -> dict:
+    """Reads the file that `featsr_tf.evaluate --output` writes.
+
+    Args:
+        path: A JSON file with "base", "super_resolved" or both, and maybe
+            "settings", "curves" and "environment".
+
+    Returns:
+        Its content.
+
+    Raises:
+        DataError: If it cannot be read or has no figures.
+    """
+    metrics = _load_json(path)
+    present = [name for name in DETECTORS if name in metrics]
+    if not present:
+        raise DataError(f"{path}: expected 'base' or 'super_resolved' in it")
+    for name in present:
+        for size in SIZE_NAMES:
+            figures = metrics[name]
+            if not isinstance(figures, dict) or not isinstance(
+                figures.get(size), dict
+            ):
+                raise DataError(f"{path}: {name!r} has no figures for {size!r}")
+            _check_figures(figures[size], f"{path}: {name}.{size}")
+    return metrics
+
+
+def read_history(path: str | Path) -> dict[str, list[dict]]:
+    """Reads the training history, one JSON object per line.
+
+    A last line without its end, as a killed run leaves it, is left out. Where
+    a continued run repeated steps, the later record stands.
+
+    Args:
+        path: The `history.jsonl` of a model folder.
+
+    Returns:
+        Records by stage, in order of the steps; stages in order of training.
+
+    Raises:
+        DataError: If a line is no record of a step.
+    """
+    stages: dict[str, dict[int, dict]] = {}
+    for number, line in enumerate(_whole_lines(path), start=1):
+        try:
+            record = json.loads(line)
+            stages.setdefault(record["stage"], {})[record["step"]] = record
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{path}, line {number}: expected an object with 'stage' and "
+                f"'step', found {line[:60]!r}"
+            ) from None
+    return {
+        stage: [steps[step] for step in sorted(steps)]
+        for stage, steps in stages.items()
+    }
+
+
+def read_pictures(folder: str | Path, limit: int) -> tuple[list[Picture], int]:
+    """Reads the first pictures of a folder, made small enough for a page.
+
+    Args:
+        folder: A folder with PNG and JPEG files. Its `captions.json`, an
+            object of captions by file name, is used if there is one.
+        limit: The most pictures.
+
+    Returns:
+        The pictures in order of their names, and how many were left out.
+
+    Raises:
+        DataError: If there is no such folder or a picture is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of pictures")
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES
+    )
+    captions = {}
+    if (folder / CAPTIONS_FILE).exists():
+        captions = _load_json(folder / CAPTIONS_FILE)
+    pictures = [_read_picture(path, captions) for path in files[:limit]]
+    return pictures, max(0, len(files) - limit)
+
+
+def describe_environment() -> dict[str, str]:
+    """Returns date, machine and versions, by what they are."""
+    versions = []
+    for library in LIBRARIES:
+        try:
+            versions.append(f"{library} {importlib.metadata.version(library)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+        "versions": ", ".join(
+            [f"Python {platform.python_version()}", *versions]
+        ),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _check_figures(figures: dict, place: str) -> None:
+    for key, value in figures.items():
+        if value is not None and not isinstance(value, int | float):
+            raise DataError(
+                f"{place}.{key}: expected a number or null, found {value!r}"
+            )
+
+
+def _load_json(path: str | Path) -> dict:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{path}: expected an object, found a {type(content).__name__}"
+        )
+    return content
+
+
+def _whole_lines(path: str | Path) -> Iterator[str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = text.split("\n")
+    return (line for line in lines[:-1] if line.strip())
+
+
+def _read_picture(path: Path, captions: dict) -> Picture:
+    try:
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        raise DataError(f"{path}: not a picture that can be read") from None
+    picture.thumbnail((PICTURE_WIDTH, 4 * PICTURE_WIDTH))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85, optimize=True)
+    encoded = base64.b64encode(stream.getvalue()).decode("ascii")
+    return Picture(
+        str(captions.get(path.name, path.stem.replace("_", " "))),
+        f"data:image/jpeg;base64,{encoded}",
+        *picture.size,
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1] for line in lines if "model name" in line]
+    return names[0].strip() if names else platform.processor() or "CPU"
