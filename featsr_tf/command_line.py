@@ -1,7 +1,9 @@
 """Flags that the commands share; nothing here imports TensorFlow."""
 
 import argparse
+import sys
 
+from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
 from featsr_tf.config.schema import Pipeline
 
@@ -34,5 +36,20 @@ def add_pipeline_flags(
 
 
 def read_pipeline(arguments: argparse.Namespace) -> Pipeline:
-    """Loads the config of `--pipeline` with the overrides of `--set`."""
-    return load_pipeline(arguments.pipeline, arguments.overrides)
+    """Loads the config of `--pipeline` with the overrides of `--set`.
+
+    Fields without effect are named on stderr.
+
+    Args:
+        arguments: parsed flags of `add_pipeline_flags`.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: the config cannot be used.
+    """
+    pipeline = load_pipeline(arguments.pipeline, arguments.overrides)
+    for warning in find_warnings(pipeline):
+        print(f"warning: {warning}", file=sys.stderr)
+    return pipeline

@@ -33,7 +33,9 @@ def detection_function(detector: Detector, super_resolve: bool):
         ]
     )
     def detect(images, image_sizes, scales):
-        return detector(images, image_sizes, scales, super_resolve)
+        return detector(
+            images, image_sizes, scales, super_resolve=super_resolve
+        )
 
     return detect
 

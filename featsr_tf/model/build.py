@@ -2,6 +2,7 @@
 
 import keras
 
+from featsr_tf.config import backbone_name
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Supervision
@@ -20,18 +21,6 @@ from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.rois import RoiPooling
 from featsr_tf.model.target_extractor import build_target_extractor
 
-# The extractors of the TF Object Detection API that have a counterpart here.
-BACKBONE_OF_TYPE = {
-    f"faster_rcnn_{api_name}{ending}": backbone
-    for api_name, backbone in (
-        ("mobilenet_v1", "mobilenet_v1"),
-        ("resnet50", "resnet50"),
-        ("resnet101", "resnet101"),
-    )
-    for ending in ("", "_v1", "_keras")
-}
-
-
 def build_detector(pipeline: Pipeline, load_weights: bool = True) -> Detector:
     """Builds the whole detector, with every variable made.
 
@@ -47,7 +36,7 @@ def build_detector(pipeline: Pipeline, load_weights: bool = True) -> Detector:
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
     backbone = build_backbone(
-        BACKBONE_OF_TYPE[config.feature_extractor.type],
+        backbone_name(config.feature_extractor.type),
         extension.backbone.alpha,
         extension.backbone.weights if load_weights else "",
         extension.backbone.sub_layer,

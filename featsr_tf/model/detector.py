@@ -109,14 +109,13 @@ class Detector(keras.Model):
         proposals = self.propose(features, image_sizes)
         boxes, image_indices = flatten(proposals.boxes)
         pooled = self.pool_base(features["base"], boxes, image_indices)
+        chosen = ChosenProposals(boxes, image_indices, pooled, features, images)
+        is_valid = tf.reshape(proposals.valid, [-1])
         if super_resolve:
             is_small = self.is_small(boxes, image_indices, scales)
-            chosen = ChosenProposals(
-                boxes, image_indices, pooled, features, images
-            )
-            predictions = self.predict_by_size(chosen, is_small)
+            predictions = self.predict_by_size(chosen, is_small, is_valid)
         else:
-            predictions = self.large_predictor(pooled)
+            predictions = self.predict_all_by_large(chosen, is_valid)
         return self.postprocess(predictions, proposals, image_sizes)
 
     def extract(self, images, training=False):
@@ -162,7 +161,7 @@ class Detector(keras.Model):
         return anchors
 
     def predict_by_size(
-        self, proposals: ChosenProposals, is_small
+        self, proposals: ChosenProposals, is_small, is_valid
     ) -> Predictions:
         """Judges proposals by the predictor of their size (section 4.4).
 
@@ -171,22 +170,37 @@ class Detector(keras.Model):
         Args:
             proposals: all n proposals, with pooled features.
             is_small: `[n]` bool.
+            is_valid: `[n]` bool, false for padding, which costs nothing.
 
         Returns:
-            `Predictions` of the n proposals in their order.
+            `Predictions` of the n proposals in their order, 0 for padding.
         """
-        small = tf.where(is_small)[:, 0]
-        large = tf.where(~is_small)[:, 0]
+        small = rows_where(is_valid & is_small)
+        large = rows_where(is_valid & ~is_small)
         refined = self.refiner(choose(proposals, small))
-        of_small = self.small_predictor(refined)
-        of_large = self.large_predictor(tf.gather(proposals.base, large))
-        order = tf.argsort(tf.concat([small, large], axis=0))
-        return Predictions(
-            *(
-                tf.gather(tf.concat(parts, axis=0), order)
-                for parts in zip(of_small, of_large, strict=True)
-            )
+        return merge(
+            [
+                (small, self.small_predictor(refined)),
+                (large, self.large_predictor(choose(proposals, large).base)),
+            ],
+            tf.size(is_valid),
         )
+
+    def predict_all_by_large(
+        self, proposals: ChosenProposals, is_valid
+    ) -> Predictions:
+        """Judges all proposals as the base detector does.
+
+        Args:
+            proposals: all n proposals, with pooled features.
+            is_valid: `[n]` bool, false for padding, which costs nothing.
+
+        Returns:
+            `Predictions` of the n proposals in their order, 0 for padding.
+        """
+        rows = rows_where(is_valid)
+        predictions = self.large_predictor(choose(proposals, rows).base)
+        return merge([(rows, predictions)], tf.size(is_valid))
 
     def area_over_threshold(self, boxes, image_indices, scales):
         """Measures proposals in units of the small threshold.
@@ -229,18 +243,58 @@ def flatten(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.reshape(boxes, [batch * count, 4]), indices
 
 
+def rows_where(mask: tf.Tensor) -> tf.Tensor:
+    """Lists the rows where a mask is true, or one row beyond the last.
+
+    TensorFlow's convolutions fail on an empty batch; the row beyond the last
+    reads as the last one and `merge` drops it.
+
+    Args:
+        mask: `[n]` bool.
+
+    Returns:
+        `[m]` int32, m at least 1.
+    """
+    rows = tf.cast(tf.where(mask)[:, 0], tf.int32)
+    missing = tf.cast(tf.size(rows) == 0, tf.int32)
+    return tf.pad(rows, [[0, missing]], constant_values=tf.size(mask))
+
+
 def choose(proposals: ChosenProposals, rows: tf.Tensor) -> ChosenProposals:
     """Picks proposals.
 
     Args:
         proposals: n proposals.
-        rows: `[m]` indices of the wanted ones.
+        rows: `[m]` from `rows_where`.
 
     Returns:
         m proposals.
     """
+    rows = tf.minimum(rows, tf.shape(proposals.boxes)[0] - 1)
     return proposals._replace(
         boxes=tf.gather(proposals.boxes, rows),
         image_indices=tf.gather(proposals.image_indices, rows),
         base=tf.gather(proposals.base, rows),
     )
+
+
+def merge(
+    parts: list[tuple[tf.Tensor, Predictions]], count: tf.Tensor
+) -> Predictions:
+    """Puts predictions of several groups of proposals back into one order.
+
+    Args:
+        parts: rows `[m]` from `rows_where` and predictions of each group.
+        count: n, number of all proposals.
+
+    Returns:
+        `Predictions` of n proposals, 0 for those in no group.
+    """
+    rows = tf.concat([rows for rows, _ in parts], axis=0)[:, None]
+    merged = []
+    for values in zip(*(predictions for _, predictions in parts), strict=True):
+        values = tf.concat(values, axis=0)
+        shape = tf.concat([[count + 1], tf.shape(values)[1:]], axis=0)
+        scattered = tf.scatter_nd(rows, values, shape)[:-1]
+        merged.append(tf.ensure_shape(scattered, [None, *values.shape[1:]]))
+    return Predictions(*merged)

@@ -18,7 +18,6 @@ class ChosenProposals(NamedTuple):
         base: `[n, k, k, C]` pooled base features, F.
         features: feature maps of the batch by layer, "base" and "sub".
         images: `[B, H, W, 3]` of the frame that `features` were made from.
-        image_scale: px of `images` per px of I^1.0. Default 1.0.
     """
 
     boxes: tf.Tensor
@@ -26,7 +25,6 @@ class ChosenProposals(NamedTuple):
     base: tf.Tensor
     features: dict[str, tf.Tensor]
     images: tf.Tensor
-    image_scale: float = 1.0
 
 
 class GeneratorRefiner(keras.layers.Layer):
@@ -45,12 +43,21 @@ class GeneratorRefiner(keras.layers.Layer):
         self.generator = generator
         self.pool_sub = pool_sub
 
-    def call(self, chosen: ChosenProposals):
-        """Returns refined base features `[n, k, k, C]`."""
+    def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
+        """Refines features.
+
+        Args:
+            chosen: n proposals.
+            image_scale: px of `chosen.images` per px of I^1.0: 0.5 for
+                F^0.5. Default 1.0.
+
+        Returns:
+            `[n, k, k, C]` refined base features, S.
+        """
         sub = self.pool_sub(
             chosen.features["sub"],
             chosen.boxes,
             chosen.image_indices,
-            chosen.image_scale,
+            image_scale,
         )
         return self.generator(chosen.base, sub)

@@ -80,12 +80,17 @@ class TrainingLog(StageCallback):
         self.writer = writer
         self.interval = interval
         self._bar = None
+        self._is_first = True
         self._forget()
         _drop_later_records(self.path, stage, first_step)
 
     def _forget(self):
         self._sums = {}
         self._count = 0
+        self._restart_clock()
+
+    def _restart_clock(self):
+        self._timed_steps = 0
         self._waited = 0.0
         self._since = time.time()
 
@@ -108,7 +113,14 @@ class TrainingLog(StageCallback):
     def on_step(self, logs):
         """Adds the step's losses to the means."""
         logs = {name: float(value) for name, value in logs.items()}
-        self._waited += max(logs.pop(DATA_READY) - self._asked, 0.0)
+        ready = logs.pop(DATA_READY)
+        if self._is_first:
+            # The first step holds the tracing of the graph.
+            self._is_first = False
+            self._restart_clock()
+        else:
+            self._timed_steps += 1
+            self._waited += max(ready - self._asked, 0.0)
         for name, value in logs.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -133,7 +145,7 @@ class TrainingLog(StageCallback):
 
     def _timing(self) -> tuple[float, float]:
         elapsed = max(time.time() - self._since, 1e-9)
-        return elapsed / self._count, self._waited / elapsed
+        return elapsed / max(self._timed_steps, 1), self._waited / elapsed
 
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)

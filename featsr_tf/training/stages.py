@@ -193,6 +193,14 @@ class Stage(keras.Model):
             "localization": localization,
         }
 
+    def chosen(self, sample, features, images, image_scale=1.0):
+        """Pools the base features of sampled proposals."""
+        boxes, image_indices = flatten(sample.boxes)
+        base = self.detector.pool_base(
+            features["base"], boxes, image_indices, image_scale
+        )
+        return ChosenProposals(boxes, image_indices, base, features, images)
+
     def frozen_features(self, images):
         """Runs the frozen extractor; no gradient flows through it."""
         features = self.detector.extract(images)
@@ -432,16 +440,6 @@ class SuperResolutionStage(Stage):
             )
         return {**sum_over_replicas(logs), DATA_READY: ready}
 
-    def chosen(self, sample, features, images, image_scale=1.0):
-        """Pools the base features of sampled proposals."""
-        boxes, image_indices = flatten(sample.boxes)
-        base = self.detector.pool_base(
-            features["base"], boxes, image_indices, image_scale
-        )
-        return ChosenProposals(
-            boxes, image_indices, base, features, images, image_scale
-        )
-
     def pairs(self, batch, features, candidates, valid, ratios):
         """Makes pairs of F^0.5 and T^1.0.
 
@@ -483,7 +481,7 @@ class SuperResolutionStage(Stage):
 
     def pair_loss(self, halved: ChosenProposals, targets, weights):
         """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""
-        refined = self.detector.refiner(halved)
+        refined = self.detector.refiner(halved, image_scale=0.5)
         content = losses.weighted_mean(
             losses.content_loss(targets, refined), weights
         )
@@ -504,7 +502,9 @@ class SuperResolutionStage(Stage):
     def discriminator_total(self, pairs):
         """L_dis (equation 6), with the mean outputs for both inputs."""
         halved, targets, weights = pairs
-        refined = tf.stop_gradient(self.detector.refiner(halved))
+        refined = tf.stop_gradient(
+            self.detector.refiner(halved, image_scale=0.5)
+        )
         target_logits = self.discriminator(targets)
         generated_logits = self.discriminator(refined)
         loss = losses.weighted_mean(
@@ -549,14 +549,8 @@ class FineTuneStage(Stage):
         ratios = self.area_over_threshold(batch, candidates)
         small = self.sample(batch, candidates, valid & (ratios < 1.0))
         large = self.sample(batch, candidates, valid & (ratios >= 1.0))
-        boxes, image_indices = flatten(small.boxes)
-        pooled = self.detector.pool_base(
-            features["base"], boxes, image_indices
-        )
         refined = tf.stop_gradient(
-            self.detector.refiner(
-                ChosenProposals(boxes, image_indices, pooled, features, images)
-            )
+            self.detector.refiner(self.chosen(small, features, images))
         )
         pooled_large = self.detector.pool_base(
             features["base"], *flatten(large.boxes)

@@ -1,0 +1,88 @@
+"""Time per image of the base and of the super-resolved detector.
+
+    python -m benchmarks.inference --pipeline pipelines/gtsdb_mobilenet.config \
+        --model_dir output/gtsdb_mobilenet
+
+Both judge the same frames in turn, one at a time.
+"""
+
+import argparse
+import statistics
+import time
+
+from featsr_tf.command_line import add_pipeline_flags
+from featsr_tf.command_line import read_pipeline
+from featsr_tf.errors import exit_on_error
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.inference")
+    add_pipeline_flags(parser)
+    parser.add_argument(
+        "--model_dir", help="trained detectors; default: untrained ones"
+    )
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with exit_on_error():
+        run(read_pipeline(arguments), arguments)
+
+
+def run(pipeline, arguments: argparse.Namespace) -> None:
+    """Measures and prints."""
+    from benchmarks.machine import describe_machine
+    from featsr_tf.data.build import evaluation_batches
+    from featsr_tf.data.build import open_source
+    from featsr_tf.data.keys import Batch
+
+    source = open_source(
+        pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
+    )
+    frames = [
+        (batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES])
+        for batch in evaluation_batches(pipeline, source, batch_size=1).take(
+            arguments.images
+        )
+    ]
+    detectors = load_detectors(pipeline, arguments.model_dir)
+    times = {name: [] for name in detectors}
+    for number in range(arguments.rounds + 1):
+        for frame in frames:
+            for name, detect in detectors.items():
+                begin = time.perf_counter()
+                detect(*frame)
+                if number:
+                    times[name].append(time.perf_counter() - begin)
+    print(describe_machine())
+    print(f"{len(frames)} frames of {frames[0][0].shape[2]} x "
+          f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds")
+    base = statistics.median(times["base"])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(
+            f"{name:15} median {1000 * median:7.1f} ms, least "
+            f"{1000 * min(seconds):7.1f} ms, {median / base:.2f} x base"
+        )
+
+
+def load_detectors(pipeline, model_dir: str | None) -> dict:
+    """Loads both detection functions, or makes untrained ones."""
+    from featsr_tf.inference import detection_function
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.model_evaluation import load_detection_function
+
+    if model_dir:
+        return {
+            name: load_detection_function(pipeline, model_dir, name)
+            for name in ("base", "super_resolved")
+        }
+    detector = build_detector(pipeline)
+    return {
+        "base": detection_function(detector, super_resolve=False),
+        "super_resolved": detection_function(detector, super_resolve=True),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Time per training step of the three stages, side by side.
+
+    python -m benchmarks.steps --pipeline pipelines/gtsdb_mobilenet.config
+
+Steps of the stages take turns, so that all see the same machine.
+"""
+
+import argparse
+import statistics
+import time
+
+from featsr_tf.command_line import add_pipeline_flags
+from featsr_tf.command_line import read_pipeline
+from featsr_tf.errors import exit_on_error
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.steps")
+    add_pipeline_flags(parser)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    with exit_on_error():
+        run(read_pipeline(arguments), arguments.rounds)
+
+
+def run(pipeline, rounds: int) -> None:
+    """Measures and prints.
+
+    Args:
+        pipeline: the config.
+        rounds: timed steps of each stage.
+    """
+    import tensorflow as tf
+
+    from benchmarks.machine import describe_machine
+    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import training_batches
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.training import checkpoints
+    from featsr_tf.training.build import build_stage
+
+    detector = build_detector(pipeline)
+    source = open_source(
+        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
+    )
+    batches = training_batches(pipeline, source, with_half_images=True)
+    batch = next(iter(batches))
+    steps = {
+        name: tf.function(build_stage(pipeline, name, detector).train_step)
+        for name in checkpoints.STAGES
+    }
+    times = {name: [] for name in steps}
+    for number in range(rounds + 2):
+        for name, step in steps.items():
+            begin = time.perf_counter()
+            step(batch)
+            if number >= 2:
+                times[name].append(time.perf_counter() - begin)
+    print(describe_machine())
+    base = statistics.median(times[checkpoints.BASE])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(
+            f"{name:17} median {1000 * median:7.1f} ms, least "
+            f"{1000 * min(seconds):7.1f} ms, {median / base:.2f} x base"
+        )
+
+
+if __name__ == "__main__":
+    main()
