@@ -31,10 +31,10 @@ def main() -> None:
 
 def run(pipeline, arguments: argparse.Namespace) -> None:
     """Measures and prints."""
-    from benchmarks.machine import describe_machine
-    from featsr_tf.data.build import evaluation_batches
+        from featsr_tf.data.build import evaluation_batches
     from featsr_tf.data.build import open_source
     from featsr_tf.data.keys import Batch
+    from featsr_tf.evaluation.report_inputs import describe_environment
 
     source = open_source(
         pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
@@ -54,7 +54,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
                 detect(*frame)
                 if number:
                     times[name].append(time.perf_counter() - begin)
-    print(describe_machine())
+    print("; ".join(describe_environment().values()))
     print(f"{len(frames)} frames of {frames[0][0].shape[2]} x "
           f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds")
     base = statistics.median(times["base"])

@@ -33,9 +33,9 @@ def run(pipeline, rounds: int) -> None:
     """
     import tensorflow as tf
 
-    from benchmarks.machine import describe_machine
-    from featsr_tf.data.build import open_source
+        from featsr_tf.data.build import open_source
     from featsr_tf.data.build import training_batches
+    from featsr_tf.evaluation.report_inputs import describe_environment
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
@@ -57,7 +57,7 @@ def run(pipeline, rounds: int) -> None:
             step(batch)
             if number >= 2:
                 times[name].append(time.perf_counter() - begin)
-    print(describe_machine())
+    print("; ".join(describe_environment().values()))
     base = statistics.median(times[checkpoints.BASE])
     for name, seconds in times.items():
         median = statistics.median(seconds)

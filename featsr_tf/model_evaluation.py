@@ -1,6 +1,6 @@
 """Evaluation of a trained model folder on records."""
 
-import datetime
+import sys
 
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
@@ -10,6 +10,7 @@ from featsr_tf.data.damage import named_data_errors
 from featsr_tf.errors import ConfigError
 from featsr_tf.evaluation.evaluator import curves
 from featsr_tf.evaluation.evaluator import evaluate
+from featsr_tf.evaluation.report_inputs import describe_environment
 from featsr_tf.evaluation.tt100k import best_threshold
 from featsr_tf.evaluation.tt100k import f1_over_thresholds
 from featsr_tf.inference import detect_batches
@@ -70,9 +71,15 @@ def evaluate_model(
         "num_objects": source.summary.num_objects,
         "records": source.paths,
         "size_by": "area in original pixels",
-        "date": datetime.date.today().isoformat(),
+        "seed": pipeline.model.feature_super_resolution.seed,
+        "command": " ".join(["python -m featsr_tf.evaluate", *sys.argv[1:]]),
     }
-    return {**results, "settings": settings, "curves": shapes}
+    return {
+        **results,
+        "settings": settings,
+        "environment": describe_environment(),
+        "curves": shapes,
+    }
 
 
 def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):

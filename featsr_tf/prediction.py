@@ -17,7 +17,6 @@ from featsr_tf.data.resize import pad_to
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
 from featsr_tf.drawing import draw_detections
-from featsr_tf.drawing import side_by_side
 from featsr_tf.errors import DataError
 from featsr_tf.evaluation.coco_files import write_coco_detections
 from featsr_tf.evaluation.detections import Detections
@@ -25,6 +24,7 @@ from featsr_tf.evaluation.detections import ImageInfo
 from featsr_tf.inference import detections_of_row
 from featsr_tf.model_evaluation import load_detection_function
 from featsr_tf.training import model_folder
+from featsr_tf.zooming import compare
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif")
 
@@ -193,18 +193,13 @@ def detect_image(detect, image: np.ndarray, resizer, image_id: int):
 
 
 def _draw(image, detections: dict[str, Detections], names, score):
-    drawn = []
-    for found in detections.values():
-        shown = found.above(score)
-        drawn.append(
-            draw_detections(
-                image, shown.boxes, shown.classes, shown.scores, names
-            )
-        )
-    if len(drawn) == 1:
-        return drawn[0]
-    titles = tuple(name.replace("_", "-") for name in detections)
-    return side_by_side(*drawn, titles)
+    if len(detections) > 1:
+        return compare(image, **detections, names=names, score_threshold=score)
+    (found,) = detections.values()
+    shown = found.above(score)
+    return draw_detections(
+        image, shown.boxes, shown.classes, shown.scores, names
+    )
 
 
 def _unused_name(source: str, used: set[str]) -> str:
