@@ -31,7 +31,7 @@ def main() -> None:
 
 def run(pipeline, arguments: argparse.Namespace) -> None:
     """Measures and prints."""
-        from featsr_tf.data.build import evaluation_batches
+    from featsr_tf.data.build import evaluation_batches
     from featsr_tf.data.build import open_source
     from featsr_tf.data.keys import Batch
     from featsr_tf.evaluation.report_inputs import describe_environment
@@ -55,8 +55,10 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
                 if number:
                     times[name].append(time.perf_counter() - begin)
     print("; ".join(describe_environment().values()))
-    print(f"{len(frames)} frames of {frames[0][0].shape[2]} x "
-          f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds")
+    print(
+        f"{len(frames)} frames of {frames[0][0].shape[2]} x "
+        f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
+    )
     base = statistics.median(times["base"])
     for name, seconds in times.items():
         median = statistics.median(seconds)

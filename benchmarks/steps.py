@@ -33,7 +33,7 @@ def run(pipeline, rounds: int) -> None:
     """
     import tensorflow as tf
 
-        from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import open_source
     from featsr_tf.data.build import training_batches
     from featsr_tf.evaluation.report_inputs import describe_environment
     from featsr_tf.model.build import build_detector
