@@ -59,9 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     from featsr_tf.files import write_text
     from featsr_tf.model_evaluation import evaluate_model
 
-    metrics = evaluate_model(
-        pipeline, arguments.model_dir, arguments.min_score
-    )
+    metrics = evaluate_model(pipeline, arguments.model_dir, arguments.min_score)
     results = {name: metrics[name] for name in ("base", "super_resolved")}
     print(format_table(results))
     for name, threshold in metrics["settings"]["score_thresholds"].items():

@@ -1,5 +1,7 @@
 """Writes one self-contained HTML page about a trained model.
 
+For example:
+
     python -m featsr_tf.report --metrics metrics.json \
         --history DIR/history.jsonl --pictures DIR --output report.html
 """

@@ -1,7 +1,9 @@
 """Converts the German Traffic Sign Detection Benchmark to TFRecords.
 
-python -m tfrecords_tools.create_gtsdb_tf_record \
-    --data_dir ../shared/data/gtsdb --output_path data/gtsdb --classes 4
+For example:
+
+    python -m tfrecords_tools.create_gtsdb_tf_record \
+        --data_dir ../shared/data/gtsdb --output_path data/gtsdb --classes 4
 """
 
 import argparse

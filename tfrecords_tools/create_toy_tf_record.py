@@ -1,6 +1,8 @@
 """Draws the toy data set and writes it as TFRecords.
 
-python -m tfrecords_tools.create_toy_tf_record --output_path output/toy
+For example:
+
+    python -m tfrecords_tools.create_toy_tf_record --output_path output/toy
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Data sets from a pipeline: the only place of `data/` that knows the config."""
+"""Data sets from a pipeline; nothing else in `data/` knows the config."""
 
 import dataclasses
 import inspect
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,6 +17,7 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -57,7 +59,8 @@ def build_resizer(pipeline: Pipeline) -> resize.Resizer:
     if options.fixed_shape_resizer is not None:
         fixed = options.fixed_shape_resizer
         return resize.FixedShapeResizer(fixed.height, fixed.width)
-    keep = options.keep_aspect_ratio_resizer
+    # `config.model_checks` refuses a config with neither of the two.
+    keep: Any = options.keep_aspect_ratio_resizer
     return resize.KeepAspectRatioResizer(
         keep.min_dimension, keep.max_dimension, keep.pad_to_max_dimension
     )
@@ -84,14 +87,9 @@ def training_batches(
     """
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
-    view = _whole_frames(pipeline, source.summary)
-    if extension.training_crop is not None:
-        view = augment.TrainingCrop(
-            **dataclasses.asdict(extension.training_crop)
-        )
     options = batches.TrainingOptions(
         _batch_options(pipeline, source, config.batch_size, with_half_images),
-        view,
+        _training_view(pipeline, source.summary),
         _augmentations(config.data_augmentation_options),
         extension.seed + seed_offset,
         skip_steps * config.batch_size,
@@ -118,6 +116,15 @@ def evaluation_batches(
         _whole_frames(pipeline, source.summary),
         _batch_options(pipeline, source, size, with_half_images=False),
     )
+
+
+def _training_view(
+    pipeline: Pipeline, summary: RecordSummary
+) -> augment.TrainingCrop | batches.WholeFrames:
+    crop = pipeline.model.feature_super_resolution.training_crop
+    if crop is None:
+        return _whole_frames(pipeline, summary)
+    return augment.TrainingCrop(**dataclasses.asdict(crop))
 
 
 def _whole_frames(pipeline, summary: RecordSummary) -> batches.WholeFrames:

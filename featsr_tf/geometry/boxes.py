@@ -53,9 +53,7 @@ def intersection_over_union(
     return bounding_boxes.compute_iou(boxes, other_boxes, "yxyx")
 
 
-def intersection_over_area(
-    boxes: tf.Tensor, regions: tf.Tensor
-) -> tf.Tensor:
+def intersection_over_area(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
     """Computes which share of each box lies inside each region.
 
     Args:

@@ -156,17 +156,13 @@ def sample_proposals(
     Returns:
         `SampledProposals`.
     """
-    matches = matching.match(
-        candidates, truth_boxes, truth_ignored, 0.5, 0.5
-    )
+    matches = matching.match(candidates, truth_boxes, truth_ignored, 0.5, 0.5)
     labels = tf.where(allowed, matches.labels, matching.NEITHER)
     numbers = uniform(seeds, [tf.shape(labels)[1]], salt=3)
     ranks = balanced_ranks(labels, numbers, count, positive_fraction)
     top = tf.math.top_k(ranks, count)
     boxes = tf.gather(candidates, top.indices, batch_dims=1)
-    positive = (
-        tf.gather(labels, top.indices, batch_dims=1) == matching.POSITIVE
-    )
+    positive = tf.gather(labels, top.indices, batch_dims=1) == matching.POSITIVE
     objects = tf.gather(matches.indices, top.indices, batch_dims=1)
     classes = tf.gather(truth_classes, objects, batch_dims=1)
     targets = tf.gather(truth_boxes, objects, batch_dims=1)

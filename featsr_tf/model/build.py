@@ -21,6 +21,7 @@ from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.rois import RoiPooling
 from featsr_tf.model.target_extractor import build_target_extractor
 
+
 def build_detector(pipeline: Pipeline, load_weights: bool = True) -> Detector:
     """Builds the whole detector, with every variable made.
 

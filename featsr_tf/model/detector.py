@@ -6,7 +6,6 @@ import tensorflow as tf
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.anchors import anchor_grid
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.postprocess import Detections
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.predictor import Predictor

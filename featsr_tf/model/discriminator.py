@@ -35,6 +35,7 @@ class Discriminator(keras.layers.Layer):
         self.logit = keras.layers.Dense(1, name="logit")
 
     def build(self, input_shape):
+        """Makes the variables."""
         _, height, width, channels = input_shape
         units = height * width * channels
         for layer in self.hidden:
@@ -57,7 +58,9 @@ class Discriminator(keras.layers.Layer):
         return self.logit(hidden)[:, 0]
 
     def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
         return (input_shape[0],)
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {**super().get_config(), "hidden_units": self.hidden_units}

@@ -1,7 +1,6 @@
 """The super-resolution feature generator (section 4.2, Figure 5)."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 
@@ -25,6 +24,7 @@ class ResidualBlock(keras.layers.Layer):
         self.kernel_size = kernel_size
 
     def build(self, input_shape):
+        """Makes the variables."""
         channels = input_shape[-1]
         hidden = self.hidden_channels or channels
         self.first = keras.layers.Conv2D(
@@ -50,9 +50,11 @@ class ResidualBlock(keras.layers.Layer):
         return inputs + self.second(self.first(inputs))
 
     def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
         return input_shape
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {
             **super().get_config(),
             "hidden_channels": self.hidden_channels,
@@ -74,8 +76,8 @@ class Generator(keras.layers.Layer):
         kernel_size: side of the convolutions. Default 3.
 
     Example:
-        >>> base, sub = tf.ones([4, 7, 7, 64]), tf.ones([4, 7, 7, 32])
-        >>> bool(tf.reduce_all(Generator()(base, sub) == base))
+        >>> base, sub = ops.ones([4, 7, 7, 64]), ops.ones([4, 7, 7, 32])
+        >>> bool(ops.all(Generator()(base, sub) == base))
         True
     """
 
@@ -96,6 +98,7 @@ class Generator(keras.layers.Layer):
         ]
 
     def build(self, base_shape, sub_shape):
+        """Makes the variables."""
         channels = base_shape[-1] + sub_shape[-1]
         for block in self.blocks:
             block.build((*base_shape[:-1], channels))
@@ -116,9 +119,11 @@ class Generator(keras.layers.Layer):
         return features[..., : base.shape[-1]]
 
     def compute_output_shape(self, base_shape, sub_shape):
+        """Infers the shape of the output."""
         return base_shape
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {
             **super().get_config(),
             "residual_blocks": self.residual_blocks,

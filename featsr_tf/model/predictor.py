@@ -58,6 +58,7 @@ class Predictor(keras.Model):
         )
 
     def build(self, input_shape):
+        """Makes the variables."""
         channels = self.second_stage.output_shape[-1]
         self.classes.build((None, channels))
         self.deltas.build((None, channels))

@@ -66,6 +66,7 @@ class ProposalNetwork(keras.layers.Layer):
         )
 
     def build(self, input_shape):
+        """Makes the variables."""
         self.convolution.build(input_shape)
         hidden_shape = (*input_shape[:-1], self.depth)
         self.objectness.build(hidden_shape)
@@ -95,6 +96,7 @@ class ProposalNetwork(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
         batch, height, width, _ = input_shape
         anchors = None
         if height is not None and width is not None:
@@ -102,6 +104,7 @@ class ProposalNetwork(keras.layers.Layer):
         return (batch, anchors), (batch, anchors, 4)
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {
             **super().get_config(),
             "anchors_per_cell": self.anchors_per_cell,

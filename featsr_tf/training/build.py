@@ -27,33 +27,32 @@ def build_stage(
     Returns:
         The compiled stage.
     """
-    build, optimizer_options = {
-        checkpoints.BASE: (_base, pipeline.train_config.optimizer),
-        checkpoints.SUPER_RESOLUTION: (
-            _super_resolution,
-            pipeline.model.feature_super_resolution.super_resolution_stage.optimizer,
-        ),
-        checkpoints.FINE_TUNE: (
-            _fine_tune,
-            pipeline.model.feature_super_resolution.fine_tune_stage.optimizer,
-        ),
+    build = {
+        checkpoints.BASE: _base,
+        checkpoints.SUPER_RESOLUTION: _super_resolution,
+        checkpoints.FINE_TUNE: _fine_tune,
     }[name]
     stage = build(pipeline, detector)
-    optimizer = build_optimizer(optimizer_options)
+    optimizer = build_optimizer(stage_options(pipeline, name).optimizer)
     optimizer.build(stage.trained_variables)
     # XLA has no crop_and_resize and loses the fast CPU kernels.
     stage.compile(optimizer=optimizer, jit_compile=False)
     return stage
 
 
-def num_steps(pipeline: Pipeline, name: str) -> int:
-    """Gives the number of steps of a stage."""
+def stage_options(pipeline: Pipeline, name: str):
+    """Finds the message with a stage's `num_steps` and `optimizer`."""
     extension = pipeline.model.feature_super_resolution
     return {
-        checkpoints.BASE: pipeline.train_config.num_steps,
-        checkpoints.SUPER_RESOLUTION: extension.super_resolution_stage.num_steps,
-        checkpoints.FINE_TUNE: extension.fine_tune_stage.num_steps,
+        checkpoints.BASE: pipeline.train_config,
+        checkpoints.SUPER_RESOLUTION: extension.super_resolution_stage,
+        checkpoints.FINE_TUNE: extension.fine_tune_stage,
     }[name]
+
+
+def num_steps(pipeline: Pipeline, name: str) -> int:
+    """Gives the number of steps of a stage."""
+    return stage_options(pipeline, name).num_steps
 
 
 def _base(pipeline, detector):

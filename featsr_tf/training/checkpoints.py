@@ -1,5 +1,7 @@
 """Checkpoints of the stages in the model folder.
 
+Each stage has a folder of its own, so that the next one can start from it:
+
     MODEL_DIR/checkpoints/base/ckpt-STEP.*              stage 1
     MODEL_DIR/checkpoints/super_resolution/ckpt-STEP.*  stage 2
     MODEL_DIR/checkpoints/fine_tune/ckpt-STEP.*         stage 3

@@ -1,5 +1,7 @@
 """The model folder: everything that belongs to one trained detector.
 
+It can be copied elsewhere as a whole; its parts are:
+
     MODEL_DIR/pipeline.config    the effective config
     MODEL_DIR/label_map.pbtxt    the classes
     MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)

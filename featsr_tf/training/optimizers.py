@@ -50,6 +50,7 @@ class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
         return tf.where(step < self.warmup_steps, rise, decayed)
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {
             "base": self.base,
             "total_steps": self.total_steps,
@@ -130,6 +131,7 @@ class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return tf.where(share < 1.0, rise, self.schedule(step))
 
     def get_config(self):
+        """Gives the constructor's arguments, for saving."""
         return {
             "schedule": keras.saving.serialize_keras_object(self.schedule),
             "start": self.start,

@@ -60,7 +60,13 @@ def train(
     pictures = _picture_maker(pipeline, num_classes)
     for number, name in enumerate(checkpoints.STAGES):
         run_stage(
-            pipeline, model_dir, strategy, detector, source, number, name,
+            pipeline,
+            model_dir,
+            strategy,
+            detector,
+            source,
+            number,
+            name,
             pictures,
         )
     return detector

@@ -171,7 +171,9 @@ class Stage(keras.Model):
         classes = tf.reshape(sample.classes, [-1])
         weights = tf.reshape(sample.weights, [-1])
         boxes = tf.reshape(sample.boxes, [-1, 4])
-        targets = box_ops.encode(tf.reshape(sample.target_boxes, [-1, 4]), boxes)
+        targets = box_ops.encode(
+            tf.reshape(sample.target_boxes, [-1, 4]), boxes
+        )
         own_class = tf.maximum(classes - 1, 0)
         if predictions.box_deltas.shape[1] == 1:
             own_class = tf.zeros_like(own_class)

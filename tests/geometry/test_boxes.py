@@ -14,9 +14,7 @@ def test_area_of_an_inverted_box_is_zero():
 def test_boxes_are_clipped_to_their_own_image():
     boxes = tf.constant([[[-5.0, -1.0, 50.0, 20.0]]] * 2)
     clipped = box_ops.clip(boxes, tf.constant([[40.0, 10.0], [60.0, 30.0]]))
-    np.testing.assert_array_equal(
-        clipped, [[[0, 0, 40, 10]], [[0, 0, 50, 20]]]
-    )
+    np.testing.assert_array_equal(clipped, [[[0, 0, 40, 10]], [[0, 0, 50, 20]]])
 
 
 def test_iou_of_hand_computed_pairs():

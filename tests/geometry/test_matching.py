@@ -66,6 +66,4 @@ def test_candidates_inside_an_ignored_object_are_neither():
     found = matches_of(
         [[0, 0, 10, 10], [2, 2, 8, 8], [0, 8, 10, 18]], [OBJECT], [True]
     )
-    np.testing.assert_array_equal(
-        found.labels[0], [NEITHER, NEITHER, NEGATIVE]
-    )
+    np.testing.assert_array_equal(found.labels[0], [NEITHER, NEITHER, NEGATIVE])
