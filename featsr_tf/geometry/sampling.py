@@ -67,11 +67,15 @@ def balanced_ranks(
     positive = labels == matching.POSITIVE
     limit = max(int(count * positive_fraction), 1)
     ranks = tf.where(positive, random_numbers + 2.0, -1.0)
-    limit = min(limit, ranks.shape[1] or limit)
-    threshold = tf.math.top_k(ranks, limit).values[:, -1:]
+    threshold = _best(ranks, limit).values[:, -1:]
     ranks = tf.where(positive & (ranks < threshold), -1.0, ranks)
     negative = labels == matching.NEGATIVE
     return tf.where(negative, random_numbers + 1.0, ranks)
+
+
+def _best(ranks, count: int):
+    """Finds the best `count` of each row, or all where they are fewer."""
+    return tf.math.top_k(ranks, min(count, ranks.shape[1] or count))
 
 
 def sample_anchors(
@@ -90,7 +94,7 @@ def sample_anchors(
     """
     numbers = uniform(seeds, [tf.shape(labels)[1]], salt=1)
     ranks = balanced_ranks(labels, numbers, count, positive_fraction)
-    threshold = tf.math.top_k(ranks, count).values[:, -1:]
+    threshold = _best(ranks, count).values[:, -1:]
     return tf.cast((ranks >= threshold) & (ranks > 0.0), tf.float32)
 
 
@@ -150,7 +154,7 @@ def sample_proposals(
         truth_classes: `[B, M]` int32, 0 is padding.
         truth_ignored: `[B, M]` bool.
         seeds: `[B, 2]` int32.
-        count: K, proposals per image.
+        count: K, proposals per image, or N where that is less.
         positive_fraction: share of positives at the most.
 
     Returns:
@@ -160,7 +164,7 @@ def sample_proposals(
     labels = tf.where(allowed, matches.labels, matching.NEITHER)
     numbers = uniform(seeds, [tf.shape(labels)[1]], salt=3)
     ranks = balanced_ranks(labels, numbers, count, positive_fraction)
-    top = tf.math.top_k(ranks, count)
+    top = _best(ranks, count)
     boxes = tf.gather(candidates, top.indices, batch_dims=1)
     positive = tf.gather(labels, top.indices, batch_dims=1) == matching.POSITIVE
     objects = tf.gather(matches.indices, top.indices, batch_dims=1)
