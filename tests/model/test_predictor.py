@@ -1,0 +1,67 @@
+"""A predictor: one logit more than classes, one box per class or for all."""
+
+import keras
+import numpy as np
+import pytest
+
+from featsr_tf.model.predictor import Predictor
+from tests.support import check_gradients
+
+
+def second_stage():
+    inputs = keras.Input((None, None, 4))
+    outputs = keras.layers.Conv2D(
+        5, 3, 2, padding="same", activation="relu", name="convolution"
+    )(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def identity():
+    inputs = keras.Input((None, None, 2))
+    return keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+
+
+@pytest.mark.parametrize("shared, box_classes", [(False, 3), (True, 1)])
+def test_outputs_have_a_column_per_class_and_a_box_per_class_or_for_all(
+    shared, box_classes
+):
+    predictor = Predictor(second_stage(), 3, shared)
+    predictor.build((None, 6, 6, 4))
+    predictions = predictor(np.ones((7, 6, 6, 4), "float32"))
+    assert predictions.class_logits.shape == (7, 4)
+    assert predictions.box_deltas.shape == (7, box_classes, 4)
+
+
+def test_building_makes_all_variables_and_each_gets_a_gradient():
+    predictor = Predictor(second_stage(), 3)
+    predictor.build((None, 6, 6, 4))
+    assert len(predictor.trainable_variables) == 6
+    features = np.random.default_rng(0).normal(size=(7, 6, 6, 4))
+    features = features.astype("float32")
+    check_gradients(predictor, [features])
+    assert len(predictor.trainable_variables) == 6
+
+
+def test_features_are_averaged_over_their_cells():
+    predictor = Predictor(identity(), 1)
+    predictor.build((None, 1, 2, 2))
+    predictor.classes.kernel.assign([[1.0, 0.0], [0.0, 1.0]])
+    features = np.array([[[[1.0, 10.0], [3.0, 30.0]]]], "float32")
+    logits = predictor(features).class_logits
+    np.testing.assert_allclose(logits, [[2.0, 20.0]])
+
+
+def test_the_four_deltas_of_a_class_stand_together():
+    predictor = Predictor(identity(), 3)
+    predictor.build((None, 1, 1, 2))
+    predictor.deltas.bias.assign(np.arange(12.0))
+    deltas = predictor(np.zeros((2, 1, 1, 2), "float32")).box_deltas
+    np.testing.assert_array_equal(deltas[1, 1], [4.0, 5.0, 6.0, 7.0])
+
+
+def test_a_new_predictor_finds_all_classes_about_equally_likely():
+    predictor = Predictor(identity(), 3)
+    predictor.build((None, 1, 1, 2))
+    predictions = predictor(np.ones((1, 1, 1, 2), "float32"))
+    assert np.abs(predictions.class_logits).max() < 0.1
+    assert np.abs(predictions.box_deltas).max() < 0.01

@@ -1,0 +1,114 @@
+"""Outputs in the order of the anchors; proposals that are boxes."""
+
+import numpy as np
+import tensorflow as tf
+
+from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import choose_proposals
+from tests.support import check_layer
+
+# Boxes of 20 x 20: apart, half beyond the border, beyond it, near the first.
+ANCHORS = [
+    [10.0, 10.0, 30.0, 30.0],
+    [50.0, 50.0, 70.0, 70.0],
+    [80.0, 80.0, 99.0, 99.0],
+    [11.0, 10.0, 31.0, 30.0],
+]
+SIZES = tf.constant([[60.0, 70.0]])
+
+
+def choose(logits, deltas=None, maximum=4, **changes):
+    logits = tf.constant([logits], tf.float32)
+    arguments = {
+        "logits": logits,
+        "deltas": tf.zeros([1, logits.shape[1], 4]),
+        "anchors": tf.constant(ANCHORS),
+        "image_sizes": SIZES,
+        "maximum": maximum,
+        "iou_threshold": 0.7,
+        "score_threshold": 0.0,
+    }
+    if deltas is not None:
+        arguments["deltas"] = tf.constant([deltas], tf.float32)
+    return choose_proposals(**{**arguments, **changes})
+
+
+def test_a_proposal_network_keeps_the_promises_of_a_layer():
+    check_layer(
+        lambda: ProposalNetwork(3, depth=8),
+        [(2, 4, 6, 5)],
+        ((2, 72), (2, 72, 4)),
+    )
+
+
+def test_outputs_are_in_the_order_of_the_anchors():
+    network = ProposalNetwork(2, depth=1, kernel_size=1)
+    network.build((None, 2, 3, 1))
+    network.convolution.kernel.assign(np.ones((1, 1, 1, 1)))
+    network.objectness.kernel.assign(np.reshape([1.0, 100.0], (1, 1, 1, 2)))
+    network.deltas.kernel.assign(np.reshape(np.arange(8.0), (1, 1, 1, 8)))
+    rows_and_columns = np.reshape([1, 2, 3, 11, 12, 13], (1, 2, 3, 1))
+    logits, deltas = network(rows_and_columns.astype("float32"))
+    np.testing.assert_allclose(
+        logits,
+        [[1, 100, 2, 200, 3, 300, 11, 1100, 12, 1200, 13, 1300]],
+        rtol=1e-6,
+    )
+    # The second anchor of the first cell of the second row.
+    np.testing.assert_allclose(deltas[0, 7], [44, 55, 66, 77], rtol=1e-6)
+
+
+def test_proposals_come_best_first_and_are_clipped_to_the_image():
+    found = choose([0.0, 2.0, -1.0, -9.0])
+    np.testing.assert_allclose(
+        found.boxes[0],
+        [[50, 50, 60, 70], [10, 10, 30, 30], [0, 0, 0, 0], [0, 0, 0, 0]],
+    )
+    np.testing.assert_array_equal(found.valid, [[True, True, False, False]])
+    np.testing.assert_allclose(
+        found.scores[0, :2], [1 / (1 + np.exp(-2.0)), 0.5], rtol=1e-6
+    )
+
+
+def test_what_lies_outside_the_image_is_no_proposal_however_sure():
+    found = choose([-5.0, -5.0, 50.0, -5.0])
+    boxes = found.boxes[0].numpy()[found.valid[0].numpy()]
+    assert len(boxes) == 2
+    assert not np.any(boxes[:, 0] > 60)
+
+
+def test_of_near_duplicates_the_better_one_stays():
+    found = choose([0.0, -8.0, -8.0, 1.0])
+    np.testing.assert_allclose(found.boxes[0, 0], [11, 10, 31, 30])
+    assert int(tf.reduce_sum(tf.cast(found.valid, tf.int32))) == 2
+
+
+def test_deltas_move_and_stretch_anchors():
+    # Half a height down, and twice as wide: variances .1 and .2.
+    deltas = [[5.0, 0.0, 0.0, np.log(2.0) / 0.2]] + [[0.0] * 4] * 3
+    found = choose([9.0, 0.0, 0.0, -50.0], deltas)
+    np.testing.assert_allclose(found.boxes[0, 0], [20, 0, 40, 40], atol=1e-4)
+
+
+def test_doubtful_anchors_and_surplus_ones_are_dropped():
+    assert int(choose([1.0, 2.0, 3.0, -1.0], maximum=1).valid.shape[1]) == 1
+    doubtful = choose([1.0, -1.0, 3.0, -1.0], score_threshold=0.4)
+    np.testing.assert_array_equal(doubtful.valid, [[True] + [False] * 3])
+
+
+def test_only_the_best_candidates_are_decoded():
+    found = choose([1.0, 3.0, -9.0, -9.0], candidates=1)
+    np.testing.assert_array_equal(found.valid, [[True] + [False] * 3])
+    np.testing.assert_allclose(found.boxes[0, 0], [50, 50, 60, 70])
+
+
+def test_no_gradient_flows_through_proposals():
+    logits = tf.constant([[0.0, 1.0, 2.0, 3.0]])
+    deltas = tf.zeros([1, 4, 4])
+    with tf.GradientTape() as tape:
+        tape.watch([logits, deltas])
+        found = choose_proposals(
+            logits, deltas, tf.constant(ANCHORS), SIZES, 4, 0.7, 0.0
+        )
+        total = tf.reduce_sum(found.boxes) + tf.reduce_sum(found.scores)
+    assert tape.gradient(total, [logits, deltas]) == [None, None]
