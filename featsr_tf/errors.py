@@ -1,8 +1,14 @@
 """Errors that a user can act on: one line, no stack trace."""
 
 import contextlib
+import os
 import sys
+import warnings
 from collections.abc import Iterator
+
+# What shells report of a program whose reader left (128 + SIGPIPE).
+_READER_LEFT = 141
+_INTERRUPTED = 130
 
 
 class FeatsrError(Exception):
@@ -19,9 +25,39 @@ class DataError(FeatsrError):
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turns a `FeatsrError` into one line on stderr and exit code 2."""
+    """Turns what a user can act on into one line on stderr and an exit code.
+
+    Bad input and files that cannot be read or written give 2, Ctrl-C gives
+    130. Warnings become one line each. Errors of the program itself pass.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+        # Only this shows that a reader such as `head` has left.
+        sys.stdout.flush()
     except FeatsrError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _stop(str(error), 2)
+    except BrokenPipeError:
+        # Python flushes once more at its end and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_READER_LEFT) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _stop(f"{error.filename}: {error.strerror}", 2)
+    except KeyboardInterrupt:
+        _stop("interrupted", _INTERRUPTED)
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"error: {_in_one_line(message)}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _show_warning(message, *_) -> None:
+    print(f"warning: {_in_one_line(message)}", file=sys.stderr)
+
+
+def _in_one_line(message: object) -> str:
+    return " ".join(str(message).splitlines())

@@ -7,6 +7,7 @@ For example:
 """
 
 import argparse
+from collections.abc import Sequence
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
@@ -72,8 +73,12 @@ def _split(
     return Split(name, len(frames), examples)
 
 
-def main() -> None:
-    """Reads the flags and converts."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts.
+
+    Args:
+        argv: arguments; default is the command line's.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -104,7 +109,7 @@ def main() -> None:
         help="files per split (default %(default)s)",
     )
     with exit_on_error():
-        print(create(**vars(parser.parse_args())))
+        print(create(**vars(parser.parse_args(argv))))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ For example:
 
 import argparse
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,8 +115,12 @@ def _examples(
         )
 
 
-def main() -> None:
-    """Reads the flags and writes the data set."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and writes the data set.
+
+    Args:
+        argv: arguments; default is the command line's.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -140,7 +145,7 @@ def main() -> None:
             help=f"{text} (default %(default)s)",
         )
     with exit_on_error():
-        print(create(**vars(parser.parse_args())))
+        print(create(**vars(parser.parse_args(argv))))
 
 
 if __name__ == "__main__":

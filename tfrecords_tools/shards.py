@@ -93,6 +93,8 @@ def staging_folder(output: Path) -> Iterator[Path]:
     Raises:
         DataError: the folder cannot be made.
     """
+    if output.is_file():
+        raise DataError(f"{output}: is a file, expected a folder")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{output.name}-"
@@ -106,8 +108,6 @@ def staging_folder(output: Path) -> Iterator[Path]:
         output.mkdir(exist_ok=True)
         for path in sorted(staging.iterdir()):
             os.replace(path, output / path.name)
-    except FileExistsError:
-        raise DataError(f"{output}: is a file, expected a folder") from None
     finally:
         shutil.rmtree(staging)
 

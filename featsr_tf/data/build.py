@@ -34,12 +34,16 @@ class Source:
     summary: RecordSummary
 
 
-def open_source(reader: InputReader, num_classes: int) -> Source:
+def open_source(
+    reader: InputReader, num_classes: int, decode: bool = False
+) -> Source:
     """Checks the label map and all records of an input reader.
 
     Args:
         reader: message of the pipeline.
         num_classes: number of classes of the model.
+        decode: whether to decode all images. Default False: only headers and
+            ends are looked at.
 
     Returns:
         The source.
@@ -50,7 +54,7 @@ def open_source(reader: InputReader, num_classes: int) -> Source:
     label_map = load_label_map(reader.label_map_path)
     check_num_classes(label_map, num_classes)
     paths = expand_patterns(reader.tf_record_input_reader.input_path)
-    return Source(paths, label_map, scan_records(paths, label_map))
+    return Source(paths, label_map, scan_records(paths, label_map, decode))
 
 
 def build_resizer(pipeline: Pipeline) -> resize.Resizer:

@@ -12,6 +12,9 @@ from featsr_tf.errors import DataError
 
 # Rounding in other people's converters puts borders this far outside.
 BORDER_TOLERANCE = 1e-3
+# The last marker of a JPEG and of a PNG, and how many bytes may follow it.
+_ENDS = (b"\xff\xd9", b"IEND")
+_TAIL = 1024
 _BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
 
 
@@ -51,8 +54,8 @@ def read_example(
     Args:
         serialized: the bytes of the record.
         label_map: the classes that labels must belong to.
-        decode: whether to decode the whole image, to find truncated ones,
-            rather than its header.
+        decode: whether to decode the whole image; else its header and its
+            end are looked at, which shows most truncated files.
 
     Returns:
         The content of the example.
@@ -79,7 +82,8 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
 
     Args:
         encoded: bytes of a JPEG or PNG file.
-        decode: whether to decode all of it rather than its header.
+        decode: whether to decode all of it rather than its header, unless
+            its end is missing.
 
     Returns:
         Height and width in px, as stored (no EXIF rotation).
@@ -89,7 +93,8 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
     """
     try:
         with PIL.Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as im:
-            if decode:
+            # A file without its end is decoded to see what is missing.
+            if decode or not any(end in encoded[-_TAIL:] for end in _ENDS):
                 im.load()
             return im.height, im.width
     except PIL.UnidentifiedImageError:

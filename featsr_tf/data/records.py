@@ -156,7 +156,7 @@ def scan_records(
     Args:
         paths: TFRecord files of TF Examples.
         label_map: the classes that labels must belong to.
-        decode: whether to decode all images, which finds truncated ones.
+        decode: whether to decode all images, which finds every damage.
 
     Returns:
         The summary of all files.

@@ -38,10 +38,13 @@ def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
     if model_dir:
         model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
-    source = open_source(pipeline.train_input_reader, num_classes)
+    source = open_source(pipeline.train_input_reader, num_classes, decode=True)
+    if model_dir:
+        model_folder.check_classes(model_dir, source.label_map)
     lines = [_data_line("training", source)]
     for reader in pipeline.eval_input_reader:
-        lines.append(_data_line("evaluation", open_source(reader, num_classes)))
+        evaluated = open_source(reader, num_classes, decode=True)
+        lines.append(_data_line("evaluation", evaluated))
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
     lines += ["anchors, best IoU with the objects of the training records:"]

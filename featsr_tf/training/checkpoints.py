@@ -7,7 +7,9 @@ Each stage has a folder of its own, so that the next one can start from it:
     MODEL_DIR/checkpoints/fine_tune/ckpt-STEP.*         stage 3
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -18,6 +20,14 @@ BASE = "base"
 SUPER_RESOLUTION = "super_resolution"
 FINE_TUNE = "fine_tune"
 STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
+
+# What TensorFlow raises of damaged checkpoints and of other variables.
+_CHECKPOINT_ERRORS = (
+    AssertionError,
+    LookupError,
+    ValueError,
+    tf.errors.OpError,
+)
 
 
 def checkpoint_directory(model_dir: str, stage: str) -> str:
@@ -51,11 +61,15 @@ class StageCheckpoints:
 
         Returns:
             The number of steps that it had seen; 0 where there is none.
+
+        Raises:
+            DataError: it is damaged or of another config.
         """
         path = self._manager.latest_checkpoint
         if path is not None:
-            status = self._checkpoint.restore(path)
-            status.assert_existing_objects_matched()
+            with named_checkpoint_errors(path):
+                status = self._checkpoint.restore(path)
+                status.assert_existing_objects_matched()
         return int(self.step.numpy())
 
     def save(self, step: int) -> str:
@@ -69,6 +83,26 @@ class StageCheckpoints:
         """
         self.step.assign(step)
         return self._manager.save(checkpoint_number=step)
+
+
+@contextlib.contextmanager
+def named_checkpoint_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors about a checkpoint into a `DataError`.
+
+    Args:
+        path: the checkpoint that is read.
+
+    Raises:
+        DataError: it cannot be read, or holds other variables.
+    """
+    try:
+        yield
+    except _CHECKPOINT_ERRORS as error:
+        raise DataError(
+            f"{path}: the checkpoint is damaged or of another config "
+            f"({str(error).splitlines()[0]}); go on with the config and the "
+            "optimizers that it was trained with, or delete it"
+        ) from error
 
 
 def newest_stage(model_dir: str) -> str | None:
@@ -91,7 +125,7 @@ def restore_detector(detector: Detector, model_dir: str, stage: str) -> str:
         Path of the checkpoint.
 
     Raises:
-        DataError: the stage has no checkpoint.
+        DataError: the stage has no checkpoint, or a damaged one.
     """
     directory = checkpoint_directory(model_dir, stage)
     path = tf.train.latest_checkpoint(directory)
@@ -100,6 +134,7 @@ def restore_detector(detector: Detector, model_dir: str, stage: str) -> str:
             f"{directory}: no checkpoint found; train with "
             f"`python -m featsr_tf.train --model_dir {model_dir}` first"
         )
-    status = tf.train.Checkpoint(detector=detector).restore(path)
-    status.assert_existing_objects_matched().expect_partial()
+    with named_checkpoint_errors(path):
+        status = tf.train.Checkpoint(detector=detector).restore(path)
+        status.assert_existing_objects_matched().expect_partial()
     return path

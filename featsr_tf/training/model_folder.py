@@ -16,6 +16,7 @@ from featsr_tf.config import load_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.files import write_text
 
@@ -24,17 +25,13 @@ LABEL_MAP_FILE = "label_map.pbtxt"
 
 
 def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
-    """Makes a model folder, or checks that one fits the config.
+    """Makes a model folder; `check` and `check_classes` come before.
 
     Args:
         model_dir: model folder.
         pipeline: the effective config.
         label_map: the classes.
-
-    Raises:
-        ConfigError: the folder belongs to a model of another config.
     """
-    check(model_dir, pipeline)
     os.makedirs(model_dir, exist_ok=True)
     write_text(os.path.join(model_dir, PIPELINE_FILE), to_text(pipeline))
     write_text(os.path.join(model_dir, LABEL_MAP_FILE), label_map.to_text())
@@ -50,6 +47,8 @@ def check(model_dir: str, pipeline: Pipeline) -> None:
     Raises:
         ConfigError: names the first fields that differ.
     """
+    if os.path.isfile(model_dir):
+        raise ConfigError(f"{model_dir}: is a file; expected a model folder")
     path = os.path.join(model_dir, PIPELINE_FILE)
     if not os.path.exists(path):
         return
@@ -60,6 +59,30 @@ def check(model_dir: str, pipeline: Pipeline) -> None:
             f"differ: {'; '.join(differing[:3])}; give another --model_dir or "
             "the config of this model"
         )
+
+
+def check_classes(model_dir: str, label_map: LabelMap) -> None:
+    """Refuses a folder whose model was trained on other classes.
+
+    Args:
+        model_dir: model folder; it need not exist.
+        label_map: the classes of the data.
+
+    Raises:
+        ConfigError: names the first class that differs.
+    """
+    path = os.path.join(model_dir, LABEL_MAP_FILE)
+    if not os.path.exists(path):
+        return
+    names = load_label_map(path).names
+    for class_id in sorted(names | label_map.names):
+        ours, theirs = names.get(class_id), label_map.names.get(class_id)
+        if ours != theirs:
+            raise ConfigError(
+                f"{model_dir}: holds a model of other classes: {class_id} is "
+                f"{ours!r} there and {theirs!r} in {label_map.path}; give "
+                "another --model_dir or the label map of this model"
+            )
 
 
 def load(model_dir: str) -> Pipeline:

@@ -1,6 +1,7 @@
 """Runs the three stages one after the other, from wherever a run stopped."""
 
 import os
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -51,24 +52,34 @@ def train(
     """
     strategy = strategy or default_strategy()
     check_batch_size(pipeline, strategy)
+    model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
     source = open_source(pipeline.train_input_reader, num_classes)
-    model_folder.prepare(model_dir, pipeline, source.label_map)
+    model_folder.check_classes(model_dir, source.label_map)
+    # Only the first reader is evaluated, and drawn while training.
+    shown = [
+        open_source(reader, num_classes)
+        for reader in pipeline.eval_input_reader[:1]
+    ]
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
     with strategy.scope():
         detector = build_detector(pipeline)
-    pictures = _picture_maker(pipeline, num_classes)
-    for number, name in enumerate(checkpoints.STAGES):
-        run_stage(
-            pipeline,
-            model_dir,
-            strategy,
-            detector,
-            source,
-            number,
-            name,
-            pictures,
-        )
+    # Nothing is written before all input is known to be sound.
+    model_folder.prepare(model_dir, pipeline, source.label_map)
+    pictures = _picture_maker(pipeline, shown)
+    paths = [path for opened in (source, *shown) for path in opened.paths]
+    with named_data_errors(paths):
+        for number, name in enumerate(checkpoints.STAGES):
+            run_stage(
+                pipeline,
+                model_dir,
+                strategy,
+                detector,
+                source,
+                number,
+                name,
+                pictures,
+            )
     return detector
 
 
@@ -134,14 +145,13 @@ def run_stage(
                 interval,
             )
         )
-    with named_data_errors(source.paths):
-        stage.fit(
-            dataset,
-            steps_per_epoch=total - step,
-            epochs=1,
-            verbose=0,
-            callbacks=callbacks,
-        )
+    stage.fit(
+        dataset,
+        steps_per_epoch=total - step,
+        epochs=1,
+        verbose=0,
+        callbacks=callbacks,
+    )
 
 
 def default_strategy() -> tf.distribute.Strategy:
@@ -179,10 +189,10 @@ def check_batch_size(
         )
 
 
-def _picture_maker(pipeline, num_classes) -> PictureMaker | None:
-    readers = pipeline.eval_input_reader
-    if not readers:
+def _picture_maker(
+    pipeline: Pipeline, sources: Sequence[Source]
+) -> PictureMaker | None:
+    if not sources:
         return None
-    source = open_source(readers[0], num_classes)
-    dataset = evaluation_batches(pipeline, source, batch_size=1)
-    return PictureMaker(dataset, source.label_map.names)
+    dataset = evaluation_batches(pipeline, sources[0], batch_size=1)
+    return PictureMaker(dataset, sources[0].label_map.names)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from featsr_tf.config import __main__ as command
 from featsr_tf.config import parse_pipeline
+from featsr_tf.config.__main__ import main
 from featsr_tf.config.reference import reference
 from tests.config.sample import SAMPLE
 
@@ -21,15 +21,10 @@ def sample(tmp_path):
     return str(path)
 
 
-def run(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["config", *arguments])
-    command.main()
-
-
 def test_the_effective_config_goes_to_stdout_and_warnings_to_stderr(
-    sample, monkeypatch, capsys
+    sample, capsys
 ):
-    run(monkeypatch, sample, "--set", "model.faster_rcnn.num_classes=5")
+    main([sample, "--set", "model.faster_rcnn.num_classes=5"])
     printed, warned = capsys.readouterr()
     effective = parse_pipeline(printed.encode(), "printed")
     assert effective.model.faster_rcnn.num_classes == 5
@@ -37,11 +32,9 @@ def test_the_effective_config_goes_to_stdout_and_warnings_to_stderr(
     assert warned.count("\n") == 1
 
 
-def test_an_error_is_one_line_on_stderr_with_exit_code_2(
-    sample, monkeypatch, capsys
-):
+def test_an_error_is_one_line_on_stderr_with_exit_code_2(sample, capsys):
     with pytest.raises(SystemExit) as caught:
-        run(monkeypatch, sample, "--set", "train_config.batch_sise=5")
+        main([sample, "--set", "train_config.batch_sise=5"])
     printed, warned = capsys.readouterr()
     assert caught.value.code == 2
     assert not printed

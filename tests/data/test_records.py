@@ -176,15 +176,31 @@ def test_a_record_that_is_no_example_is_named(write):
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
-def test_a_truncated_image_is_found_when_images_are_decoded(
-    write, image_format
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_truncated_image_is_found_by_its_missing_end(
+    write, image_format, decode
 ):
     encoded = encode(image_format)
     cut = make_record(ENCODED=[encoded[: len(encoded) // 2]])
     path = write([make_record(), make_record(), cut])
-    scan_records([path], LABEL_MAP)
     expected = r"a\.record: record 2: street\.jpg: .*damaged"
     with pytest.raises(DataError, match=expected):
+        scan_records([path], LABEL_MAP, decode)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_bytes_behind_the_end_of_an_image_are_no_damage(write, image_format):
+    longer = make_record(ENCODED=[encode(image_format) + bytes(500)])
+    summary = scan_records([write([longer])], LABEL_MAP)
+    assert summary.image_sizes.tolist() == [[50, 100]]
+
+
+def test_damage_inside_an_image_is_found_when_images_are_decoded(write):
+    encoded = bytearray(encode("PNG"))
+    encoded[len(encoded) // 2] ^= 255
+    path = write([make_record(), make_record(ENCODED=[bytes(encoded)])])
+    scan_records([path], LABEL_MAP)
+    with pytest.raises(DataError, match=r"a\.record: record 1: .*damaged"):
         scan_records([path], LABEL_MAP, decode=True)
 
 
