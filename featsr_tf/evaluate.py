@@ -39,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="score threshold of recall, accuracy and F1; default: the best "
         "one on the training records, for each detector",
     )
+    parser.add_argument(
+        "--threshold_images",
+        type=int,
+        default=500,
+        metavar="N",
+        help="so many training images decide on that threshold at the most; "
+        "default %(default)s",
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         if arguments.min_score is not None:
@@ -59,7 +67,12 @@ def run(arguments: argparse.Namespace) -> None:
     from featsr_tf.files import write_text
     from featsr_tf.model_evaluation import evaluate_model
 
-    metrics = evaluate_model(pipeline, arguments.model_dir, arguments.min_score)
+    metrics = evaluate_model(
+        pipeline,
+        arguments.model_dir,
+        arguments.min_score,
+        arguments.threshold_images,
+    )
     results = {name: metrics[name] for name in ("base", "super_resolved")}
     print(format_table(results))
     for name, threshold in metrics["settings"]["score_thresholds"].items():

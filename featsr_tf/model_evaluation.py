@@ -25,7 +25,10 @@ DETECTORS = {"base": (checkpoints.BASE, False), "super_resolved": (None, True)}
 
 
 def evaluate_model(
-    pipeline: Pipeline, model_dir: str, min_score: float | None = None
+    pipeline: Pipeline,
+    model_dir: str,
+    min_score: float | None = None,
+    threshold_images: int = 500,
 ) -> dict:
     """Evaluates the base detector and the super-resolved one.
 
@@ -34,6 +37,8 @@ def evaluate_model(
         model_dir: model folder.
         min_score: score threshold; None chooses the best one on the training
             records for each detector.
+        threshold_images: so many training images decide on it at the most.
+            Default 500.
 
     Returns:
         The figures by detector and size, the settings and the curves.
@@ -59,7 +64,11 @@ def evaluate_model(
         thresholds[name] = min_score
         if training is not None:
             thresholds[name] = choose_threshold(
-                pipeline, detect, training, f"{name}: threshold"
+                pipeline,
+                detect,
+                training,
+                f"{name}: threshold",
+                threshold_images,
             )
         pairs = run_detector(pipeline, detect, source, f"{name}: evaluation")
         results[name] = evaluate(*pairs, class_ids, thresholds[name])
@@ -102,28 +111,42 @@ def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
     return detection_function(detector, super_resolve)
 
 
-def run_detector(pipeline: Pipeline, detect, source: Source, title: str):
-    """Detects objects in all images of a source.
+def run_detector(
+    pipeline: Pipeline,
+    detect,
+    source: Source,
+    title: str,
+    max_images: int | None = None,
+):
+    """Detects objects in the images of a source.
 
     Args:
         pipeline: the config.
         detect: detection function.
         source: checked records.
         title: of the progress bar.
+        max_images: look at the first so many; None = all.
 
     Returns:
         Lists of truths and of detections, one item per image.
     """
     dataset = evaluation_batches(pipeline, source)
+    count = source.summary.num_examples
+    if max_images is not None and max_images < count:
+        dataset = dataset.unbatch().take(max_images)
+        dataset = dataset.batch(pipeline.eval_config.batch_size)
+        count = max_images
     with named_data_errors(source.paths):
-        pairs = detect_batches(
-            detect, dataset, source.summary.num_examples, title
-        )
+        pairs = detect_batches(detect, dataset, count, title)
         return tuple(map(list, zip(*pairs, strict=True)))
 
 
 def choose_threshold(
-    pipeline: Pipeline, detect, source: Source, title: str
+    pipeline: Pipeline,
+    detect,
+    source: Source,
+    title: str,
+    max_images: int | None = None,
 ) -> float:
     """Finds the score threshold with the best F1 over all sizes.
 
@@ -132,10 +155,11 @@ def choose_threshold(
         detect: detection function.
         source: records that are not those to be evaluated.
         title: of the progress bar.
+        max_images: look at the first so many; None = all.
 
     Returns:
         The threshold.
     """
-    pairs = run_detector(pipeline, detect, source, title)
+    pairs = run_detector(pipeline, detect, source, title, max_images)
     counts = f1_over_thresholds(*pairs, source.label_map.names.keys())
     return best_threshold(counts)

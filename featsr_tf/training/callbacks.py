@@ -87,12 +87,9 @@ class TrainingLog(StageCallback):
     def _forget(self):
         self._sums = {}
         self._count = 0
-        self._restart_clock()
-
-    def _restart_clock(self):
         self._timed_steps = 0
+        self._seconds = 0.0
         self._waited = 0.0
-        self._since = time.time()
 
     def on_train_begin(self, logs=None):
         """Opens the bar."""
@@ -114,13 +111,12 @@ class TrainingLog(StageCallback):
         """Adds the step's losses to the means."""
         logs = {name: float(value) for name, value in logs.items()}
         ready = logs.pop(DATA_READY)
-        if self._is_first:
-            # The first step holds the tracing of the graph.
-            self._is_first = False
-            self._restart_clock()
-        else:
+        if not self._is_first:
             self._timed_steps += 1
+            self._seconds += time.time() - self._asked
             self._waited += max(ready - self._asked, 0.0)
+        # The first step holds the tracing of the graph.
+        self._is_first = False
         for name, value in logs.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -144,8 +140,8 @@ class TrainingLog(StageCallback):
         return {name: s / self._count for name, s in self._sums.items()}
 
     def _timing(self) -> tuple[float, float]:
-        elapsed = max(time.time() - self._since, 1e-9)
-        return elapsed / max(self._timed_steps, 1), self._waited / elapsed
+        seconds = self._seconds / max(self._timed_steps, 1)
+        return seconds, self._waited / max(self._seconds, 1e-9)
 
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)
@@ -155,10 +151,11 @@ class TrainingLog(StageCallback):
         losses = " ".join(
             f"{name} {value:.3g}"
             for name, value in self._means().items()
-            if name not in GAUGES
+            if name not in GAUGES and name != "loss"
         )
         return (
-            f"{losses} lr {self._learning_rate():.2g} "
+            f"loss {self._means()['loss']:.3g} ({losses}) "
+            f"lr {self._learning_rate():.2g} "
             f"{seconds:.3f} s/step data {waiting:.0%}"
         )
 

@@ -46,7 +46,8 @@ def test_the_pixels_of_an_object_stay_under_its_box():
     image[40:50, 60:70] = 255
     source = frame(image, [[40, 60, 50, 70]])
 
-    for result in crops(source, TrainingCrop(64, 64, object_probability=1)):
+    crop = TrainingCrop(64, 64, object_probability=1)
+    for result in crops(source, crop, 50):
         flipped = random_horizontal_flip(result, SEED, 1.0)
         y1, x1, y2, x2 = flipped.boxes[0].numpy().astype(int)
         assert flipped.image[y1:y2, x1:x2].numpy().min() == 255

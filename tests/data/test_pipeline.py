@@ -24,8 +24,8 @@ FRAMES = WholeFrames(KeepAspectRatioResizer(40, 80), 64, 96)
 FLIP = (("random_horizontal_flip", {}),)
 
 
-@pytest.fixture
-def paths(tmp_path):
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
     """Seven noise images of 80x120 px in two files, the last without a box."""
     records = [
         example(
@@ -36,16 +36,33 @@ def paths(tmp_path):
         )
         for number in range(NUM_EXAMPLES)
     ]
+    folder = tmp_path_factory.mktemp("records")
     return [
-        write_records(tmp_path / "a.record", records[:4]),
-        write_records(tmp_path / "b.record", records[4:]),
+        write_records(folder / "a.record", records[:4]),
+        write_records(folder / "b.record", records[4:]),
     ]
 
 
-def batches(max_boxes=3, boxes_per_image=None, **changes):
-    if boxes_per_image is None:
-        boxes_per_image = [1] * (NUM_EXAMPLES - 1) + [0]
-    return BatchOptions(2, max_boxes, boxes_per_image, **changes)
+@pytest.fixture(scope="module")
+def trained(paths):
+    """The first examples of training, two epochs of them."""
+    return examples(training_dataset(paths, options()), 2 * NUM_EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def evaluated(paths):
+    """All batches of an evaluation."""
+    dataset = evaluation_dataset(paths, FRAMES, batches())
+    return list(dataset.as_numpy_iterator())
+
+
+def batches(**changes):
+    arguments = {
+        "batch_size": 2,
+        "max_boxes": 3,
+        "boxes_per_image": [1] * (NUM_EXAMPLES - 1) + [0],
+    }
+    return BatchOptions(**{**arguments, **changes})
 
 
 def options(**changes):
@@ -92,11 +109,10 @@ def test_half_images_can_be_left_out(paths):
     )
 
 
-def test_the_half_image_is_the_block_mean_of_the_padded_image(paths):
-    batch = next(training_dataset(paths, options()).as_numpy_iterator())
-    blocks = batch[Batch.IMAGES].reshape(2, 32, 2, 32, 2, 3)
+def test_the_half_image_is_the_block_mean_of_the_padded_image(trained):
+    blocks = trained[0][Batch.IMAGES].reshape(32, 2, 32, 2, 3)
     np.testing.assert_allclose(
-        batch[Batch.HALF_IMAGES], blocks.mean((2, 4)), rtol=1e-6
+        trained[0][Batch.HALF_IMAGES], blocks.mean((1, 3)), rtol=1e-6
     )
 
 
@@ -112,12 +128,11 @@ def test_box_sides_by_the_scale_are_those_of_the_original(paths):
             )
 
 
-def test_an_image_without_objects_has_only_zeros(paths):
-    evaluation = evaluation_dataset(paths, FRAMES, batches())
-    item = examples(evaluation, NUM_EXAMPLES)[-1]
-    assert not item[Batch.BOXES].any()
-    assert not item[Batch.CLASSES].any()
-    assert not item[Batch.IGNORED].any()
+def test_an_image_without_objects_has_only_zeros(evaluated):
+    last = evaluated[-1]
+    assert not last[Batch.BOXES].any()
+    assert not last[Batch.CLASSES].any()
+    assert not last[Batch.IGNORED].any()
 
 
 def test_every_epoch_holds_each_example_once_in_another_order(paths):
@@ -129,39 +144,47 @@ def test_every_epoch_holds_each_example_once_in_another_order(paths):
     assert len(set(epochs)) == 3
 
 
-def test_seeds_hold_the_run_and_the_running_number(paths):
-    items = examples(training_dataset(paths, options()), 10)
-    seeds = [item[Batch.SEEDS].tolist() for item in items]
-    assert seeds == [[5, number] for number in range(10)]
+def test_seeds_hold_the_run_and_the_running_number(trained):
+    seeds = [item[Batch.SEEDS].tolist() for item in trained]
+    assert seeds == [[5, number] for number in range(2 * NUM_EXAMPLES)]
 
 
-def test_the_seed_decides_everything_and_the_global_seed_nothing(paths):
-    first = examples(training_dataset(paths, options()), 9)
+def test_the_seed_decides_everything_and_the_global_seed_nothing(
+    paths, trained
+):
     tf.random.set_seed(99)
-    assert_same(first, examples(training_dataset(paths, options()), 9))
+    again = examples(training_dataset(paths, options()), 9)
+    assert_same(trained[:9], again)
     other = examples(training_dataset(paths, options(seed=6)), 9)
     assert any(
         not np.array_equal(a[Batch.IMAGES], b[Batch.IMAGES])
-        for a, b in zip(first, other, strict=True)
+        for a, b in zip(again, other, strict=True)
     )
 
 
 @pytest.mark.parametrize(("skip", "buffer_mb"), [(7, 64), (10, 0.05)])
 def test_skipping_continues_the_uninterrupted_sequence(paths, skip, buffer_mb):
-    whole = training_dataset(paths, options(shuffle_buffer_mb=buffer_mb))
-    tail = training_dataset(
-        paths, options(shuffle_buffer_mb=buffer_mb, skip_examples=skip)
-    )
+    unchanged = {"shuffle_buffer_mb": buffer_mb, "augmentations": ()}
+    whole = training_dataset(paths, options(**unchanged))
+    tail = training_dataset(paths, options(**unchanged, skip_examples=skip))
     assert_same(examples(whole, skip + 6)[skip:], examples(tail, 6))
 
 
-def test_evaluation_is_one_pass_in_order_with_an_uneven_last_batch(paths):
-    dataset = evaluation_dataset(paths, FRAMES, batches())
-    found = list(dataset.as_numpy_iterator())
-    assert [len(batch[Batch.IMAGES]) for batch in found] == [2, 2, 2, 1]
-    names = np.concatenate([batch[Batch.SOURCE_IDS] for batch in found])
+def test_a_batch_may_be_larger_than_the_data_set(paths):
+    changed = options(batches=batches(batch_size=16), augmentations=())
+    batch = next(training_dataset(paths, changed).as_numpy_iterator())
+    assert batch[Batch.SEEDS][:, 1].tolist() == list(range(16))
+    labels = batch[Batch.CLASSES].max(axis=1)
+    assert sorted(labels[:NUM_EXAMPLES]) == list(range(NUM_EXAMPLES))
+
+
+def test_evaluation_is_one_pass_in_order_with_an_uneven_last_batch(evaluated):
+    assert [len(batch[Batch.IMAGES]) for batch in evaluated] == [2, 2, 2, 1]
+    names = np.concatenate([batch[Batch.SOURCE_IDS] for batch in evaluated])
     assert names.tolist() == [b"image %d" % i for i in range(NUM_EXAMPLES)]
-    np.testing.assert_array_equal(found[-1][Batch.ORIGINAL_SIZES], [[80, 120]])
+    np.testing.assert_array_equal(
+        evaluated[-1][Batch.ORIGINAL_SIZES], [[80, 120]]
+    )
 
 
 def test_evaluation_shapes_are_static_but_for_the_batch(paths):
@@ -170,10 +193,8 @@ def test_evaluation_shapes_are_static_but_for_the_batch(paths):
     assert tuple(spec[Batch.BOXES].shape) == (None, 3, 4)
 
 
-def test_padding_is_zero(paths):
-    batch = next(
-        evaluation_dataset(paths, FRAMES, batches()).as_numpy_iterator()
-    )
+def test_padding_is_zero(evaluated):
+    batch = evaluated[0]
     assert batch[Batch.IMAGES][:, :40, :60].any()
     assert not batch[Batch.IMAGES][:, 40:].any()
     assert not batch[Batch.IMAGES][:, :, 60:].any()

@@ -53,8 +53,12 @@ model {
     small_area_threshold: 1024
     generator { residual_blocks: 1 hidden_channels: 8 }
     discriminator { hidden_units: [8, 4] }
-    super_resolution_stage { num_steps: 4 }
-    fine_tune_stage { num_steps: 4 }
+    super_resolution_stage {
+      num_steps: 4
+      optimizer { OPTIMIZER }
+      discriminator_optimizer { OPTIMIZER }
+    }
+    fine_tune_stage { num_steps: 4 optimizer { OPTIMIZER } }
     rois_per_image: 16
     pairs_per_image: 8
     jittered_boxes_per_object: 3
@@ -63,18 +67,21 @@ model {
 train_config {
   batch_size: 2
   num_steps: 4
-  optimizer {
-    adam_optimizer {
-      learning_rate { constant_learning_rate { learning_rate: 0.01 } }
-    }
-  }
+  optimizer { OPTIMIZER }
   gradient_clipping_by_norm: 10
 }
 train_input_reader {
   label_map_path: "label_map.pbtxt"
   tf_record_input_reader { input_path: "train.record" }
 }
-"""
+""".replace(
+    "OPTIMIZER",
+    """
+    momentum_optimizer {
+      learning_rate { constant_learning_rate { learning_rate: 0.01 } }
+    }
+    """,
+)
 
 
 def small_pipeline(*overrides: str, text: str = CONFIG) -> Pipeline:
@@ -101,6 +108,7 @@ def small_network(include_top, input_shape, alpha, weights) -> keras.Model:
             3,
             strides=2,
             padding="same",
+            use_bias=False,
             kernel_initializer="he_normal",
             name=f"{name}_conv",
         )(features)

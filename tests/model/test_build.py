@@ -1,16 +1,18 @@
 """From a config to models: every number of it arrives where it belongs."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from featsr_tf.config import load_pipeline
+from featsr_tf.errors import DataError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
 from tests.model.small import randomize
 from tests.model.small import small_backbone
-from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.support import REPOSITORY
 
@@ -19,12 +21,13 @@ EXTENSION = "model.feature_super_resolution"
 BATCH_NORM = f"{MODEL}.feature_extractor.batch_norm_trainable"
 
 
+@functools.cache
 def build(*overrides):
     with small_backbone():
         return build_detector(small_pipeline(*overrides))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def detector():
     return build()
 
@@ -117,14 +120,17 @@ def test_the_sub_layer_can_be_chosen():
 
 
 def test_a_detector_to_be_restored_needs_no_weights_file():
-    overrides = f"{EXTENSION}.backbone.weights='/nowhere/weights.h5'"
+    override = f"{EXTENSION}.backbone.weights='/nowhere/weights.h5'"
     with small_backbone():
-        build_detector(small_pipeline(overrides), load_weights=False)
+        pipeline = small_pipeline(override)
+        with pytest.raises(DataError, match="/nowhere/weights.h5"):
+            build_detector(pipeline)
+        build_detector(pipeline, load_weights=False)
 
 
-def test_the_target_extractor_shares_all_variables_and_has_own_centres():
-    detector = small_detector(f"{EXTENSION}.twin_pooling=STRIDE")
+def test_the_target_extractor_owns_no_variable_and_has_stride_16():
     pipeline = small_pipeline(f"{EXTENSION}.twin_pooling=STRIDE")
+    detector = build()
     twin, pool_target = build_target_features(pipeline, detector)
     owned = {id(variable) for variable in detector.extractor.variables}
     assert {id(variable) for variable in twin.variables} == owned
