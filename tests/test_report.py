@@ -1,5 +1,7 @@
 """The report must be one file, show the figures, and refuse broken inputs."""
 
+import copy
+import functools
 import html.parser
 import json
 import re
@@ -44,8 +46,8 @@ class Page(html.parser.HTMLParser):
         self.words += data
 
 
-@pytest.fixture
-def metrics():
+@functools.cache
+def evaluated():
     truths, detections = random_scene(np.random.default_rng(0))
     weaker = [found(image_id=1), *detections[1:]]
     content = {"curves": {}, "settings": {"score_thresholds": {"base": 0.5}}}
@@ -53,6 +55,11 @@ def metrics():
         content[name] = evaluate(truths, shown, (1, 2, 3))
         content["curves"][name] = curves(truths, shown, (1, 2, 3))
     return content
+
+
+@pytest.fixture
+def metrics():
+    return copy.deepcopy(evaluated())
 
 
 def figures(small, overall):

@@ -1,6 +1,7 @@
 """A backbone cut in two must still be the network of `keras.applications`."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.backbone import BACKBONES
 from featsr_tf.model.backbone import build_backbone
+from tests.model.small import small_backbone
 
 BASE_CHANNELS = {"mobilenet_v1": 512, "resnet50": 1024, "resnet101": 1024}
 SUB_SHAPES = {
@@ -23,6 +25,11 @@ SECOND_STAGE_SHAPES = {
     "resnet50": (5, 7, 7, 2048),
     "resnet101": (5, 7, 7, 2048),
 }
+
+
+@functools.cache
+def whole_backbone(name):
+    return build_backbone(name)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,7 @@ def whole_network(tmp_path, alpha=0.25):
     ],
 )
 def test_strides_and_channels_are_those_of_the_paper(name):
-    backbone = build_backbone(name)
+    backbone = whole_backbone(name)
     images = tf.random.uniform([1, 64, 96, 3], 0, 255)
     outputs = backbone.features(backbone.preprocess(images), training=False)
     assert sorted(outputs) == ["base", "sub"]
@@ -79,7 +86,7 @@ def test_cut_and_joined_again_it_is_the_network_whose_weights_it_read(tmp_path):
 
 
 def test_a_resnets_second_stage_is_conv5_without_its_stride():
-    backbone = build_backbone("resnet50")
+    backbone = whole_backbone("resnet50")
     second_stage = backbone.second_stage("predictor")
     strides = {
         layer.strides
@@ -179,10 +186,14 @@ def test_what_does_not_exist_is_refused(arguments, message):
 
 
 def test_missing_and_mismatching_weights_are_named_in_one_line(tmp_path):
-    _, path = whole_network(tmp_path, alpha=0.5)
+    other = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)]
+    )
+    path = str(tmp_path / "other.weights.h5")
+    other.save_weights(path)
     (tmp_path / "text.weights.h5").write_text("no weights")
     for weights in (path, str(tmp_path / "text.weights.h5"), "nowhere.h5"):
-        with pytest.raises(DataError) as error:
+        with pytest.raises(DataError) as error, small_backbone():
             build_backbone("mobilenet_v1", 0.25, weights=weights)
         assert weights in str(error.value)
         assert "expected" in str(error.value)
