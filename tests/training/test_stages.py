@@ -1,0 +1,406 @@
+"""Which variables a stage changes, by which losses, and at which price."""
+
+import functools
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.geometry.sampling import SampledProposals
+from featsr_tf.model.predictor import Predictions
+from featsr_tf.training import stages
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import STAGES
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from tests.model.small import small_detector
+from tests.model.small import small_pipeline
+from tests.training.batches import LARGE
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
+
+MODEL = "model.faster_rcnn"
+EXTENSION = "model.feature_super_resolution"
+TWO_UPDATES = (
+    f"{EXTENSION}.super_resolution_stage"
+    ".generator_updates_per_discriminator_update=2"
+)
+BOTH = make_batch([SMALL, LARGE], [LARGE, SMALL])
+# One image with nothing on it, one with a crowd and padding.
+NO_OBJECTS = make_batch([], [LARGE], ignored=[LARGE])
+
+
+@pytest.fixture(scope="module")
+def shared_detector():
+    return small_detector()
+
+
+@pytest.fixture
+def detector(shared_detector):
+    """The detector, which is as it was when the next test gets it."""
+    weights = shared_detector.get_weights()
+    threshold = shared_detector.small_area_threshold
+    yield shared_detector
+    shared_detector.set_weights(weights)
+    shared_detector.small_area_threshold = threshold
+
+
+def spy(layer):
+    """Records the calls of a layer."""
+    return mock.patch.object(layer, "call", wraps=layer.call)
+
+
+def build(detector, name, *overrides):
+    return build_stage(small_pipeline(*overrides), name, detector)
+
+
+def step(stage, batch=BOTH):
+    """Makes one step and gives the losses."""
+    logs = stage.train_step(batch)
+    logs.pop(stages.DATA_READY)
+    return {name: float(value) for name, value in logs.items()}
+
+
+def variables_of(stage):
+    """All variables that there are, by path."""
+    variables = list(stage.detector.variables)
+    if getattr(stage, "discriminator", None) is not None:
+        variables += stage.discriminator.variables
+    paths = {variable.path: variable for variable in variables}
+    assert len(paths) == len(variables)
+    return paths
+
+
+def values_of(stage):
+    return {path: v.numpy().copy() for path, v in variables_of(stage).items()}
+
+
+def changed(before, after):
+    return {path for path in before if np.any(before[path] != after[path])}
+
+
+def paths(*parts):
+    """Paths of the trainable variables of layers."""
+    return {v.path for part in parts for v in part.trainable_variables}
+
+
+def moving_statistics(*parts):
+    return {
+        variable.path
+        for part in parts
+        for variable in part.non_trainable_variables
+        if "moving" in variable.path
+    }
+
+
+@functools.cache
+def trained(name, *overrides):
+    """A stage after three steps, what they changed, the losses of each."""
+    stage = build(small_detector(*overrides), name, *overrides)
+    before = values_of(stage)
+    history = [step(stage) for _ in range(3)]
+    return stage, changed(before, values_of(stage)), history
+
+
+def gradients_of(stage, batch=BOTH):
+    """The gradients of all variables in each of a step's minimizations."""
+    seen = []
+
+    def differentiate(loss, variables, optimizer):
+        everything = variables_of(stage)
+        with tf.GradientTape() as tape:
+            total, logs = loss()
+        gradients = tape.gradient(total, [v.value for v in everything.values()])
+        gradients = dict(zip(everything, gradients, strict=True))
+        seen.append({p: g for p, g in gradients.items() if g is not None})
+        return logs
+
+    with mock.patch.object(stage, "minimize", differentiate):
+        stage.train_step(batch)
+    return seen
+
+
+FREEZE_FIRST = "train_config.freeze_variables=['^first_']"
+FREEZE_STATISTICS = f"{MODEL}.feature_extractor.batch_norm_trainable=false"
+
+
+def test_stage_1_trains_extractor_proposal_network_and_large_predictor():
+    stage, changes, _ = trained(BASE, FREEZE_FIRST)
+    parts = (
+        stage.detector.extractor,
+        stage.detector.proposal_network,
+        stage.detector.large_predictor,
+    )
+    expected = {path for path in paths(*parts) if not path.startswith("first_")}
+    assert len(expected) == len(paths(*parts)) - 3
+    assert {v.path for v in stage.trained_variables} == expected
+    assert changes == expected | moving_statistics(*parts)
+
+
+def test_stage_1_leaves_frozen_batch_normalization_alone():
+    stage, changes, _ = trained(BASE, FREEZE_STATISTICS)
+    expected = {variable.path for variable in stage.trained_variables}
+    assert not any("_bn" in path for path in expected)
+    assert changes == expected
+
+
+def test_stage_2_trains_generator_small_predictor_and_discriminator():
+    stage, changes, _ = trained(SUPER_RESOLUTION)
+    detector = stage.detector
+    expected = paths(detector.refiner, detector.small_predictor)
+    assert {v.path for v in stage.trained_variables} == expected
+    assert changes == expected | paths(stage.discriminator)
+
+
+def test_stage_3_trains_both_predictors():
+    stage, changes, _ = trained(FINE_TUNE)
+    detector = stage.detector
+    expected = paths(detector.small_predictor, detector.large_predictor)
+    assert {v.path for v in stage.trained_variables} == expected
+    assert changes == expected
+
+
+@pytest.mark.parametrize(
+    "name, override",
+    [
+        (BASE, FREEZE_FIRST),
+        (BASE, FREEZE_STATISTICS),
+        (SUPER_RESOLUTION, None),
+        (FINE_TUNE, None),
+    ],
+)
+def test_losses_fall_on_a_batch_seen_again(name, override):
+    _, _, history = trained(name, *[override] * bool(override))
+    losses = [logs["loss"] for logs in history]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_no_gradient_reaches_what_a_stage_has_frozen(detector):
+    predictors = (detector.small_predictor, detector.large_predictor)
+    stage = build(detector, SUPER_RESOLUTION)
+    generator, discriminator = gradients_of(stage)
+    assert set(generator) == paths(
+        detector.refiner, detector.small_predictor, stage.discriminator
+    )
+    assert set(discriminator) == paths(stage.discriminator)
+    (fine_tune,) = gradients_of(build(detector, FINE_TUNE))
+    assert set(fine_tune) == paths(*predictors)
+    (base,) = gradients_of(build(detector, BASE))
+    assert not set(base) & paths(detector.refiner, detector.small_predictor)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_images_without_objects_cost_exactly_no_box_loss(detector, name):
+    stage = build(detector, name)
+    logs = step(stage, NO_OBJECTS)
+    assert np.all(np.isfinite(list(logs.values())))
+    assert any("localization" in key for key in logs)
+    for key, value in logs.items():
+        if "localization" in key:
+            assert value == 0.0, key
+        if "classification" in key or key == "objectness":
+            assert value > 0.0, key
+    for path, values in values_of(stage).items():
+        assert np.all(np.isfinite(values)), path
+
+
+def test_box_layers_get_exactly_no_gradient_from_images_without_objects(
+    detector,
+):
+    (gradients,) = gradients_of(build(detector, BASE), NO_OBJECTS)
+    deltas = [path for path in gradients if "deltas/" in path]
+    assert len(deltas) == 4
+    for path in deltas:
+        assert not np.any(gradients[path]), path
+
+
+def test_without_small_proposals_the_generator_gets_exactly_no_gradient(
+    detector,
+):
+    detector.small_area_threshold = 1.0
+    stage = build(detector, SUPER_RESOLUTION)
+    gradients, _ = gradients_of(stage)
+    for path, gradient in gradients.items():
+        assert not np.any(gradient), path
+    before = values_of(stage)
+    logs = step(stage)
+    assert set(logs.values()) == {0.0}
+    assert changed(before, values_of(stage)) == set()
+
+
+def test_pairs_alone_train_the_generator_but_not_the_small_predictor(detector):
+    detector.small_area_threshold = 1.0
+    stage = build(
+        detector, SUPER_RESOLUTION, f"{EXTENSION}.maximum_pair_area_ratio=1e6"
+    )
+    gradients, _ = gradients_of(stage)
+    for path in paths(detector.small_predictor):
+        assert not np.any(gradients[path]), path
+    logs = step(stage)
+    assert logs["classification"] == logs["localization"] == 0.0
+    assert logs["content"] > 0.0
+
+
+def test_without_pairs_the_losses_on_pairs_are_exactly_zero(detector):
+    stage = build(
+        detector,
+        SUPER_RESOLUTION,
+        f"{EXTENSION}.minimum_pair_area_ratio=1e6",
+        f"{EXTENSION}.maximum_pair_area_ratio=1e7",
+    )
+    before = values_of(stage)
+    logs = step(stage)
+    for name in ("content", "generator", "discriminator", "target_mean"):
+        assert logs[name] == 0.0, name
+    np.testing.assert_allclose(
+        logs["loss"], logs["classification"] + logs["localization"], rtol=1e-6
+    )
+    assert not changed(before, values_of(stage)) & paths(stage.discriminator)
+
+
+@pytest.mark.parametrize(
+    "threshold, idle, busy",
+    [
+        (1.0, "small_predictor", "large_predictor"),
+        (1e9, "large_predictor", "small_predictor"),
+    ],
+)
+def test_stage_3_trains_each_predictor_on_proposals_of_its_size_only(
+    detector, threshold, idle, busy
+):
+    detector.small_area_threshold = threshold
+    stage = build(detector, FINE_TUNE)
+    before = values_of(stage)
+    with spy(detector.extractor) as extract:
+        logs = step(stage)
+    extract.assert_called_once()
+    prefix = idle.removesuffix("predictor")
+    assert logs[f"{prefix}classification"] == 0.0
+    assert logs[f"{prefix}localization"] == 0.0
+    changes = changed(before, values_of(stage))
+    assert changes == paths(getattr(detector, busy))
+
+
+def test_fewer_candidates_than_asked_for_are_all_used(detector):
+    stage = build(
+        detector,
+        BASE,
+        f"{MODEL}.first_stage_minibatch_size=1000",
+        f"{MODEL}.first_stage_max_proposals=1000",
+        f"{MODEL}.second_stage_batch_size=1000",
+    )
+    assert np.isfinite(step(stage)["loss"])
+    stage = build(
+        detector,
+        SUPER_RESOLUTION,
+        f"{EXTENSION}.pairs_per_image=1000",
+        f"{EXTENSION}.rois_per_image=1000",
+    )
+    assert np.isfinite(step(stage)["loss"])
+
+
+PAIR_LOGS = {"content", "target_mean", "input_mean"}
+DISCRIMINATOR_LOGS = {
+    "generator",
+    "discriminator",
+    "discriminator_of_target",
+    "discriminator_of_generated",
+}
+
+
+@pytest.mark.parametrize(
+    "override, extra_logs, scales",
+    [
+        ("supervision=ATROUS", PAIR_LOGS | DISCRIMINATOR_LOGS, 2),
+        ("supervision=NAIVE", PAIR_LOGS | DISCRIMINATOR_LOGS, 2),
+        ("supervision=NONE", set(), 1),
+        ("losses.generator_weight=0", PAIR_LOGS, 2),
+    ],
+)
+def test_a_supervision_has_its_losses_and_one_pass_per_image_and_scale(
+    detector, override, extra_logs, scales
+):
+    stage = build(
+        detector, SUPER_RESOLUTION, f"{EXTENSION}.{override}", TWO_UPDATES
+    )
+    with spy(detector.extractor) as extract:
+        logs = step(stage)
+    assert set(logs) == {"loss", "classification", "localization"} | extra_logs
+    assert np.all(np.isfinite(list(logs.values())))
+    assert extract.call_count == scales
+    assert not any(call.kwargs["training"] for call in extract.call_args_list)
+    assert int(stage.optimizer.iterations) == 2
+    if extra_logs & DISCRIMINATOR_LOGS:
+        assert int(stage.discriminator_optimizer.iterations) == 1
+    else:
+        assert stage.discriminator is None
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts(detector):
+    stage = build(
+        detector,
+        SUPER_RESOLUTION,
+        f"{EXTENSION}.losses.generator_weight=2",
+        f"{EXTENSION}.losses.content_weight=3",
+        f"{EXTENSION}.losses.classification_weight=5",
+        f"{EXTENSION}.losses.localization_weight=7",
+    )
+    logs = step(stage)
+    expected = (
+        2 * logs["generator"]
+        + 3 * logs["content"]
+        + 5 * logs["classification"]
+        + 7 * logs["localization"]
+    )
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
+    stage = build(
+        detector,
+        BASE,
+        f"{MODEL}.first_stage_objectness_loss_weight=2",
+        f"{MODEL}.first_stage_localization_loss_weight=3",
+        f"{MODEL}.second_stage_classification_loss_weight=5",
+        f"{MODEL}.second_stage_localization_loss_weight=7",
+    )
+    logs = step(stage)
+    expected = (
+        2 * logs["objectness"]
+        + 3 * logs["anchor_localization"]
+        + 5 * logs["classification"]
+        + 7 * logs["localization"]
+    )
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
+
+
+# A proposal of class 2 whose object lies 1 px lower: a delta of
+# 1 / 10 / .1 = 1, which costs .5; a background one; one without weight.
+SAMPLE = SampledProposals(
+    boxes=tf.constant([[[0.0, 0, 10, 10], [20, 20, 40, 40], [0, 0, 9, 9]]]),
+    classes=tf.constant([[2, 0, 1]]),
+    target_boxes=tf.constant(
+        [[[1.0, 0, 11, 10], [20, 20, 40, 40], [5, 5, 9, 9]]]
+    ),
+    weights=tf.constant([[1.0, 1.0, 0.0]]),
+)
+
+
+@pytest.mark.parametrize("box_classes", [2, 1])
+def test_a_predictor_is_judged_by_class_and_by_the_box_of_that_class(
+    detector, box_classes
+):
+    stage = stages.FineTuneStage(
+        detector,
+        stages.ProposalSampling(),
+        classification_weight=10.0,
+        localization_weight=100.0,
+    )
+    # Boxes of the other class are far off and cost nothing.
+    deltas = np.full((3, box_classes, 4), 50.0, "float32")
+    deltas[0, box_classes - 1] = 0.0
+    total, logs = stage.predictor_loss(
+        Predictions(tf.zeros([3, 3]), tf.constant(deltas)), SAMPLE
+    )
+    np.testing.assert_allclose(logs["classification"], np.log(3), rtol=1e-6)
+    np.testing.assert_allclose(logs["localization"], 0.25, rtol=1e-4)
+    np.testing.assert_allclose(total, 10 * np.log(3) + 25.0, rtol=1e-4)
