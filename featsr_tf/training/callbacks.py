@@ -14,6 +14,7 @@ import tensorflow as tf
 import tqdm
 
 from featsr_tf.errors import FeatsrError
+from featsr_tf.files import write_text
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.stages import DATA_READY
 
@@ -194,13 +195,15 @@ def _drop_later_records(path: str, stage: str, step: int) -> None:
     """Forgets what a run that was cut off wrote after its last checkpoint."""
     if not os.path.exists(path):
         return
+    kept = []
     with open(path, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file if line.strip()]
-    kept = [
-        line for line in lines if line["stage"] != stage or line["step"] <= step
-    ]
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line) + "\n" for line in kept)
+        for line in file:
+            if not line.endswith("\n"):
+                continue  # The run was killed while it wrote this line.
+            record = json.loads(line)
+            if record["stage"] != stage or record["step"] <= step:
+                kept.append(line)
+    write_text(path, "".join(kept))
 
 
 class CheckpointWriter(StageCallback):
