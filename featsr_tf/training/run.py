@@ -1,5 +1,6 @@
 """Runs the three stages one after the other, from wherever a run stopped."""
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -150,12 +151,18 @@ def run_stage(
         steps_per_epoch=total - step,
         epochs=1,
         verbose=0,
+        shuffle=False,
         callbacks=callbacks,
     )
 
 
+@functools.cache
 def default_strategy() -> tf.distribute.Strategy:
-    """Spreads steps over all GPUs, or over all logical CPUs."""
+    """Spreads steps over all GPUs, or over all logical CPUs.
+
+    Always the same one: reductions of a second one in the same process meet
+    the shapes of the first.
+    """
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     if len(devices) == 1:

@@ -90,6 +90,13 @@ class Stage(keras.Model):
         self.clip_norm = clip_norm
         self.built = True
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Builds nothing: every variable is there already.
+
+        Keras would use up the first batch for it, after a mean over the
+        replicas that fails on truth values.
+        """
+
     @property
     def trained_variables(self) -> list[keras.Variable]:
         """The variables that this stage changes (batch statistics apart)."""
