@@ -106,11 +106,11 @@ def run_stage(
         name: name of the stage.
         pictures: draws detections for TensorBoard, or None.
     """
+    if name == checkpoints.SUPER_RESOLUTION:
+        detector.start_small_predictor_from_large()
     total = num_steps(pipeline, name)
     if not total:
         return
-    if name == checkpoints.SUPER_RESOLUTION:
-        detector.start_small_predictor_from_large()
     with strategy.scope():
         stage = build_stage(pipeline, name, detector)
     saved = checkpoints.StageCheckpoints(model_dir, name, stage.checkpointed())

@@ -20,6 +20,11 @@ from featsr_tf.model.detector import Detector
 
 LAYERS = keras.layers
 
+CONSTANT_OPTIMIZER = """
+momentum_optimizer {
+  learning_rate { constant_learning_rate { learning_rate: 0.01 } }
+}
+"""
 CONFIG = """
 model {
   faster_rcnn {
@@ -74,14 +79,8 @@ train_input_reader {
   label_map_path: "label_map.pbtxt"
   tf_record_input_reader { input_path: "train.record" }
 }
-""".replace(
-    "OPTIMIZER",
-    """
-    momentum_optimizer {
-      learning_rate { constant_learning_rate { learning_rate: 0.01 } }
-    }
-    """,
-)
+"""
+CONFIG = CONFIG.replace("OPTIMIZER", CONSTANT_OPTIMIZER)
 
 
 def small_pipeline(*overrides: str, text: str = CONFIG) -> Pipeline:

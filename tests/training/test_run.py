@@ -1,0 +1,285 @@
+"""Runs that stop anywhere go on as if they had not, and write nothing twice."""
+
+import json
+import types
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import FeatsrError
+from featsr_tf.training import model_folder
+from featsr_tf.training import run
+from featsr_tf.training.callbacks import CheckpointWriter
+from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import STAGES
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.stages import FineTuneStage
+from tests.data.example_files import encode
+from tests.data.example_files import example
+from tests.data.example_files import noise_image
+from tests.data.example_files import write_records
+from tests.model.small import small_backbone
+from tests.model.small import small_pipeline
+from tests.training.batches import LARGE
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
+
+SINGLE = tf.distribute.get_strategy()
+EXTENSION = "model.feature_super_resolution"
+BATCH = make_batch([SMALL, LARGE], [LARGE])
+# A checkpoint at every second step of a stage, and at its end.
+STEPS = {BASE: 1, SUPER_RESOLUTION: 3, FINE_TUNE: 1}
+WITHOUT_STAGE_2 = {BASE: 1, SUPER_RESOLUTION: 0, FINE_TUNE: 1}
+
+
+@pytest.fixture(autouse=True)
+def _small_backbone():
+    with small_backbone():
+        yield
+
+
+@pytest.fixture
+def eager():
+    """Eager steps: graphs take longer to make than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def numbered_batches(monkeypatch):
+    """Batches that differ from step to step, and how they were asked for."""
+    asked = []
+
+    def training_batches(
+        pipeline, source, skip_steps, with_half_images, seed_offset
+    ):
+        asked.append((seed_offset, skip_steps, with_half_images))
+
+        def numbered(number):
+            batch = {
+                **BATCH,
+                Batch.IMAGES: BATCH[Batch.IMAGES] / float(number + 1),
+                Batch.HALF_IMAGES: BATCH[Batch.HALF_IMAGES] / float(number + 1),
+                Batch.SEEDS: BATCH[Batch.SEEDS] + [[seed_offset, number]],
+            }
+            if not with_half_images:
+                del batch[Batch.HALF_IMAGES]
+            return batch
+
+        batches = [numbered(number) for number in range(skip_steps, 6)]
+        stacked = tf.nest.map_structure(lambda *v: tf.stack(v), *batches)
+        return tf.data.Dataset.from_tensor_slices(stacked)
+
+    monkeypatch.setattr(run, "training_batches", training_batches)
+    return asked
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Overrides that name records of four noise images with two objects."""
+    boxes = np.array([box for _, box in (SMALL, LARGE)]) / 64.0
+    path = write_records(
+        tmp_path / "train.record",
+        [
+            example(encode(noise_image(64, 64, number)), boxes, [1, 2])
+            for number in range(4)
+        ],
+    )
+    label_map = tmp_path / "label_map.pbtxt"
+    label_map.write_text(
+        'item { id: 1 name: "round" }\nitem { id: 2 name: "square" }\n'
+    )
+    return (
+        f"train_input_reader.label_map_path='{label_map}'",
+        f"train_input_reader.tf_record_input_reader.input_path=['{path}']",
+    )
+
+
+def make_pipeline(records, steps, *overrides, interval=2):
+    return small_pipeline(
+        *records,
+        f"train_config.num_steps={steps[BASE]}",
+        f"{EXTENSION}.super_resolution_stage.num_steps={steps[SUPER_RESOLUTION]}",
+        f"{EXTENSION}.fine_tune_stage.num_steps={steps[FINE_TUNE]}",
+        f"{EXTENSION}.steps_per_epoch={interval}",
+        *overrides,
+    )
+
+
+def train(pipeline, path):
+    """Trains with one replica and gives all variables by path."""
+    detector = run.train(pipeline, str(path), SINGLE)
+    return {v.path: v.numpy() for v in detector.variables}
+
+
+def killed(stage, step):
+    """Kills the run after a step of a stage, before its checkpoint."""
+    on_step = CheckpointWriter.on_step
+
+    def on_step_or_die(writer, logs):
+        directory = writer.checkpoints._manager.directory
+        if directory.endswith(stage) and writer.step == step:
+            raise KeyboardInterrupt
+        on_step(writer, logs)
+
+    return mock.patch.object(CheckpointWriter, "on_step", on_step_or_die)
+
+
+def written_steps(path):
+    lines = (path / "history.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in lines]
+    return [(line["stage"], line["step"]) for line in lines]
+
+
+def checkpoint_steps(path, stage):
+    files = (path / "checkpoints" / stage).glob("*.index")
+    return sorted(int(file.stem.removeprefix("ckpt-")) for file in files)
+
+
+def assert_equal_weights(found, expected):
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        np.testing.assert_allclose(
+            found[path], value, rtol=1e-6, atol=1e-6, err_msg=path
+        )
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_stopped(
+    eager, numbered_batches, records, tmp_path, capsys
+):
+    pipeline = make_pipeline(records, STEPS)
+    expected = train(pipeline, tmp_path / "whole")
+    assert numbered_batches == [(0, 0, False), (1, 0, True), (2, 0, False)]
+    numbered_batches.clear()
+    with killed(SUPER_RESOLUTION, 3), pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "parts")
+    assert checkpoint_steps(tmp_path / "parts", SUPER_RESOLUTION) == [2]
+    found = train(pipeline, tmp_path / "parts")
+    # The base stage is not repeated, the next goes on with its third batch.
+    assert numbered_batches[2:] == [(1, 2, True), (2, 0, False)]
+    assert_equal_weights(found, expected)
+    for folder in ("whole", "parts"):
+        path = tmp_path / folder
+        assert written_steps(path) == list(STEPS.items())
+        assert checkpoint_steps(path, BASE) == [1]
+        assert checkpoint_steps(path, SUPER_RESOLUTION) == [2, 3]
+        assert checkpoint_steps(path, FINE_TUNE) == [1]
+    output = capsys.readouterr().out
+    assert "base: finished at step 1, not repeated" in output
+    assert "super_resolution: continues after step 2" in output
+
+
+def test_a_finished_run_is_not_repeated(
+    eager, numbered_batches, records, tmp_path
+):
+    pipeline = make_pipeline(records, WITHOUT_STAGE_2)
+    expected = train(pipeline, tmp_path / "model")
+    history = written_steps(tmp_path / "model")
+    numbered_batches.clear()
+    found = train(pipeline, tmp_path / "model")
+    assert numbered_batches == []
+    assert written_steps(tmp_path / "model") == history
+    for path, value in expected.items():
+        np.testing.assert_array_equal(found[path], value, err_msg=path)
+
+
+def test_without_stage_2_stage_3_starts_from_the_large_predictor(
+    eager, numbered_batches, records, tmp_path
+):
+    seen = []
+
+    def start(stage, *arguments, **options):
+        detector = stage.detector
+        seen.append(
+            (
+                stage.name,
+                detector.small_predictor.get_weights(),
+                detector.large_predictor.get_weights(),
+            )
+        )
+
+    with mock.patch.object(FineTuneStage, "fit", start):
+        train(make_pipeline(records, WITHOUT_STAGE_2), tmp_path / "model")
+    ((name, small, large),) = seen
+    assert name == "fine_tune_stage"
+    for one, other in zip(small, large, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_that_is_no_number_stops_before_it_is_saved(
+    eager, numbered_batches, records, tmp_path, monkeypatch
+):
+    images = tf.fill(BATCH[Batch.IMAGES].shape, np.nan)
+    monkeypatch.setitem(BATCH, Batch.IMAGES, images)
+    pipeline = make_pipeline(records, STEPS)
+    with pytest.raises(
+        FeatsrError, match="stage base, step 1: the loss is nan"
+    ):
+        train(pipeline, tmp_path / "model")
+    assert checkpoint_steps(tmp_path / "model", BASE) == []
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.faster_rcnn.initial_crop_size=5",
+        f"{EXTENSION}.generator.residual_blocks=2",
+        f"{EXTENSION}.small_area_threshold=900",
+    ],
+)
+def test_a_folder_of_another_config_is_refused(records, tmp_path, override):
+    pipeline = make_pipeline(records, STEPS)
+    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    model_folder.prepare(str(tmp_path), pipeline, label_map)
+    config = (tmp_path / "pipeline.config").read_text()
+    name = override.split("=")[0]
+    with pytest.raises(ConfigError, match=f"another config.* {name}: "):
+        train(make_pipeline(records, STEPS, override), tmp_path)
+    assert (tmp_path / "pipeline.config").read_text() == config
+
+
+def test_a_folder_may_go_on_with_more_steps_and_other_loss_weights(
+    records, tmp_path
+):
+    pipeline = make_pipeline(records, STEPS)
+    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    model_folder.prepare(str(tmp_path), pipeline, label_map)
+    more = {name: steps + 10 for name, steps in STEPS.items()}
+    changed = f"{EXTENSION}.losses.generator_weight=0.5"
+    model_folder.check(str(tmp_path), make_pipeline(records, more, changed))
+
+
+def test_a_batch_is_shared_evenly_by_the_devices():
+    pipeline = small_pipeline("train_config.batch_size=3")
+    for replicas in (1, 3):
+        strategy = types.SimpleNamespace(num_replicas_in_sync=replicas)
+        run.check_batch_size(pipeline, strategy)
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    with pytest.raises(ConfigError, match="set a multiple of 2"):
+        run.check_batch_size(pipeline, strategy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stage, step", [(BASE, 3), (BASE, 4), (SUPER_RESOLUTION, 1), (FINE_TUNE, 3)]
+)
+def test_a_run_on_records_goes_on_from_wherever_it_was_killed(
+    records, tmp_path, stage, step
+):
+    pipeline = make_pipeline(records, dict.fromkeys(STAGES, 4))
+    expected = train(pipeline, tmp_path / "whole")
+    with killed(stage, step), pytest.raises(KeyboardInterrupt):
+        train(pipeline, tmp_path / "parts")
+    assert_equal_weights(train(pipeline, tmp_path / "parts"), expected)
+    for folder in ("whole", "parts"):
+        path = tmp_path / folder
+        assert written_steps(path) == [(name, 4) for name in STAGES]
+        for name in STAGES:
+            assert checkpoint_steps(path, name) == [2, 4]
