@@ -3,6 +3,9 @@ PYTHON ?=
 DEMO := output/demo
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Modules stay together: what their tests share is made once.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
+  --dist loadfile
 TYPED := featsr_tf/config featsr_tf/data featsr_tf/geometry
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 
@@ -30,16 +33,16 @@ demo: $(STAMP) ## train, evaluate and show a small detector on toy images
 	  --output $(DEMO)/report.html
 
 test: $(STAMP) ## run the fast tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(TYPED)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff check --fix .

@@ -3,24 +3,32 @@
 import os
 import pathlib
 
+import pytest
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import pytest
-import tensorflow as tf
 
-from tests.support import SHARED
+def pytest_sessionstart(session):
+    """Makes two devices of one: none can be added after the first op.
 
-# Two replicas need two devices, which cannot be added after the first op.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+    The process that hands the tests out to others runs none and needs no
+    TensorFlow, which takes seconds to import.
+    """
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker or not session.config.getoption("numprocesses", None):
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * 2,
+        )
 
 
 @pytest.fixture(autouse=True)
 def seed() -> int:
     """The seed that Python, NumPy and TensorFlow start each test with."""
+    import keras
+
     keras.utils.set_random_seed(0)
     return 0
 
@@ -28,6 +36,8 @@ def seed() -> int:
 @pytest.fixture
 def shared() -> pathlib.Path:
     """The folder beside the repository with real data and weights."""
+    from tests.support import SHARED
+
     if not SHARED.is_dir():
         pytest.skip(f"no shared material at {SHARED}")
     return SHARED

@@ -122,7 +122,6 @@ class TrainingLog(StageCallback):
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
         if not math.isfinite(logs["loss"]):
-            self._bar.close()
             raise FeatsrError(
                 f"stage {self.stage}, step {self.step}: the loss is "
                 f"{logs['loss']}; expected a finite number; lower the learning "
@@ -133,9 +132,10 @@ class TrainingLog(StageCallback):
         if self.step % self.interval == 0 or self.step == self.num_steps:
             self._record()
 
-    def on_train_end(self, logs=None):
-        """Closes the bar."""
-        self._bar.close()
+    def close(self):
+        """Closes the bar, so that what is printed next has its own line."""
+        if self._bar is not None:
+            self._bar.close()
 
     def _means(self) -> dict[str, float]:
         return {name: s / self._count for name, s in self._sums.items()}

@@ -1,5 +1,6 @@
 """Runs the three stages one after the other, from wherever a run stopped."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Sequence
@@ -131,8 +132,9 @@ def run_stage(
         os.path.join(model_dir, TENSORBOARD_DIRECTORY, name)
     )
     interval = pipeline.model.feature_super_resolution.steps_per_epoch
+    log = TrainingLog(model_dir, name, step, total, writer)
     callbacks = [
-        TrainingLog(model_dir, name, step, total, writer),
+        log,
         CheckpointWriter(saved, step, total, interval),
     ]
     if pictures is not None:
@@ -146,14 +148,15 @@ def run_stage(
                 interval,
             )
         )
-    stage.fit(
-        dataset,
-        steps_per_epoch=total - step,
-        epochs=1,
-        verbose=0,
-        shuffle=False,
-        callbacks=callbacks,
-    )
+    with contextlib.closing(log):
+        stage.fit(
+            dataset,
+            steps_per_epoch=total - step,
+            epochs=1,
+            verbose=0,
+            shuffle=False,
+            callbacks=callbacks,
+        )
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """Augmentation must move boxes with the pixels and keep objects in view."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,8 +22,8 @@ from tests.data.example_files import noise_image
 SEED = tf.constant([1, 2])
 
 
-def crops(source, crop, num_seeds=200):
-    crop_of = tf.function(lambda seed: training_crop(source, seed, crop))
+def crops(source, crop, num_seeds=200, then=lambda result: result):
+    crop_of = tf.function(lambda seed: then(training_crop(source, seed, crop)))
     return [crop_of(tf.constant([0, seed])) for seed in range(num_seeds)]
 
 
@@ -47,8 +49,8 @@ def test_the_pixels_of_an_object_stay_under_its_box():
     source = frame(image, [[40, 60, 50, 70]])
 
     crop = TrainingCrop(64, 64, object_probability=1)
-    for result in crops(source, crop, 50):
-        flipped = random_horizontal_flip(result, SEED, 1.0)
+    flip = functools.partial(random_horizontal_flip, seed=SEED, probability=1.0)
+    for flipped in crops(source, crop, then=flip):
         y1, x1, y2, x2 = flipped.boxes[0].numpy().astype(int)
         assert flipped.image[y1:y2, x1:x2].numpy().min() == 255
         assert flipped.image.numpy().sum() == 255 * 300

@@ -22,6 +22,8 @@ NUM_EXAMPLES = 7
 BOX = [0.25, 0.25, 0.5, 0.75]
 FRAMES = WholeFrames(KeepAspectRatioResizer(40, 80), 64, 96)
 FLIP = (("random_horizontal_flip", {}),)
+# For what does not depend on what the images look like.
+WHOLE_FRAMES = {"view": FRAMES, "augmentations": ()}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def test_training_batches_have_static_shapes(paths):
 
 
 def test_half_images_can_be_left_out(paths):
-    changed = options(batches=batches(with_half_images=False))
+    changed = options(batches=batches(with_half_images=False), **WHOLE_FRAMES)
     assert (
         Batch.HALF_IMAGES not in training_dataset(paths, changed).element_spec
     )
@@ -136,7 +138,7 @@ def test_an_image_without_objects_has_only_zeros(evaluated):
 
 
 def test_every_epoch_holds_each_example_once_in_another_order(paths):
-    changed = options(view=FRAMES, augmentations=())
+    changed = options(**WHOLE_FRAMES)
     items = examples(training_dataset(paths, changed), 3 * NUM_EXAMPLES)
     labels = [int(item[Batch.CLASSES][0]) for item in items]
     epochs = [tuple(labels[i : i + NUM_EXAMPLES]) for i in (0, 7, 14)]
@@ -164,14 +166,14 @@ def test_the_seed_decides_everything_and_the_global_seed_nothing(
 
 @pytest.mark.parametrize(("skip", "buffer_mb"), [(7, 64), (10, 0.05)])
 def test_skipping_continues_the_uninterrupted_sequence(paths, skip, buffer_mb):
-    unchanged = {"shuffle_buffer_mb": buffer_mb, "augmentations": ()}
+    unchanged = {"shuffle_buffer_mb": buffer_mb, **WHOLE_FRAMES}
     whole = training_dataset(paths, options(**unchanged))
     tail = training_dataset(paths, options(**unchanged, skip_examples=skip))
     assert_same(examples(whole, skip + 6)[skip:], examples(tail, 6))
 
 
 def test_a_batch_may_be_larger_than_the_data_set(paths):
-    changed = options(batches=batches(batch_size=16), augmentations=())
+    changed = options(batches=batches(batch_size=16), **WHOLE_FRAMES)
     batch = next(training_dataset(paths, changed).as_numpy_iterator())
     assert batch[Batch.SEEDS][:, 1].tolist() == list(range(16))
     labels = batch[Batch.CLASSES].max(axis=1)
@@ -222,14 +224,14 @@ def test_cut_boxes_are_counted_in_a_warning(tmp_path):
 
 
 def test_a_record_that_was_not_counted_beforehand_is_an_error(paths):
-    changed = options(batches=batches(boxes_per_image=[1] * 9))
+    changed = options(batches=batches(boxes_per_image=[1] * 9), **WHOLE_FRAMES)
     with pytest.raises(tf.errors.OpError, match="9"):
         examples(training_dataset(paths, changed), 9)
 
 
 def test_replicas_share_each_batch(paths):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    dataset = training_dataset(paths, options())
+    dataset = training_dataset(paths, options(**WHOLE_FRAMES))
     distributed = strategy.experimental_distribute_dataset(dataset)
     parts = strategy.experimental_local_results(
         next(iter(distributed))[Batch.SEEDS]

@@ -36,7 +36,11 @@ def field_through(*layers):
     "name,expected",
     [
         ("mobilenet_v1", ReceptiveField(219, 16, 15.0)),
-        ("resnet50", ReceptiveField(291, 16, 0.0)),
+        pytest.param(
+            "resnet50",
+            ReceptiveField(291, 16, 0.0),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "resnet101",
             ReceptiveField(835, 16, 0.0),

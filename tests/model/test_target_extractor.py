@@ -255,7 +255,11 @@ def test_root_max_takes_the_maximum_once_and_averages_afterwards():
 def test_the_twin_works_in_a_graph_on_two_replicas():
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
-        features = build_backbone("mobilenet_v1", 0.25).features
+        features = small_network(
+            LAYERS.Conv2D(4, 3, 2, padding="same"),
+            LAYERS.BatchNormalization(),
+            LAYERS.DepthwiseConv2D(3, 2, padding="same"),
+        )
         twin = build_target_extractor(features)
     images = tf.random.uniform([1, 64, 96, 3])
 

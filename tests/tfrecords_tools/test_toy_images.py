@@ -12,7 +12,7 @@ from tfrecords_tools.toy_images import draw_toy_image
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
 
-HEIGHT, WIDTH = 300, 480
+HEIGHT, WIDTH = 256, 400
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +73,12 @@ def test_a_sign_fills_its_box_from_border_to_border(label, size):
 
 def test_the_data_set_passes_its_own_scan(tmp_path):
     table = create(
-        str(tmp_path), num_train=6, num_val=3, num_pictures=2, num_shards=2
+        str(tmp_path), num_train=4, num_val=3, num_pictures=2, num_shards=2
     )
     assert table.splitlines()[0].split() == ["toy_train", "toy_val"]
     label_map = load_label_map(str(tmp_path / "label_map.pbtxt"))
     assert label_map.names == TOY_CLASSES
-    for split, count in (("train", 6), ("val", 3)):
+    for split, count in (("train", 4), ("val", 3)):
         paths = expand_patterns([str(tmp_path / f"toy_{split}.record-*")])
         summary = scan_records(paths, label_map, decode=True)
         assert summary.num_examples == count
