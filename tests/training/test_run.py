@@ -81,18 +81,19 @@ def numbered_batches(monkeypatch):
     return asked
 
 
-@pytest.fixture
-def records(tmp_path):
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
     """Overrides that name records of four noise images with two objects."""
+    folder = tmp_path_factory.mktemp("records")
     boxes = np.array([box for _, box in (SMALL, LARGE)]) / 64.0
     path = write_records(
-        tmp_path / "train.record",
+        folder / "train.record",
         [
             example(encode(noise_image(64, 64, number)), boxes, [1, 2])
             for number in range(4)
         ],
     )
-    label_map = tmp_path / "label_map.pbtxt"
+    label_map = folder / "label_map.pbtxt"
     label_map.write_text(
         'item { id: 1 name: "round" }\nitem { id: 2 name: "square" }\n'
     )
@@ -266,20 +267,27 @@ def test_a_batch_is_shared_evenly_by_the_devices():
         run.check_batch_size(pipeline, strategy)
 
 
+@pytest.fixture(scope="module")
+def whole_run(records, tmp_path_factory):
+    """Config, folder and weights of a run that was never interrupted."""
+    pipeline = make_pipeline(records, dict.fromkeys(STAGES, 4))
+    folder = tmp_path_factory.mktemp("whole")
+    with small_backbone():
+        return pipeline, folder, train(pipeline, folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "stage, step", [(BASE, 3), (BASE, 4), (SUPER_RESOLUTION, 1), (FINE_TUNE, 3)]
 )
 def test_a_run_on_records_goes_on_from_wherever_it_was_killed(
-    records, tmp_path, stage, step
+    whole_run, tmp_path, stage, step
 ):
-    pipeline = make_pipeline(records, dict.fromkeys(STAGES, 4))
-    expected = train(pipeline, tmp_path / "whole")
+    pipeline, whole, expected = whole_run
     with killed(stage, step), pytest.raises(KeyboardInterrupt):
-        train(pipeline, tmp_path / "parts")
-    assert_equal_weights(train(pipeline, tmp_path / "parts"), expected)
-    for folder in ("whole", "parts"):
-        path = tmp_path / folder
+        train(pipeline, tmp_path)
+    assert_equal_weights(train(pipeline, tmp_path), expected)
+    for path in (whole, tmp_path):
         assert written_steps(path) == [(name, 4) for name in STAGES]
         for name in STAGES:
             assert checkpoint_steps(path, name) == [2, 4]
