@@ -8,19 +8,16 @@ from featsr_tf.config import load_pipeline
 from featsr_tf.config.schema import Pipeline
 
 
-def add_pipeline_flags(
-    parser: argparse.ArgumentParser, required: bool = True
-) -> None:
+def add_pipeline_flags(parser: argparse.ArgumentParser) -> None:
     """Adds `--pipeline` and `--set`.
 
     Args:
         parser: gets the flags.
-        required: whether a pipeline must be given. Default True.
     """
     parser.add_argument(
         "--pipeline",
         "--pipeline_config_path",
-        required=required,
+        required=True,
         metavar="FILE",
         help="config in the syntax of the TF Object Detection API",
     )

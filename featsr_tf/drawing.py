@@ -71,29 +71,6 @@ def draw_detections(
     return draw_marks(image, box_marks(boxes, classes, scores, names, color))
 
 
-def draw_outcomes(
-    image: np.ndarray,
-    truth: GroundTruth,
-    detections: Detections,
-    names: Mapping[int, str] | None = None,
-    score_threshold: float = 0.5,
-) -> np.ndarray:
-    """Draws found objects green, false detections red and misses blue.
-
-    Args:
-        image: `[height, width, 3]` uint8 RGB.
-        truth: The objects of the image.
-        detections: What was found in it.
-        names: Class names by class id.
-        score_threshold: Detections below it are left out.
-
-    Returns:
-        A picture of the same shape.
-    """
-    marks = outcome_marks(truth, detections, names, score_threshold)
-    return draw_marks(image, marks)
-
-
 def side_by_side(
     left: np.ndarray, right: np.ndarray, titles: tuple[str, str]
 ) -> np.ndarray:
@@ -144,7 +121,17 @@ def outcome_marks(
     names: Mapping[int, str] | None = None,
     score_threshold: float = 0.5,
 ) -> list[Mark]:
-    """Marks found, wrong and missed; arguments as for `draw_outcomes`."""
+    """Marks found objects green, false detections red and misses blue.
+
+    Args:
+        truth: The objects of the image.
+        detections: What was found in it.
+        names: Class names by class id.
+        score_threshold: Detections below it are left out.
+
+    Returns:
+        The marks, misses first.
+    """
     shown = detections.above(score_threshold)
     candidates = find_candidates([truth], [shown])
     objects, partners = candidates.matches().T

@@ -11,7 +11,6 @@ from featsr_tf.drawing import WRONG
 from featsr_tf.drawing import Mark
 from featsr_tf.drawing import draw_detections
 from featsr_tf.drawing import draw_marks
-from featsr_tf.drawing import draw_outcomes
 from featsr_tf.drawing import outcome_marks
 from featsr_tf.drawing import side_by_side
 from tests.evaluation.scenes import found
@@ -78,7 +77,7 @@ def test_labels_of_neighbours_do_not_cover_each_other():
 def test_outcomes_are_told_by_color():
     objects = truth([square(20, 20, 30), square(100, 20, 30)])
     shown = found([square(20, 20, 30), square(100, 200, 30)])
-    picture = draw_outcomes(GREY, objects, shown)
+    picture = draw_marks(GREY, outcome_marks(objects, shown))
     assert has_color(picture[:80, :150], FOUND)
     assert has_color(picture[80:, :150], MISSED)
     assert has_color(picture[80:, 150:], WRONG)

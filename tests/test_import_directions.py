@@ -153,6 +153,18 @@ def test_importing_it_does_not_import_tensorflow(module):
     assert not heavy, f"{module} imports {sorted(heavy)}, directly or not"
 
 
+def test_importing_the_package_does_not_import_tensorflow():
+    program = (
+        "import sys, featsr_tf, featsr_tf.errors, featsr_tf.config\n"
+        f"sys.exit(str({HEAVY} & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert result.stderr.strip() == "set()"
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_prints_its_help_without_tensorflow(door):
     command = [sys.executable, "-X", "importtime", "-m", door, "--help"]

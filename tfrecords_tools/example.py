@@ -16,6 +16,7 @@ from featsr_tf.errors import DataError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_JPEG_QUALITY = 92
 _STORED_AS_IT_IS = {"JPEG": "jpeg", "PNG": "png"}
 
 
@@ -75,19 +76,18 @@ def encode_png(image: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def encode_jpeg(image: PIL.Image.Image, quality: int = 92) -> bytes:
+def encode_jpeg(image: PIL.Image.Image) -> bytes:
     """Encodes an image as JPEG, colour at full resolution.
 
     Args:
         image: the picture.
-        quality: 1 to 95.
 
     Returns:
         The bytes of a JPEG file.
     """
     buffer = io.BytesIO()
     # Chroma subsampling would halve the resolution of small red rings.
-    image.save(buffer, format="JPEG", quality=quality, subsampling=0)
+    image.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()
 
 

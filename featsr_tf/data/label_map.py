@@ -59,10 +59,6 @@ class LabelMap:
         """Whether `text` is a name of the class `label`."""
         return text in (self.names[label], self.identifiers.get(label))
 
-    def categories(self) -> list[dict]:
-        """The `categories` list of a COCO file."""
-        return [{"id": id_, "name": self.names[id_]} for id_ in self._ids()]
-
     def to_text(self) -> str:
         """The label map in protobuf text format, which can be read again."""
         messages = _label_map_class()()

@@ -75,7 +75,7 @@ def curves(
     counts = f1_over_thresholds(
         truths, detections, class_ids, ranges=size_ranges(size_by)
     )
-    f1 = {name: size["f1"] for name, size in counts.pooled().items()}
+    f1 = {name: size["f1"] for name, size in counts.figures().items()}
     precision = precision_over_recall(truths, detections, class_ids)
     return {
         "f1_over_threshold": _lists({"threshold": counts.thresholds, **f1}),

@@ -31,55 +31,40 @@ from featsr_tf.evaluation.size_ranges import area_ranges
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """How often objects were found, by threshold, size and class.
+    """How often objects were found, by threshold and size.
 
     Args:
-        ranges: The sizes, in the order of the second axis.
-        class_ids: The classes, in the order of the last axis.
+        ranges: The sizes, in the order of the last axis.
         thresholds: `[num_thresholds]` score thresholds, rising.
-        objects: `[num_ranges, num_classes]` objects to be found.
-        found: `[num_thresholds, num_ranges, num_classes]` objects found.
+        objects: `[num_ranges]` objects to be found, of all classes.
+        found: `[num_thresholds, num_ranges]` objects found.
         shown: Of the same shape: detections that count, right or wrong.
     """
 
     ranges: tuple[SizeRange, ...]
-    class_ids: tuple[int, ...]
     thresholds: np.ndarray
     objects: np.ndarray
     found: np.ndarray
     shown: np.ndarray
 
-    def pooled(self) -> dict[str, dict[str, np.ndarray]]:
+    def figures(self) -> dict[str, dict[str, np.ndarray]]:
         """Returns the figures of every size over all classes.
 
         Returns:
             For every size "recall", "accuracy", "f1" `[num_thresholds]`,
             NaN where undefined, and "num_objects".
         """
-        sums = (self.objects, self.found, self.shown)
-        return self._figures(*(counts.sum(axis=-1) for counts in sums))
-
-    def of_class(self, class_id: int) -> dict[str, dict[str, np.ndarray]]:
-        """Returns the figures of every size for one class, as `pooled`."""
-        index = self.class_ids.index(class_id)
-        return self._figures(
-            self.objects[..., index],
-            self.found[..., index],
-            self.shown[..., index],
-        )
-
-    def _figures(self, objects, found, shown):
-        figures = {}
-        for index, size in enumerate(self.ranges):
-            counts = (objects[index], found[:, index], shown[:, index])
-            figures[size.name] = _recall_accuracy_f1(*counts)
-        return figures
+        return {
+            size.name: _recall_accuracy_f1(
+                self.objects[index], self.found[:, index], self.shown[:, index]
+            )
+            for index, size in enumerate(self.ranges)
+        }
 
 
 def count_found(
     candidates: Candidates,
     thresholds: Sequence[float],
-    class_ids: Collection[int],
     ranges: tuple[SizeRange, ...] | None = None,
 ) -> Counts:
     """Counts objects and detections at every score threshold.
@@ -87,40 +72,24 @@ def count_found(
     Args:
         candidates: The objects and detections, of `find_candidates`.
         thresholds: Score thresholds in any order.
-        class_ids: The classes evaluated.
         ranges: The sizes, by default those of the paper (by area).
 
     Returns:
         The counts; their thresholds rise.
     """
     ranges = area_ranges() if ranges is None else ranges
-    class_ids = tuple(sorted(class_ids))
     thresholds = np.sort(np.asarray(thresholds, np.float64).reshape(-1))
-    of_truth = np.searchsorted(class_ids, candidates.truth_classes)
-    of_detection = np.searchsorted(class_ids, candidates.classes)
     truth_in = _membership(ranges, candidates.truth_boxes)
     blamable = _membership(ranges, candidates.boxes) & ~candidates.excused
-
-    def per_class(rows, classes):
-        return [np.bincount(classes[row], None, len(class_ids)) for row in rows]
-
     found, cleared = [], []
     for threshold in thresholds:
         objects, partners = candidates.matches(threshold).T
-        found.append(per_class(truth_in[:, objects], of_truth[objects]))
-        cleared.append(per_class(blamable[:, partners], of_detection[partners]))
-    blamed = _count_above(
-        thresholds, candidates.scores, blamable, of_detection, len(class_ids)
-    )
+        found.append(truth_in[:, objects].sum(axis=1))
+        cleared.append(blamable[:, partners].sum(axis=1))
     found = np.asarray(found)
-    return Counts(
-        ranges,
-        class_ids,
-        thresholds,
-        np.asarray(per_class(truth_in, of_truth)),
-        found,
-        found + blamed - np.asarray(cleared),
-    )
+    blamed = _count_above(thresholds, candidates.scores, blamable)
+    shown = found + blamed - np.asarray(cleared)
+    return Counts(ranges, thresholds, truth_in.sum(axis=1), found, shown)
 
 
 def recall_accuracy_f1(
@@ -148,10 +117,10 @@ def recall_accuracy_f1(
     candidates = find_candidates(
         truths, detections, class_ids, inclusive=inclusive
     )
-    counts = count_found(candidates, [score_threshold], class_ids, ranges)
+    counts = count_found(candidates, [score_threshold], ranges)
     return {
         name: {key: np.ravel(value)[0].item() for key, value in size.items()}
-        for name, size in counts.pooled().items()
+        for name, size in counts.figures().items()
     }
 
 
@@ -174,13 +143,13 @@ def f1_over_thresholds(
         inclusive: Whether an overlap of exactly one half is enough.
 
     Returns:
-        The counts, whose `pooled()` figures are the curves.
+        The counts, whose `figures()` figures are the curves.
     """
     thresholds = threshold_grid() if thresholds is None else thresholds
     candidates = find_candidates(
         truths, detections, class_ids, inclusive=inclusive
     )
-    return count_found(candidates, thresholds, class_ids, ranges)
+    return count_found(candidates, thresholds, ranges)
 
 
 def best_threshold(counts: Counts) -> float:
@@ -194,7 +163,7 @@ def best_threshold(counts: Counts) -> float:
     Returns:
         The lowest of the best thresholds.
     """
-    f1 = counts.pooled()["all"]["f1"]
+    f1 = counts.figures()["all"]["f1"]
     return float(counts.thresholds[np.argmax(np.nan_to_num(f1, nan=-1.0))])
 
 
@@ -231,13 +200,10 @@ def _membership(ranges, boxes: np.ndarray) -> np.ndarray:
     return np.stack([size.contains(boxes) for size in ranges])
 
 
-def _count_above(thresholds, scores, rows, classes, num_classes) -> np.ndarray:
+def _count_above(thresholds, scores, rows) -> np.ndarray:
     """Counts members of rows with scores at or above every threshold."""
     passed = np.searchsorted(thresholds, scores, side="right")
-    cells = passed * num_classes + classes
-    num_cells = (len(thresholds) + 1) * num_classes
-    counts = np.stack(
-        [np.bincount(cells[row], None, num_cells) for row in rows]
-    ).reshape(len(rows), len(thresholds) + 1, num_classes)
+    bins = len(thresholds) + 1
+    counts = np.stack([np.bincount(passed[row], None, bins) for row in rows])
     from_above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-    return np.swapaxes(from_above[:, 1:], 0, 1)
+    return from_above[:, 1:].T

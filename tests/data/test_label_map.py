@@ -32,12 +32,6 @@ def test_the_display_name_is_shown_and_the_name_still_known(load):
     assert not label_map.knows(1, "dog")
 
 
-def test_categories_are_those_of_a_coco_file(load):
-    label_map = load("item { id: 2 name: 'b' } item { id: 1 name: 'a' }")
-    expected = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
-    assert label_map.categories() == expected
-
-
 def test_quotes_comments_and_colons_of_other_writers_are_read(load):
     text = '# signs\nitem: {\n  name: "stop"; id: 1  # one\n}\n'
     assert load(text).names == {1: "stop"}

@@ -16,7 +16,6 @@ from featsr_tf.evaluation.matching import pairwise_iou
 from featsr_tf.evaluation.size_ranges import area_ranges
 from featsr_tf.evaluation.size_ranges import long_side_ranges
 from featsr_tf.evaluation.tt100k import best_threshold
-from featsr_tf.evaluation.tt100k import count_found
 from featsr_tf.evaluation.tt100k import f1_over_thresholds
 from featsr_tf.evaluation.tt100k import recall_accuracy_f1
 from tests.evaluation.scenes import found
@@ -182,16 +181,6 @@ def test_ignored_objects_need_not_be_found_and_excuse_detections():
     assert figures(objects, [found([*boxes, boxes[1]])])["all"]["f1"] == 1
 
 
-def test_per_class_figures_belong_to_the_class():
-    boxes = [square(0, 0, 20), square(100, 0, 20)]
-    candidates = find_candidates(
-        [truth(boxes, [1, 2])], [found(boxes[:1], None, [1])], (1, 2)
-    )
-    counts = count_found(candidates, [0.5], (1, 2))
-    assert counts.of_class(1)["all"]["recall"].tolist() == [1]
-    assert counts.of_class(2)["all"]["recall"].tolist() == [0]
-
-
 def test_detections_of_an_unknown_image_are_refused():
     with pytest.raises(DataError, match="image 5: no such image"):
         figures([truth()], [found(image_id=5)])
@@ -215,7 +204,7 @@ def test_the_threshold_curve_equals_a_plain_loop_at_each_threshold(
     truths, detections = random_scene(np.random.default_rng(seed))
     grid = np.arange(0, 101, 10) / 100
     curve = f1_over_thresholds(truths, detections, (1, 2), grid, ranges)
-    pooled = curve.pooled()
+    pooled = curve.figures()
     for index, threshold in enumerate(curve.thresholds):
         for size in ranges:
             expected = plain_loop(truths, detections, (1, 2), threshold, size)
