@@ -42,8 +42,8 @@ def build(strategy, name):
         )
 
 
-def train_by_steps(strategy, name):
-    """Calls the steps of a stage; a graph would take longer to make."""
+def train_by_one_step(strategy, name):
+    """Makes a step without a graph, which would take longer to make."""
     stage = build(strategy, name)
     count = strategy.num_replicas_in_sync
     share = len(BATCH[Batch.IMAGES]) // count
@@ -53,19 +53,17 @@ def train_by_steps(strategy, name):
         return {key: v[first : first + share] for key, v in BATCH.items()}
 
     batch = strategy.experimental_distribute_values_from_function(part)
-    losses = []
-    for _ in range(STEPS):
-        logs = strategy.run(stage.train_step, args=(batch,))
-        replicas = [
-            {
-                key: strategy.experimental_local_results(value)[replica]
-                for key, value in logs.items()
-            }
-            for replica in range(count)
-        ]
-        losses.append(without_time(replicas[0]))
-        assert all(without_time(r) == losses[-1] for r in replicas)
-    return losses, values_of(stage)
+    logs = strategy.run(stage.train_step, args=(batch,))
+    replicas = [
+        {
+            key: strategy.experimental_local_results(value)[replica]
+            for key, value in logs.items()
+        }
+        for replica in range(count)
+    ]
+    losses = [without_time(logs) for logs in replicas]
+    assert all(loss == losses[0] for loss in losses)
+    return losses[:1], values_of(stage)
 
 
 def train_by_fit(strategy, name):
@@ -102,8 +100,7 @@ def assert_replicas_agree(train, name):
     double = default_strategy()
     assert double.num_replicas_in_sync == 2
     other_losses, other_variables = train(double, name)
-    assert len(losses) == len(other_losses) == STEPS
-    assert losses[0] != losses[1]
+    assert len(losses) == len(other_losses) > 0
     for ours, theirs in zip(losses, other_losses, strict=True):
         assert ours.keys() == theirs.keys()
         for key, value in ours.items():
@@ -117,7 +114,7 @@ def assert_replicas_agree(train, name):
 
 
 def test_two_replicas_give_losses_and_weights_of_one():
-    assert_replicas_agree(train_by_steps, SUPER_RESOLUTION)
+    assert_replicas_agree(train_by_one_step, SUPER_RESOLUTION)
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Which variables a stage changes, by which losses, and at which price."""
+"""Which variables a stage changes, by which losses, and at which price.
+
+Steps are called without a graph: tracing one takes as long as ten steps.
+"""
 
 import functools
 from unittest import mock
@@ -97,15 +100,20 @@ def moving_statistics(*parts):
 
 @functools.cache
 def trained(name, *overrides):
-    """A stage after three steps, what they changed, the losses of each."""
+    """A stage after two steps, what they changed, the losses of each."""
     stage = build(small_detector(*overrides), name, *overrides)
     before = values_of(stage)
-    history = [step(stage) for _ in range(3)]
+    history = [step(stage) for _ in range(2)]
     return stage, changed(before, values_of(stage)), history
 
 
 def gradients_of(stage, batch=BOTH):
-    """The gradients of all variables in each of a step's minimizations."""
+    """The gradients of all variables, and the losses, without a step.
+
+    Returns:
+        For each minimization of a step, the gradients by path of what gets
+        one; and the losses.
+    """
     seen = []
 
     def differentiate(loss, variables, optimizer):
@@ -118,8 +126,8 @@ def gradients_of(stage, batch=BOTH):
         return logs
 
     with mock.patch.object(stage, "minimize", differentiate):
-        stage.train_step(batch)
-    return seen
+        logs = step(stage, batch)
+    return seen, logs
 
 
 FREEZE_FIRST = "train_config.freeze_variables=['^first_']"
@@ -173,28 +181,25 @@ def test_stage_3_trains_both_predictors():
 )
 def test_losses_fall_on_a_batch_seen_again(name, override):
     _, _, history = trained(name, *[override] * bool(override))
-    losses = [logs["loss"] for logs in history]
-    assert losses == sorted(losses, reverse=True)
+    first, second = history
+    assert second["loss"] < first["loss"]
 
 
 def test_no_gradient_reaches_what_a_stage_has_frozen(detector):
     predictors = (detector.small_predictor, detector.large_predictor)
     stage = build(detector, SUPER_RESOLUTION)
-    generator, discriminator = gradients_of(stage)
+    (generator, discriminator), _ = gradients_of(stage)
     assert set(generator) == paths(
         detector.refiner, detector.small_predictor, stage.discriminator
     )
     assert set(discriminator) == paths(stage.discriminator)
-    (fine_tune,) = gradients_of(build(detector, FINE_TUNE))
+    (fine_tune,), _ = gradients_of(build(detector, FINE_TUNE))
     assert set(fine_tune) == paths(*predictors)
-    (base,) = gradients_of(build(detector, BASE))
-    assert not set(base) & paths(detector.refiner, detector.small_predictor)
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_images_without_objects_cost_exactly_no_box_loss(detector, name):
-    stage = build(detector, name)
-    logs = step(stage, NO_OBJECTS)
+    seen, logs = gradients_of(build(detector, name), NO_OBJECTS)
     assert np.all(np.isfinite(list(logs.values())))
     assert any("localization" in key for key in logs)
     for key, value in logs.items():
@@ -202,18 +207,13 @@ def test_images_without_objects_cost_exactly_no_box_loss(detector, name):
             assert value == 0.0, key
         if "classification" in key or key == "objectness":
             assert value > 0.0, key
-    for path, values in values_of(stage).items():
-        assert np.all(np.isfinite(values)), path
-
-
-def test_box_layers_get_exactly_no_gradient_from_images_without_objects(
-    detector,
-):
-    (gradients,) = gradients_of(build(detector, BASE), NO_OBJECTS)
-    deltas = [path for path in gradients if "deltas/" in path]
-    assert len(deltas) == 4
-    for path in deltas:
-        assert not np.any(gradients[path]), path
+    deltas = [path for path in seen[0] if "deltas/" in path]
+    assert len(deltas) == (2 if name == SUPER_RESOLUTION else 4)
+    for gradients in seen:
+        for path, gradient in gradients.items():
+            assert np.all(np.isfinite(gradient)), path
+            if path in deltas:
+                assert not np.any(gradient), path
 
 
 def test_without_small_proposals_the_generator_gets_exactly_no_gradient(
@@ -221,13 +221,11 @@ def test_without_small_proposals_the_generator_gets_exactly_no_gradient(
 ):
     detector.small_area_threshold = 1.0
     stage = build(detector, SUPER_RESOLUTION)
-    gradients, _ = gradients_of(stage)
-    for path, gradient in gradients.items():
+    (generator, discriminator), logs = gradients_of(stage)
+    assert paths(detector.refiner) < set(generator)
+    for path, gradient in (generator | discriminator).items():
         assert not np.any(gradient), path
-    before = values_of(stage)
-    logs = step(stage)
     assert set(logs.values()) == {0.0}
-    assert changed(before, values_of(stage)) == set()
 
 
 def test_pairs_alone_train_the_generator_but_not_the_small_predictor(detector):
@@ -235,10 +233,12 @@ def test_pairs_alone_train_the_generator_but_not_the_small_predictor(detector):
     stage = build(
         detector, SUPER_RESOLUTION, f"{EXTENSION}.maximum_pair_area_ratio=1e6"
     )
-    gradients, _ = gradients_of(stage)
+    (gradients, _), logs = gradients_of(stage)
     for path in paths(detector.small_predictor):
         assert not np.any(gradients[path]), path
-    logs = step(stage)
+    # Before its first step only the last convolution has one.
+    second = detector.refiner.generator.blocks[-1].second.kernel.path
+    assert np.any(gradients[second])
     assert logs["classification"] == logs["localization"] == 0.0
     assert logs["content"] > 0.0
 
