@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 # What shells report of a program whose reader left (128 + SIGPIPE).
 _READER_LEFT = 141
@@ -55,7 +56,7 @@ def _stop(message: str, code: int) -> None:
     raise SystemExit(code) from None
 
 
-def _show_warning(message, *_) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {_in_one_line(message)}", file=sys.stderr)
 
 
