@@ -45,7 +45,7 @@ def evaluate_model(
 
     Raises:
         ConfigError: there are no evaluation records, or the folder belongs
-            to a model of another config.
+            to a model of another config or of other classes.
         DataError: records or checkpoints are missing or unsound.
     """
     model_folder.load(model_dir)
@@ -54,6 +54,7 @@ def evaluate_model(
         raise ConfigError("the config has no eval_input_reader; add one")
     num_classes = pipeline.model.faster_rcnn.num_classes
     source = open_source(pipeline.eval_input_reader[0], num_classes)
+    model_folder.check_classes(model_dir, source.label_map)
     training = None
     if min_score is None:
         training = open_source(pipeline.train_input_reader, num_classes)

@@ -217,8 +217,12 @@ def test_a_model_folder_of_another_config_is_left_alone(main, folder, refuse):
 def test_a_model_folder_of_other_classes_is_left_alone(folder, refuse):
     swapped = LabelMap({1: "two", 2: "one"})
     pathlib.Path("label_map.pbtxt").write_text(swapped.to_text())
-    for check in ([], ["--check"]):
-        error = refuse(train.main, *TRAIN, "--model_dir", "trained", *check)
+    for main, flags in (
+        (train.main, []),
+        (train.main, ["--check"]),
+        (evaluate.main, []),
+    ):
+        error = refuse(main, *TRAIN, "--model_dir", "trained", *flags)
         assert "trained: holds a model of other classes: 1 is 'one'" in error
 
 
@@ -246,6 +250,17 @@ def test_images_that_only_tensorflow_finds_damaged_end_training(folder, capsys):
     assert stopped.value.code == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: train.record: record 0: the image cannot")
+
+
+def test_boxes_beyond_the_cap_are_counted_in_one_warning(folder, capsys):
+    write_records("train.record", [image_record(0, [BOX] * 3, [1, 2, 1])] * 2)
+    main, arguments = DOORS["check"]
+    with small_backbone():
+        main([*arguments, "--set", "train_config.max_number_of_boxes=1"])
+    printed, warned = capsys.readouterr()
+    assert "training records: 1 files, 2 images up to 64 x 64 px" in printed
+    assert warned.startswith("warning: 4 boxes in 2 of 2 images are cut")
+    assert warned.count("\n") == 1
 
 
 def test_there_must_be_something_to_evaluate(folder, refuse):
