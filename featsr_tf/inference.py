@@ -113,10 +113,10 @@ def detections_of_row(found, row: int, scale, image_id: int) -> Detections:
     Returns:
         Its detections in original pixels.
     """
-    count = int(found.count[row])
+    boxes, scores, classes, count = (values[row].numpy() for values in found)
     return Detections(
         image_id=image_id,
-        boxes=found.boxes[row, :count].numpy() / np.tile(scale, 2),
-        scores=found.scores[row, :count].numpy(),
-        classes=found.classes[row, :count].numpy(),
+        boxes=boxes[:count] / np.tile(scale, 2),
+        scores=scores[:count],
+        classes=classes[:count],
     )

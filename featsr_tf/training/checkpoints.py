@@ -100,7 +100,7 @@ def named_checkpoint_errors(path: str) -> Iterator[None]:
     except _CHECKPOINT_ERRORS as error:
         raise DataError(
             f"{path}: the checkpoint is damaged or of another config "
-            f"({str(error).splitlines()[0]}); go on with the config and the "
+            f"({type(error).__name__}); go on with the config and the "
             "optimizers that it was trained with, or delete it"
         ) from error
 
