@@ -32,7 +32,7 @@ demo: $(STAMP) ## train, evaluate and show a small detector on toy images
 	  --history $(DEMO)/model/history.jsonl --pictures $(DEMO)/pictures \
 	  --output $(DEMO)/report.html
 
-test: $(STAMP) ## run the fast tests
+test: $(STAMP) ## run the fast tests and the journey of a user
 	$(PYTEST)
 
 test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
@@ -42,7 +42,7 @@ check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(TYPED)
-	$(PYTEST)
+	$(PYTEST) -m "not slow and not journey"
 
 format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff check --fix .

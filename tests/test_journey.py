@@ -23,7 +23,7 @@ from tfrecords_tools import create_toy_tf_record
 
 STEPS = {"base": 12, "super_resolution": 6, "fine_tune": 4}
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.journey
 
 
 def overrides(records) -> list[str]:
