@@ -18,7 +18,10 @@ from featsr_tf import predict
 from featsr_tf import report
 from featsr_tf import train
 from featsr_tf.config import __main__ as config
+from featsr_tf.data.build import evaluation_batches
+from featsr_tf.data.build import open_source
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import exit_on_error
 from featsr_tf.model.build import build_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
@@ -198,7 +201,8 @@ def test_bad_configs_are_refused(door, arguments, message, folder, refuse):
 def test_missing_weights_are_named(door, folder, refuse):
     main, arguments = DOORS[door]
     weights = "model.feature_super_resolution.backbone.weights=no.weights.h5"
-    error = refuse(main, *arguments, "--set", weights)
+    with small_backbone():
+        error = refuse(main, *arguments, "--set", weights)
     assert "backbone weights no.weights.h5: no such file" in error
 
 
@@ -254,13 +258,12 @@ def test_images_that_only_tensorflow_finds_damaged_end_training(folder, capsys):
 
 def test_boxes_beyond_the_cap_are_counted_in_one_warning(folder, capsys):
     write_records("train.record", [image_record(0, [BOX] * 3, [1, 2, 1])] * 2)
-    main, arguments = DOORS["check"]
-    with small_backbone():
-        main([*arguments, "--set", "train_config.max_number_of_boxes=1"])
-    printed, warned = capsys.readouterr()
-    assert "training records: 1 files, 2 images up to 64 x 64 px" in printed
-    assert warned.startswith("warning: 4 boxes in 2 of 2 images are cut")
-    assert warned.count("\n") == 1
+    pipeline = small_pipeline("train_config.max_number_of_boxes=1")
+    source = open_source(pipeline.train_input_reader, 2)
+    with exit_on_error():
+        evaluation_batches(pipeline, source)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: 4 boxes in 2 of 2 images are cut")
 
 
 def test_there_must_be_something_to_evaluate(folder, refuse):

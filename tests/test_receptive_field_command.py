@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from featsr_tf.receptive_field import main
+from tests.model.small import small_backbone
 
 
 def test_it_prints_the_paper_s_numbers_and_saves_a_plot(tmp_path, capsys):
@@ -36,7 +37,7 @@ def test_bad_input_gets_one_line(
     arguments, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
+    with small_backbone(), pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
     error = capsys.readouterr().err.strip()

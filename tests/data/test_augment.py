@@ -15,6 +15,7 @@ from featsr_tf.data.augment import random_adjust_hue
 from featsr_tf.data.augment import random_adjust_saturation
 from featsr_tf.data.augment import random_horizontal_flip
 from featsr_tf.data.augment import training_crop
+from featsr_tf.data.decode import Frame
 from featsr_tf.errors import ConfigError
 from tests.data.example_files import frame
 from tests.data.example_files import noise_image
@@ -22,9 +23,30 @@ from tests.data.example_files import noise_image
 SEED = tf.constant([1, 2])
 
 
-def crops(source, crop, num_seeds=200, then=lambda result: result):
-    crop_of = tf.function(lambda seed: then(training_crop(source, seed, crop)))
-    return [crop_of(tf.constant([0, seed])) for seed in range(num_seeds)]
+FRAMES_OF_ANY_SIZE = Frame(
+    image=tf.TensorSpec([None, None, 3], tf.uint8),
+    boxes=tf.TensorSpec([None, 4]),
+    classes=tf.TensorSpec([None], tf.int32),
+    ignored=tf.TensorSpec([None], tf.bool),
+    scale=tf.TensorSpec([2]),
+    original_size=tf.TensorSpec([2], tf.int32),
+    source_id=tf.TensorSpec([], tf.string),
+)
+
+
+@functools.cache
+def crop_function(crop):
+    return tf.function(
+        lambda source, seed: training_crop(source, seed, crop),
+        [FRAMES_OF_ANY_SIZE, tf.TensorSpec([2], tf.int32)],
+    )
+
+
+def crops(source, crop, num_seeds=200):
+    crop_of = crop_function(crop)
+    return [
+        crop_of(source, tf.constant([0, seed])) for seed in range(num_seeds)
+    ]
 
 
 def test_flip_mirrors_boxes_exactly():
@@ -49,11 +71,11 @@ def test_the_pixels_of_an_object_stay_under_its_box():
     source = frame(image, [[40, 60, 50, 70]])
 
     crop = TrainingCrop(64, 64, object_probability=1)
-    flip = functools.partial(random_horizontal_flip, seed=SEED, probability=1.0)
-    for flipped in crops(source, crop, then=flip):
-        y1, x1, y2, x2 = flipped.boxes[0].numpy().astype(int)
-        assert flipped.image[y1:y2, x1:x2].numpy().min() == 255
-        assert flipped.image.numpy().sum() == 255 * 300
+    for result in crops(source, crop, 100):
+        result = random_horizontal_flip(result, SEED, 1.0)
+        y1, x1, y2, x2 = result.boxes[0].numpy().astype(int)
+        assert result.image[y1:y2, x1:x2].numpy().min() == 255
+        assert result.image.numpy().sum() == 255 * 300
 
 
 def test_the_chosen_object_lies_whole_inside_in_200_seeds():

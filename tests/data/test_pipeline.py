@@ -52,6 +52,13 @@ def trained(paths):
 
 
 @pytest.fixture(scope="module")
+def whole(paths):
+    """The first examples of training on whole frames, three epochs."""
+    dataset = training_dataset(paths, options(**WHOLE_FRAMES))
+    return examples(dataset, 3 * NUM_EXAMPLES)
+
+
+@pytest.fixture(scope="module")
 def evaluated(paths):
     """All batches of an evaluation."""
     dataset = evaluation_dataset(paths, FRAMES, batches())
@@ -118,9 +125,8 @@ def test_the_half_image_is_the_block_mean_of_the_padded_image(trained):
     )
 
 
-def test_box_sides_by_the_scale_are_those_of_the_original(paths):
-    changed = options(view=FRAMES)
-    for item in examples(training_dataset(paths, changed), 14):
+def test_box_sides_by_the_scale_are_those_of_the_original(whole):
+    for item in whole:
         np.testing.assert_allclose(item[Batch.SCALES], [0.5, 0.5])
         np.testing.assert_array_equal(item[Batch.IMAGE_SIZES], [40, 60])
         if item[Batch.CLASSES][0]:
@@ -137,10 +143,8 @@ def test_an_image_without_objects_has_only_zeros(evaluated):
     assert not last[Batch.IGNORED].any()
 
 
-def test_every_epoch_holds_each_example_once_in_another_order(paths):
-    changed = options(**WHOLE_FRAMES)
-    items = examples(training_dataset(paths, changed), 3 * NUM_EXAMPLES)
-    labels = [int(item[Batch.CLASSES][0]) for item in items]
+def test_every_epoch_holds_each_example_once_in_another_order(whole):
+    labels = [int(item[Batch.CLASSES][0]) for item in whole]
     epochs = [tuple(labels[i : i + NUM_EXAMPLES]) for i in (0, 7, 14)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
     assert len(set(epochs)) == 3
@@ -164,12 +168,16 @@ def test_the_seed_decides_everything_and_the_global_seed_nothing(
     )
 
 
-@pytest.mark.parametrize(("skip", "buffer_mb"), [(7, 64), (10, 0.05)])
-def test_skipping_continues_the_uninterrupted_sequence(paths, skip, buffer_mb):
-    unchanged = {"shuffle_buffer_mb": buffer_mb, **WHOLE_FRAMES}
-    whole = training_dataset(paths, options(**unchanged))
-    tail = training_dataset(paths, options(**unchanged, skip_examples=skip))
-    assert_same(examples(whole, skip + 6)[skip:], examples(tail, 6))
+def test_skipping_continues_the_uninterrupted_sequence(paths, whole):
+    changed = options(**WHOLE_FRAMES, skip_examples=7)
+    assert_same(whole[7:13], examples(training_dataset(paths, changed), 6))
+
+
+def test_skipping_may_end_inside_a_block_of_the_shuffle(paths):
+    blocks = {"shuffle_buffer_mb": 0.05, **WHOLE_FRAMES}
+    sequence = training_dataset(paths, options(**blocks))
+    tail = training_dataset(paths, options(**blocks, skip_examples=10))
+    assert_same(examples(sequence, 16)[10:], examples(tail, 6))
 
 
 def test_a_batch_may_be_larger_than_the_data_set(paths):

@@ -58,7 +58,7 @@ def whole_network(tmp_path, alpha=0.25):
     "name",
     [
         "mobilenet_v1",
-        "resnet50",
+        pytest.param("resnet50", marks=pytest.mark.slow),
         pytest.param("resnet101", marks=pytest.mark.slow),
     ],
 )
@@ -85,20 +85,16 @@ def test_cut_and_joined_again_it_is_the_network_whose_weights_it_read(tmp_path):
     np.testing.assert_allclose(joined, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_resnets_second_stage_has_no_strides():
-    second_stage = whole_backbone("resnet50").second_stage("predictor")
+@pytest.mark.slow
+def test_a_resnets_second_stage_is_conv5_without_its_stride():
+    backbone = whole_backbone("resnet50")
+    second_stage = backbone.second_stage("predictor")
     strides = {
         layer.strides
         for layer in second_stage.layers
         if isinstance(layer, keras.layers.Conv2D)
     }
     assert strides == {(1, 1)}
-
-
-@pytest.mark.slow
-def test_a_resnets_second_stage_is_conv5_but_for_its_stride():
-    backbone = whole_backbone("resnet50")
-    second_stage = backbone.second_stage("predictor")
     network = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=(None, None, 3)
     )

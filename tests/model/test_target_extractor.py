@@ -22,12 +22,6 @@ from featsr_tf.model.target_extractor import build_target_extractor
 
 BACKBONES = [
     "mobilenet_v1",
-    "resnet50",
-    pytest.param("resnet101", marks=pytest.mark.slow),
-]
-# For what takes seconds with a deep network.
-SLOW_WHEN_DEEP = [
-    "mobilenet_v1",
     pytest.param("resnet50", marks=pytest.mark.slow),
     pytest.param("resnet101", marks=pytest.mark.slow),
 ]
@@ -171,7 +165,7 @@ def test_with_subsampling_the_twin_repeats_the_extractor_exactly(name):
         )
 
 
-@pytest.mark.parametrize("name", SLOW_WHEN_DEEP)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_the_papers_twin_sees_twice_as_far_and_the_extractor_does_not(name):
     size = {"mobilenet_v1": 452, "resnet50": 582, "resnet101": 1670}[name]
     features, width = positive_features(name), WIDTHS[name]
