@@ -8,13 +8,13 @@ from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import stages
 from featsr_tf.training.optimizers import build_optimizer
+from featsr_tf.training.stage import ProposalSampling
+from featsr_tf.training.stage import Stage
 from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import NaiveTargets
 
 
-def build_stage(
-    pipeline: Pipeline, name: str, detector: Detector
-) -> stages.Stage:
+def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
     """Builds a stage with its optimizers, ready for `fit()`.
 
     Call it in the scope of the distribution strategy.
@@ -60,7 +60,7 @@ def _base(pipeline, detector):
     extension = pipeline.model.feature_super_resolution
     return stages.BaseStage(
         detector,
-        stages.ProposalSampling(
+        ProposalSampling(
             config.second_stage_batch_size,
             config.second_stage_balance_fraction,
             extension.jittered_boxes_per_object,
@@ -123,9 +123,9 @@ def _fine_tune(pipeline, detector):
     )
 
 
-def _sampling_by_size(pipeline) -> stages.ProposalSampling:
+def _sampling_by_size(pipeline) -> ProposalSampling:
     extension = pipeline.model.feature_super_resolution
-    return stages.ProposalSampling(
+    return ProposalSampling(
         extension.rois_per_image,
         pipeline.model.faster_rcnn.second_stage_balance_fraction,
         extension.jittered_boxes_per_object,

@@ -16,7 +16,7 @@ import tqdm
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import write_text
 from featsr_tf.training.checkpoints import StageCheckpoints
-from featsr_tf.training.stages import DATA_READY
+from featsr_tf.training.stage import DATA_READY
 
 HISTORY_FILE = "history.jsonl"
 

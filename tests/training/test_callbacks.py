@@ -13,7 +13,7 @@ from featsr_tf.training import callbacks
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import TrainingLog
-from featsr_tf.training.stages import DATA_READY
+from featsr_tf.training.stage import DATA_READY
 
 SILENT = tf.summary.create_noop_writer()
 

@@ -10,7 +10,7 @@ from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.run import default_strategy
-from featsr_tf.training.stages import DATA_READY
+from featsr_tf.training.stage import DATA_READY
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE

@@ -19,7 +19,7 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.stages import Stage
+from featsr_tf.training.stage import Stage
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image

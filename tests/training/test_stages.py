@@ -18,6 +18,8 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.stage import ProposalSampling
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE
@@ -62,7 +64,7 @@ def build(detector, name, *overrides):
 def step(stage, batch=BOTH):
     """Makes one step and gives the losses."""
     logs = stage.train_step(batch)
-    logs.pop(stages.DATA_READY)
+    logs.pop(DATA_READY)
     return {name: float(value) for name, value in logs.items()}
 
 
@@ -391,7 +393,7 @@ def test_a_predictor_is_judged_by_class_and_by_the_box_of_that_class(
 ):
     stage = stages.FineTuneStage(
         detector,
-        stages.ProposalSampling(),
+        ProposalSampling(),
         classification_weight=10.0,
         localization_weight=100.0,
     )

@@ -1,0 +1,207 @@
+"""What the three stages of training have in common (section 4.3)."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from featsr_tf import losses
+from featsr_tf.data.keys import Batch
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry import sampling
+from featsr_tf.model.detector import Detector
+from featsr_tf.model.detector import flatten
+from featsr_tf.model.predictor import Predictions
+from featsr_tf.model.proposal_network import Proposals
+from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.training.optimizers import apply_gradients
+
+# The time at which a step's data were there, for the share of waiting time.
+DATA_READY = "data_ready"
+
+
+@dataclass(frozen=True)
+class ProposalSampling:
+    """How proposals are sampled for the losses of a predictor.
+
+    Attributes:
+        count: proposals per image. Default 64.
+        positive_fraction: share of objects at the most. Default 0.25.
+        jittered_boxes_per_object: jittered copies of each true box that are
+            added to the proposals. Default 4.
+    """
+
+    count: int = 64
+    positive_fraction: float = 0.25
+    jittered_boxes_per_object: int = 4
+
+
+class Stage(keras.Model):
+    """What the stages have in common.
+
+    Args:
+        detector: the detector that all stages share.
+        proposal_sampling: proposals for the predictors' losses.
+        classification_weight: weight of L_cls. Default 1.0.
+        localization_weight: weight of L_loc. Default 1.0.
+        clip_norm: global norm to which gradients are clipped; 0 = not
+            clipped. Default 10.0.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        proposal_sampling: ProposalSampling,
+        classification_weight: float = 1.0,
+        localization_weight: float = 1.0,
+        clip_norm: float = 10.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.detector = detector
+        self.proposal_sampling = proposal_sampling
+        self.classification_weight = classification_weight
+        self.localization_weight = localization_weight
+        self.clip_norm = clip_norm
+        self.built = True
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Builds nothing: every variable is there already.
+
+        Keras would use up the first batch for it, after a mean over the
+        replicas that fails on truth values.
+        """
+
+    @property
+    def trained_variables(self) -> list[keras.Variable]:
+        """The variables that this stage changes (batch statistics apart)."""
+        raise NotImplementedError
+
+    def checkpointed(self) -> dict:
+        """The objects whose state makes up this stage, by name."""
+        return {"detector": self.detector, "optimizer": self.optimizer}
+
+    def minimize(
+        self,
+        loss: Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]],
+        variables: Sequence[keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+    ) -> dict[str, tf.Tensor]:
+        """Makes one step down the gradient of a loss.
+
+        Args:
+            loss: gives the scalar to minimise and what is to be logged.
+            variables: those that are changed.
+            optimizer: the optimizer of these variables.
+
+        Returns:
+            What is to be logged.
+        """
+        with tf.GradientTape() as tape:
+            total, logs = loss()
+        gradients = tape.gradient(total, [v.value for v in variables])
+        apply_gradients(optimizer, gradients, variables, self.clip_norm)
+        return logs
+
+    def candidates(self, batch, proposals: Proposals):
+        """Adds true and jittered boxes to proposals; see `add_truth`."""
+        return sampling.add_truth(
+            proposals.boxes,
+            proposals.valid,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IMAGE_SIZES],
+            batch[Batch.SEEDS],
+            self.proposal_sampling.jittered_boxes_per_object,
+        )
+
+    def sample(
+        self, batch, candidates, allowed, count=None, positive_fraction=None
+    ) -> sampling.SampledProposals:
+        """Samples proposals with targets for a predictor's losses."""
+        return sampling.sample_proposals(
+            candidates,
+            allowed,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IGNORED],
+            batch[Batch.SEEDS],
+            count or self.proposal_sampling.count,
+            positive_fraction or self.proposal_sampling.positive_fraction,
+        )
+
+    def area_over_threshold(self, batch, candidates) -> tf.Tensor:
+        """Measures boxes `[B, N, 4]` against the small threshold, `[B, N]`."""
+        boxes, image_indices = flatten(candidates)
+        ratios = self.detector.area_over_threshold(
+            boxes, image_indices, batch[Batch.SCALES]
+        )
+        return tf.reshape(ratios, tf.shape(candidates)[:2])
+
+    def predictor_loss(
+        self, predictions: Predictions, sample: sampling.SampledProposals
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Weighs L_cls and L_loc of a predictor on sampled proposals.
+
+        Args:
+            predictions: of the B * K sampled proposals.
+            sample: the proposals and their targets.
+
+        Returns:
+            The weighted sum, and the parts by name.
+        """
+        classes = tf.reshape(sample.classes, [-1])
+        weights = tf.reshape(sample.weights, [-1])
+        boxes = tf.reshape(sample.boxes, [-1, 4])
+        targets = box_ops.encode(
+            tf.reshape(sample.target_boxes, [-1, 4]), boxes
+        )
+        own_class = tf.maximum(classes - 1, 0)
+        if predictions.box_deltas.shape[1] == 1:
+            own_class = tf.zeros_like(own_class)
+        deltas = tf.gather(predictions.box_deltas, own_class, batch_dims=1)
+        is_object = tf.cast(classes > 0, tf.float32)
+        classification = losses.weighted_mean(
+            losses.classification_loss(predictions.class_logits, classes),
+            weights,
+        )
+        localization = losses.weighted_mean(
+            losses.box_loss(deltas, targets) * is_object, weights
+        )
+        total = (
+            self.classification_weight * classification
+            + self.localization_weight * localization
+        )
+        return total, {
+            "classification": classification,
+            "localization": localization,
+        }
+
+    def chosen(self, sample, features, images, image_scale=1.0):
+        """Pools the base features of sampled proposals."""
+        boxes, image_indices = flatten(sample.boxes)
+        base = self.detector.pool_base(
+            features["base"], boxes, image_indices, image_scale
+        )
+        return ChosenProposals(boxes, image_indices, base, features, images)
+
+    def frozen_features(self, images):
+        """Runs the frozen extractor; no gradient flows through it."""
+        features = self.detector.extract(images)
+        return {name: tf.stop_gradient(f) for name, f in features.items()}
+
+
+def data_ready(batch) -> tf.Tensor:
+    """Tells when the batch had arrived, in seconds, float64."""
+    with tf.control_dependencies([batch[Batch.SEEDS]]):
+        return tf.timestamp()
+
+
+def sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Makes the losses of the global batch of those of the replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return logs
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, logs)
