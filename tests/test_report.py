@@ -103,8 +103,13 @@ def write_all(tmp_path, metrics):
     )
 
 
-def test_the_page_is_one_file_that_loads_nothing(tmp_path, metrics):
-    text = write_all(tmp_path, metrics)
+@pytest.fixture(scope="module")
+def whole_page(tmp_path_factory):
+    return write_all(tmp_path_factory.mktemp("report"), evaluated())
+
+
+def test_the_page_is_one_file_that_loads_nothing(whole_page):
+    text = whole_page
     page = Page(text)
     assert page.open == []
     for tag, name, value in page.attributes:
@@ -117,8 +122,8 @@ def test_the_page_is_one_file_that_loads_nothing(tmp_path, metrics):
     assert len(images) == 2
 
 
-def test_the_page_shows_figures_curves_pictures_and_facts(tmp_path, metrics):
-    page = Page(write_all(tmp_path, metrics))
+def test_the_page_shows_figures_curves_pictures_and_facts(whole_page, metrics):
+    page = Page(whole_page)
     for name in ("base", "super_resolved"):
         for size in ("small", "medium", "all"):
             for key in ("recall", "accuracy", "f1", "ap50"):

@@ -12,7 +12,7 @@ from tfrecords_tools.toy_images import draw_toy_image
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
 
-HEIGHT, WIDTH = 256, 400
+HEIGHT, WIDTH = 240, 360
 
 
 @pytest.fixture(scope="module")
