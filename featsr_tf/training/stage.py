@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -85,25 +86,25 @@ class Stage(keras.Model):
 
     def minimize(
         self,
-        loss: Callable[[], tuple[tf.Tensor, dict[str, tf.Tensor]]],
+        loss: Callable[[], tuple[tf.Tensor, Any]],
         variables: Sequence[keras.Variable],
         optimizer: keras.optimizers.Optimizer,
-    ) -> dict[str, tf.Tensor]:
+    ) -> Any:
         """Makes one step down the gradient of a loss.
 
         Args:
-            loss: gives the scalar to minimise and what is to be logged.
+            loss: gives the scalar to minimise and anything else.
             variables: those that are changed.
             optimizer: the optimizer of these variables.
 
         Returns:
-            What is to be logged.
+            What the loss gave beside the scalar, such as what is to be logged.
         """
         with tf.GradientTape() as tape:
-            total, logs = loss()
+            total, others = loss()
         gradients = tape.gradient(total, [v.value for v in variables])
         apply_gradients(optimizer, gradients, variables, self.clip_norm)
-        return logs
+        return others
 
     def candidates(self, batch, proposals: Proposals):
         """Adds true and jittered boxes to proposals; see `add_truth`."""

@@ -250,14 +250,14 @@ class SuperResolutionStage(Stage):
         if self.targets is not None:
             pairs = self.pairs(batch, features, candidates, valid, ratios)
         for _ in range(self.generator_updates):
-            logs = self.minimize(
+            logs, refined = self.minimize(
                 lambda: self.generator_total(small, chosen, pairs),
                 self.trained_variables,
                 self.optimizer,
             )
         if self.discriminator is not None:
             logs |= self.minimize(
-                lambda: self.discriminator_total(pairs),
+                lambda: self.discriminator_total(pairs, refined),
                 self.discriminator.trainable_variables,
                 self.discriminator_optimizer,
             )
@@ -291,20 +291,23 @@ class SuperResolutionStage(Stage):
         return halved, tf.stop_gradient(targets), weights
 
     def generator_total(self, small, chosen: ChosenProposals, pairs):
-        """Weighs L_gen, L_cont, L_cls and L_loc."""
-        refined = self.detector.refiner(chosen)
+        """Weighs L_gen, L_cont, L_cls and L_loc; gives S^0.5 along."""
         total, logs = self.predictor_loss(
-            self.detector.small_predictor(refined), small
+            self.detector.small_predictor(self.detector.refiner(chosen)), small
         )
+        refined = None
         if pairs is not None:
-            pair_total, pair_logs = self.pair_loss(*pairs)
+            halved, targets, weights = pairs
+            refined = self.detector.refiner(halved, image_scale=0.5)
+            pair_total, pair_logs = self.pair_loss(
+                halved, refined, targets, weights
+            )
             total += pair_total
             logs |= pair_logs
-        return total, {"loss": total, **logs}
+        return total, ({"loss": total, **logs}, refined)
 
-    def pair_loss(self, halved: ChosenProposals, targets, weights):
+    def pair_loss(self, halved: ChosenProposals, refined, targets, weights):
         """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""
-        refined = self.detector.refiner(halved, image_scale=0.5)
         content = losses.weighted_mean(
             losses.content_loss(targets, refined), weights
         )
@@ -322,14 +325,11 @@ class SuperResolutionStage(Stage):
             total += self.generator_weight * logs["generator"]
         return total, logs
 
-    def discriminator_total(self, pairs):
+    def discriminator_total(self, pairs, refined):
         """L_dis (equation 6), with the mean outputs for both inputs."""
-        halved, targets, weights = pairs
-        refined = tf.stop_gradient(
-            self.detector.refiner(halved, image_scale=0.5)
-        )
+        _, targets, weights = pairs
         target_logits = self.discriminator(targets)
-        generated_logits = self.discriminator(refined)
+        generated_logits = self.discriminator(tf.stop_gradient(refined))
         loss = losses.weighted_mean(
             losses.discriminator_loss(target_logits, generated_logits), weights
         )
