@@ -145,7 +145,8 @@ class TrainingLog(StageCallback):
         return seconds, self._waited / max(self._seconds, 1e-9)
 
     def _learning_rate(self) -> float:
-        return float(self.model.optimizer.learning_rate)
+        # A constant rate is a mirrored variable where there are replicas.
+        return float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
 
     def _postfix(self) -> str:
         seconds, waiting = self._timing()
