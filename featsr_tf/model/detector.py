@@ -21,6 +21,7 @@ from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.proposal_network import choose_proposals
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.refiner import Refiner
 from featsr_tf.model.rois import RoiPooling
 from featsr_tf.model.tail_generator import TailGenerator
 from featsr_tf.model.zoom import ZoomRefiner
@@ -86,7 +87,7 @@ class Detector(keras.Model):
         proposal_network: ProposalNetwork,
         proposal_settings: ProposalSettings,
         pool_base: RoiPooling,
-        refiner: keras.layers.Layer,
+        refiner: Refiner,
         large_predictor: Predictor,
         small_predictor: Predictor,
         postprocess: PostProcessing,

@@ -1,6 +1,6 @@
 """The narrow interface behind which features of proposals are refined.
 
-A refiner is any layer that maps `ChosenProposals` to refined base features
+A `Refiner` is a layer that maps `ChosenProposals` to refined base features
 `[n, k, k, C]`; the detector knows nothing else of it. The paper's one is
 `GeneratorRefiner`, `zoom.py` holds one that looks at the image again.
 """
@@ -32,7 +32,41 @@ class ChosenProposals(NamedTuple):
     images: tf.Tensor
 
 
-class NoRefiner(keras.layers.Layer):
+class Refiner(keras.layers.Layer):
+    """Refines features in two parts: what is frozen, and what is learnt."""
+
+    def look(
+        self, chosen: ChosenProposals, image_scale: float = 1.0
+    ) -> tuple[tf.Tensor, ...]:
+        """Collects what there is to see of proposals; nothing learns here.
+
+        Args:
+            chosen: n proposals.
+            image_scale: px of `chosen.images` per px of I^1.0: 0.5 for
+                F^0.5. Default 1.0.
+
+        Returns:
+            Tensors of n rows.
+        """
+        raise NotImplementedError
+
+    def refine(self, seen: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Makes refined features.
+
+        Args:
+            seen: of `look`.
+
+        Returns:
+            `[n, k, k, C]` refined base features, S.
+        """
+        raise NotImplementedError
+
+    def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
+        """Looks and refines; see `look` for the arguments."""
+        return self.refine(self.look(chosen, image_scale))
+
+
+class NoRefiner(Refiner):
     """Leaves features as they are.
 
     What remains are two predictors, one for each size: the control of every
@@ -43,12 +77,17 @@ class NoRefiner(keras.layers.Layer):
         super().__init__(**kwargs)
         self.built = True
 
-    def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
-        """Returns the pooled features; see `GeneratorRefiner.call`."""
-        return chosen.base
+    def look(self, chosen, image_scale=1.0):
+        """Takes the pooled features; see `Refiner.look`."""
+        return (chosen.base,)
+
+    def refine(self, seen):
+        """Returns them."""
+        (base,) = seen
+        return base
 
 
-class GeneratorRefiner(keras.layers.Layer):
+class GeneratorRefiner(Refiner):
     """Refines pooled features with the paper's generator (section 4.2).
 
     Args:
@@ -61,21 +100,16 @@ class GeneratorRefiner(keras.layers.Layer):
         self.generator = generator
         self.pool_sub = pool_sub
 
-    def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
-        """Refines features.
-
-        Args:
-            chosen: n proposals.
-            image_scale: px of `chosen.images` per px of I^1.0: 0.5 for
-                F^0.5. Default 1.0.
-
-        Returns:
-            `[n, k, k, C]` refined base features, S.
-        """
+    def look(self, chosen, image_scale=1.0):
+        """Pools the sub layer, F_sub, beside F; see `Refiner.look`."""
         sub = self.pool_sub(
             chosen.features["sub"],
             chosen.boxes,
             chosen.image_indices,
             image_scale,
         )
-        return self.generator(chosen.base, sub)
+        return chosen.base, sub
+
+    def refine(self, seen):
+        """Makes S of F and F_sub; see `Refiner.refine`."""
+        return self.generator(*seen)

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.groups import rows_where
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.refiner import Refiner
 from featsr_tf.model.rois import RoiPooling
 
 # Pixels of an enlarged window per pixel of the image.
@@ -33,7 +33,7 @@ class Windows(NamedTuple):
     is_held: tf.Tensor
 
 
-class ZoomRefiner(keras.layers.Layer):
+class ZoomRefiner(Refiner):
     """Pools the features of small proposals from enlarged windows.
 
     As few windows as may be are laid around the proposals, enlarged twice and
@@ -66,16 +66,8 @@ class ZoomRefiner(keras.layers.Layer):
         self.margin = margin
         self.built = True
 
-    def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
-        """Looks again.
-
-        Args:
-            chosen: n proposals.
-            image_scale: px of `chosen.images` per px of I^1.0. Default 1.0.
-
-        Returns:
-            `[n, k, k, C]` base features of the enlarged image.
-        """
+    def look(self, chosen, image_scale=1.0):
+        """Pools from the enlarged image; see `Refiner.look`."""
         boxes = chosen.boxes * image_scale
         windows = place_windows(
             boxes,
@@ -98,7 +90,12 @@ class ZoomRefiner(keras.layers.Layer):
             MAGNIFICATION,
         )
         is_held = windows.is_held[:, None, None, None]
-        return tf.where(is_held, zoomed, chosen.base)
+        return (tf.where(is_held, zoomed, chosen.base),)
+
+    def refine(self, seen):
+        """Returns what was seen: there is nothing to learn."""
+        (zoomed,) = seen
+        return zoomed
 
 
 def place_windows(
