@@ -7,7 +7,6 @@ import tensorflow as tf
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.groups import rows_where
-from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
 from featsr_tf.model.rois import RoiPooling
 

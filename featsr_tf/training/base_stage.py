@@ -14,11 +14,8 @@ from featsr_tf.geometry import matching
 from featsr_tf.geometry import sampling
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.detector import flatten
-from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import data_ready
-from featsr_tf.training.stage import sum_over_replicas
 
 
 @dataclass(frozen=True)
@@ -89,13 +86,15 @@ class BaseStage(Stage):
             and not _matches(variable, self.frozen_patterns)
         ]
 
-    def train_step(self, batch):
-        """One step of Faster R-CNN; returns the losses."""
-        ready = data_ready(batch)
-        logs = self.minimize(
-            lambda: self.loss_of(batch), self.trained_variables, self.optimizer
+    def look(self, batch):
+        """Nothing is frozen; see `Stage.look`."""
+        return batch
+
+    def learn(self, seen):
+        """Makes one step of Faster R-CNN; see `Stage.learn`."""
+        return self.minimize(
+            lambda: self.loss_of(seen), self.trained_variables, self.optimizer
         )
-        return {**sum_over_replicas(logs), DATA_READY: ready}
 
     def loss_of(self, batch):
         """Sums the losses of proposal network and large predictor."""

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import flatten
-from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import data_ready
-from featsr_tf.training.stage import sum_over_replicas
+from featsr_tf.training.stage import of_batch
+from featsr_tf.training.stage import per_image
 
 
 class FineTuneStage(Stage):
@@ -24,9 +24,8 @@ class FineTuneStage(Stage):
             + self.detector.large_predictor.trainable_variables
         )
 
-    def train_step(self, batch):
-        """One step of both predictors; returns the losses."""
-        ready = data_ready(batch)
+    def look(self, batch):
+        """Pools small and large proposals; see `Stage.look`."""
         images = batch[Batch.IMAGES]
         features = self.frozen_features(images)
         proposals = self.detector.propose(features, batch[Batch.IMAGE_SIZES])
@@ -37,26 +36,38 @@ class FineTuneStage(Stage):
         if self.detector.gate is None:
             for_large &= ratios >= 1.0
         large = self.sample(batch, candidates, for_large)
-        refined = tf.stop_gradient(
-            self.detector.refiner(self.chosen(small, features, images))
+        inputs = self.detector.refiner.look(
+            self.chosen(small, features, images)
         )
-        pooled_large = self.detector.pool_base(
+        pooled = self.detector.pool_base(
             features["base"], *flatten(large.boxes)
         )
-        logs = self.minimize(
-            lambda: self.loss_of(small, refined, large, pooled_large),
+        batch_size = images.shape[0]
+        return {
+            Part.SMALL: small,
+            Part.SMALL_INPUTS: per_image(inputs, batch_size),
+            Part.LARGE: large,
+            Part.LARGE_FEATURES: per_image(pooled, batch_size),
+        }
+
+    def learn(self, seen):
+        """Makes one step of both predictors; see `Stage.learn`."""
+        inputs = of_batch(seen[Part.SMALL_INPUTS])
+        refined = tf.stop_gradient(self.detector.refiner.refine(inputs))
+        return self.minimize(
+            lambda: self.loss_of(seen, refined),
             self.trained_variables,
             self.optimizer,
         )
-        return {**sum_over_replicas(logs), DATA_READY: ready}
 
-    def loss_of(self, small, refined, large, pooled_large):
+    def loss_of(self, seen, refined):
         """Sums the losses of both predictors."""
         small_total, small_logs = self.predictor_loss(
-            self.detector.small_predictor(refined), small
+            self.detector.small_predictor(refined), seen[Part.SMALL]
         )
+        pooled = of_batch(seen[Part.LARGE_FEATURES])
         large_total, large_logs = self.predictor_loss(
-            self.detector.large_predictor(pooled_large), large
+            self.detector.large_predictor(pooled), seen[Part.LARGE]
         )
         logs = {f"small_{name}": value for name, value in small_logs.items()}
         logs |= {f"large_{name}": value for name, value in large_logs.items()}

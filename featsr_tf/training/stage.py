@@ -39,6 +39,29 @@ class ProposalSampling:
     jittered_boxes_per_object: int = 4
 
 
+class Part:
+    """Names of what `Stage.look` sees.
+
+    Attributes:
+        SMALL: `SampledProposals` for the small predictor.
+        SMALL_INPUTS: what the refiner sees of them, F first.
+        PAIR_WEIGHTS: `[B, K]`, 0 where fewer pairs could be had.
+        PAIR_INPUTS: what the refiner sees of the pairs, F^0.5 first. Not
+            there where the pairs are the small proposals themselves.
+        TARGETS: `[B, K, k, k, C]` targets of the pairs, T^1.0.
+        LARGE: `SampledProposals` for the large predictor.
+        LARGE_FEATURES: `[B, K, k, k, C]` their features, F.
+    """
+
+    SMALL = "small"
+    SMALL_INPUTS = "small_inputs"
+    PAIR_WEIGHTS = "pair_weights"
+    PAIR_INPUTS = "pair_inputs"
+    TARGETS = "targets"
+    LARGE = "large"
+    LARGE_FEATURES = "large_features"
+
+
 class Stage(keras.Model):
     """What the stages have in common.
 
@@ -92,6 +115,38 @@ class Stage(keras.Model):
     def needs_half_images(self) -> bool:
         """Whether batches must hold I^0.5 beside I^1.0."""
         return False
+
+    def train_step(self, batch):
+        """One step; returns the losses.
+
+        Args:
+            batch: see `Batch`, or what `look` has seen in one before.
+        """
+        ready = data_ready(batch)
+        seen = self.look(batch) if Batch.IMAGES in batch else batch
+        return {**sum_over_replicas(self.learn(seen)), DATA_READY: ready}
+
+    def look(self, batch) -> dict[str, Any]:
+        """Computes all that no step of this stage changes.
+
+        Args:
+            batch: see `Batch`.
+
+        Returns:
+            Parts by name, for `learn`: tensors of B rows, or tuples of them.
+        """
+        raise NotImplementedError
+
+    def learn(self, seen: dict[str, Any]) -> dict[str, tf.Tensor]:
+        """Changes the trained variables.
+
+        Args:
+            seen: of `look`.
+
+        Returns:
+            The losses by name.
+        """
+        raise NotImplementedError
 
     def checkpointed(self) -> dict:
         """The objects whose state makes up this stage, by name."""
@@ -220,7 +275,7 @@ class Stage(keras.Model):
         }
 
     def chosen(self, sample, features, images, image_scale=1.0):
-        """Pools the base features of sampled proposals."""
+        """Pools the base features of sampled proposals, `ChosenProposals`."""
         boxes, image_indices = flatten(sample.boxes)
         base = self.detector.pool_base(
             features["base"], boxes, image_indices, image_scale
@@ -235,8 +290,37 @@ class Stage(keras.Model):
 
 def data_ready(batch) -> tf.Tensor:
     """Tells when the batch had arrived, in seconds, float64."""
-    with tf.control_dependencies([batch[Batch.SEEDS]]):
+    with tf.control_dependencies(tf.nest.flatten(batch)[:1]):
         return tf.timestamp()
+
+
+def per_image(parts: Any, batch_size: int) -> Any:
+    """Gives the rows of a batch a dimension for the image.
+
+    Args:
+        parts: tensors `[B * K, ...]`, in any structure.
+        batch_size: B.
+
+    Returns:
+        The same with `[B, K, ...]`.
+    """
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, [batch_size, -1, *x.shape[1:]]), parts
+    )
+
+
+def of_batch(parts: Any) -> Any:
+    """Lists the rows of all images one after the other.
+
+    Args:
+        parts: tensors `[B, K, ...]`, in any structure.
+
+    Returns:
+        The same with `[B * K, ...]`.
+    """
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, [-1, *x.shape[2:]]), parts
+    )
 
 
 def sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

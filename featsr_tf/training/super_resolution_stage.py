@@ -1,7 +1,6 @@
 """Stage 2 of the training: generator and discriminator (section 4.3)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -10,11 +9,11 @@ from featsr_tf import losses
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import data_ready
-from featsr_tf.training.stage import sum_over_replicas
+from featsr_tf.training.stage import of_batch
+from featsr_tf.training.stage import per_image
 from featsr_tf.training.targets import TargetSource
 
 
@@ -33,22 +32,6 @@ class PairSampling:
     count: int = 16
     minimum_area_ratio: float = 1.0
     maximum_area_ratio: float = 4.0
-
-
-class Pairs(NamedTuple):
-    """Proposals that the generator refines, and what they are to become.
-
-    Attributes:
-        inputs: n proposals, by default on I^0.5.
-        image_scale: px of `inputs.images` per px of I^1.0.
-        targets: `[n, k, k, C]`, T^1.0 by default.
-        weights: `[n]`, 0 where fewer pairs could be had.
-    """
-
-    inputs: ChosenProposals
-    image_scale: float
-    targets: tf.Tensor
-    weights: tf.Tensor
 
 
 class SuperResolutionStage(Stage):
@@ -114,94 +97,104 @@ class SuperResolutionStage(Stage):
             objects["discriminator_optimizer"] = self.discriminator_optimizer
         return objects
 
-    def train_step(self, batch):
-        """Generator steps, then a discriminator step; returns the losses."""
-        ready = data_ready(batch)
+    def look(self, batch):
+        """Sees small proposals, pairs and targets; see `Stage.look`."""
         features = self.frozen_features(batch[Batch.IMAGES])
         proposals = self.detector.propose(features, batch[Batch.IMAGE_SIZES])
         candidates, valid = self.candidates(batch, proposals)
         ratios = self.area_over_threshold(batch, candidates)
         small = self.sample(batch, candidates, valid & (ratios < 1.0))
         chosen = self.chosen(small, features, batch[Batch.IMAGES])
-        pairs = None
+        batch_size = batch[Batch.IMAGES].shape[0]
+        inputs = self.detector.refiner.look(chosen)
+        seen = {
+            Part.SMALL: small,
+            Part.SMALL_INPUTS: per_image(inputs, batch_size),
+        }
+        if self.targets is None:
+            return seen
         if self.needs_half_images:
-            pairs = self.half_scale_pairs(
-                batch, features, candidates, valid, ratios
-            )
-        elif self.targets is not None:
-            pairs = self.make_pairs(small, chosen, chosen)
+            pairs = self.sample_pairs(batch, candidates, valid, ratios)
+            halved = self.halved(batch, pairs)
+            inputs = self.detector.refiner.look(halved, image_scale=0.5)
+            seen[Part.PAIR_INPUTS] = per_image(inputs, batch_size)
+            full = self.chosen(pairs, features, batch[Batch.IMAGES])
+        else:
+            pairs, halved, full = small, chosen, chosen
+        targets = tf.stop_gradient(self.targets(halved, full))
+        seen[Part.PAIR_WEIGHTS] = pairs.weights
+        seen[Part.TARGETS] = per_image(targets, batch_size)
+        return seen
+
+    def sample_pairs(self, batch, candidates, valid, ratios):
+        """Samples proposals of which F^0.5 and T^1.0 are made (section 4.2)."""
+        options = self.pair_sampling
+        usable = (ratios >= options.minimum_area_ratio) & (
+            ratios < options.maximum_area_ratio
+        )
+        return self.sample(
+            batch, candidates, valid & usable, options.count, 0.5
+        )
+
+    def halved(self, batch, pairs) -> ChosenProposals:
+        """Pools F^0.5 of sampled pairs."""
+        images = batch[Batch.HALF_IMAGES]
+        features = self.frozen_features(images)
+        return self.chosen(pairs, features, images, image_scale=0.5)
+
+    def learn(self, seen):
+        """Makes generator steps, then a discriminator step."""
         for _ in range(self.generator_updates):
             logs, refined = self.minimize(
-                lambda: self.generator_total(small, chosen, pairs),
+                lambda: self.generator_total(seen),
                 self.trained_variables,
                 self.optimizer,
             )
         if self.discriminator is not None:
             logs |= self.minimize(
-                lambda: self.discriminator_total(pairs, refined),
+                lambda: self.discriminator_total(seen, refined),
                 self.discriminator.trainable_variables,
                 self.discriminator_optimizer,
             )
-        return {**sum_over_replicas(logs), DATA_READY: ready}
+        return logs
 
-    def half_scale_pairs(self, batch, features, candidates, valid, ratios):
-        """Makes `Pairs` of F^0.5 and T^1.0 (section 4.2)."""
-        options = self.pair_sampling
-        usable = (ratios >= options.minimum_area_ratio) & (
-            ratios < options.maximum_area_ratio
-        )
-        sample = self.sample(
-            batch, candidates, valid & usable, options.count, 0.5
-        )
-        half_features = self.frozen_features(batch[Batch.HALF_IMAGES])
-        halved = self.chosen(
-            sample, half_features, batch[Batch.HALF_IMAGES], image_scale=0.5
-        )
-        full = self.chosen(sample, features, batch[Batch.IMAGES])
-        return self.make_pairs(sample, halved, full, image_scale=0.5)
-
-    def make_pairs(self, sample, inputs, full, image_scale=1.0):
-        """Makes `Pairs` of sampled proposals, given on both images."""
-        return Pairs(
-            inputs,
-            image_scale,
-            tf.stop_gradient(self.targets(inputs, full)),
-            tf.reshape(sample.weights, [-1]),
-        )
-
-    def generator_total(self, small, chosen: ChosenProposals, pairs):
+    def generator_total(self, seen):
         """Weighs L_gen, L_cont, L_cls and L_loc.
 
         Returns:
             The sum; and what is logged, with the refined features of the
             pairs, S^0.5 by default.
         """
-        refined = self.detector.refiner(chosen)
+        refine = self.detector.refiner.refine
+        inputs = of_batch(seen[Part.SMALL_INPUTS])
+        refined = refine(inputs)
         total, logs = self.predictor_loss(
-            self.detector.small_predictor(refined), small
+            self.detector.small_predictor(refined), seen[Part.SMALL]
         )
-        if pairs is not None:
-            if pairs.inputs is not chosen:
-                refined = self.detector.refiner(
-                    pairs.inputs, image_scale=pairs.image_scale
-                )
-            pair_total, pair_logs = self.pair_loss(pairs, refined)
+        if Part.TARGETS in seen:
+            if Part.PAIR_INPUTS in seen:
+                inputs = of_batch(seen[Part.PAIR_INPUTS])
+                refined = refine(inputs)
+            base, *_ = inputs
+            pair_total, pair_logs = self.pair_loss(seen, base, refined)
             total += pair_total
             logs |= pair_logs
         total, logs = self.total_loss(total, logs)
         return total, (logs, refined)
 
-    def pair_loss(self, pairs: Pairs, refined):
+    def pair_loss(self, seen, base, refined):
         """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""
-        weights = pairs.weights
+        targets, weights = of_batch(
+            (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
+        )
         content = losses.weighted_mean(
-            losses.content_loss(pairs.targets, refined), weights
+            losses.content_loss(targets, refined), weights
         )
         total = self.content_weight * content
         logs = {
             "content": content,
-            "target_mean": masked_mean(pairs.targets, weights),
-            "input_mean": masked_mean(pairs.inputs.base, weights),
+            "target_mean": masked_mean(targets, weights),
+            "input_mean": masked_mean(base, weights),
         }
         if self.discriminator is not None:
             logits = self.discriminator(refined)
@@ -211,10 +204,12 @@ class SuperResolutionStage(Stage):
             total += self.generator_weight * logs["generator"]
         return total, logs
 
-    def discriminator_total(self, pairs: Pairs, refined):
+    def discriminator_total(self, seen, refined):
         """L_dis (equation 6), with the mean outputs for both inputs."""
-        weights = pairs.weights
-        target_logits = self.discriminator(pairs.targets)
+        targets, weights = of_batch(
+            (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
+        )
+        target_logits = self.discriminator(targets)
         generated_logits = self.discriminator(tf.stop_gradient(refined))
         loss = losses.weighted_mean(
             losses.discriminator_loss(target_logits, generated_logits), weights

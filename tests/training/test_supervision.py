@@ -8,6 +8,7 @@ import pytest
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.stage import Part
 from tests.model.small import small_detector
 from tests.training.steps import BOTH
 from tests.training.steps import build
@@ -121,22 +122,22 @@ def test_the_magnified_target_is_followed_by_small_proposals_themselves(
     stage = build_supervised(
         detector, "MAGNIFIED", f"{EXTENSION}.losses.generator_weight=0"
     )
-    with spy(detector.refiner) as refine:
-        with mock.patch.object(
-            stage, "make_pairs", wraps=stage.make_pairs
-        ) as make:
-            logs = step(stage)
+    seen = stage.look(BOTH)
+    assert Part.PAIR_INPUTS not in seen
+    small, weights = seen[Part.SMALL], seen[Part.PAIR_WEIGHTS]
+    np.testing.assert_array_equal(weights, small.weights)
+    height, width = np.moveaxis(
+        small.boxes[..., 2:] - small.boxes[..., :2], -1, 0
+    )
+    assert np.any(weights)
+    assert np.all((height * width)[weights > 0] < 1024)
+    refiner = detector.refiner
+    with mock.patch.object(refiner, "refine", wraps=refiner.refine) as refine:
+        logs = step(stage, seen)
     refine.assert_called_once()
-    sample, inputs, full = make.call_args.args
-    assert inputs is full
-    np.testing.assert_array_equal(inputs.base, refine.call_args.args[0].base)
-    areas = np.prod(inputs.boxes[:, 2:] - inputs.boxes[:, :2], axis=1)
-    weights = np.reshape(sample.weights, -1)
-    assert weights.any()
-    assert np.all(areas[weights > 0] < 1024)
     # A new generator leaves its input as it is.
-    squares = (stage.targets(inputs, full) - inputs.base) ** 2
-    means = np.mean(squares, axis=(1, 2, 3))
+    base, _ = seen[Part.SMALL_INPUTS]
+    means = np.mean((seen[Part.TARGETS] - base) ** 2, axis=(2, 3, 4))
     np.testing.assert_allclose(
         logs["content"], np.average(means, weights=weights), rtol=1e-4
     )
