@@ -39,6 +39,7 @@ _FREE = tuple(
         "losses",
         "super_resolution_stage",
         "fine_tune_stage",
+        "feature_cache",
         "rois_per_image",
         "pairs_per_image",
         "jittered_boxes_per_object",

@@ -239,9 +239,20 @@ def _batched(
     dataset = dataset.batch(options.batch_size, drop_remainder=drop_remainder)
     if options.with_half_images:
         dataset = dataset.map(_with_half_images)
+    return shared_out(dataset)
+
+
+def shared_out(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Makes batches ahead, of which each worker takes its share of examples.
+
+    Args:
+        dataset: batches.
+
+    Returns:
+        The same batches.
+    """
     distribution = tf.data.Options()
-    # With several workers each takes its share of the examples: there may
-    # be fewer files than workers.
+    # There may be fewer files than workers.
     distribution.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )

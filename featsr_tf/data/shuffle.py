@@ -1,7 +1,9 @@
 """Endless shuffled records that can be entered at any place."""
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,20 +36,47 @@ def shuffled_records(
         An endless dataset of `[]` strings.
     """
     files = list(paths)
-    block_size = _block_size(files, num_records, buffer_mb)
 
-    def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        own_seed = tf.stack([tf.constant(seed, tf.int64), number])
-        order = tf.random.experimental.stateless_shuffle(files, own_seed)
-        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+    def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
+        return tf.data.Dataset.from_tensor_slices(order).interleave(
             tf.data.TFRecordDataset,
             cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
         )
+
+    block_size = _block_size(files, num_records, buffer_mb)
+    return shuffled_blocks(records, num_records, block_size, seed, skip)
+
+
+def shuffled_blocks(
+    records: Callable[[tf.Tensor], tf.data.Dataset],
+    num_records: int,
+    block_size: int,
+    seed: int,
+    skip: int = 0,
+) -> tf.data.Dataset:
+    """Endless epochs, in each of which blocks of records are permuted.
+
+    Args:
+        records: makes the records of an epoch, of any structure, from the
+            epoch's own seed `[2]`.
+        num_records: their number; another number of them is a
+            `FailedPreconditionError`.
+        block_size: how many records that follow each other are permuted.
+        seed: seed of the order, 0 or more.
+        skip: how many records to leave out at the beginning.
+
+    Returns:
+        An endless dataset of records.
+    """
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        own_seed = tf.stack([tf.constant(seed, tf.int64), number])
         # A file cut between two records raises no error by itself.
-        records = records.apply(
+        blocks = records(own_seed).apply(
             tf.data.experimental.assert_cardinality(num_records)
         )
-        blocks = records.batch(block_size).enumerate()
+        blocks = blocks.batch(block_size).enumerate()
         return blocks.map(
             lambda i, block: _permuted(block, own_seed, i)
         ).unbatch()
@@ -57,11 +86,11 @@ def shuffled_records(
     return epochs.flat_map(epoch).skip(skipped)
 
 
-def _permuted(
-    block: tf.Tensor, seed: tf.Tensor, number: tf.Tensor
-) -> tf.Tensor:
+def _permuted(block: Any, seed: tf.Tensor, number: tf.Tensor) -> Any:
     own_seed = tf.random.experimental.stateless_fold_in(seed, number)
-    return tf.random.experimental.stateless_shuffle(block, own_seed)
+    size = tf.shape(tf.nest.flatten(block)[0])[0]
+    order = tf.random.experimental.stateless_shuffle(tf.range(size), own_seed)
+    return tf.nest.map_structure(lambda x: tf.gather(x, order), block)
 
 
 def _block_size(

@@ -18,6 +18,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
+from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
@@ -92,6 +93,7 @@ def train(
                 name,
                 pictures,
             )
+    feature_cache.remove_own_cache(pipeline, model_dir)
     return detector
 
 
@@ -194,13 +196,15 @@ def run_stage(
         return
     if step:
         print(f"{name}: continues after step {step}", flush=True)
-    dataset = training_batches(
-        pipeline,
-        source,
-        skip_steps=step,
-        with_half_images=stage.needs_half_images,
-        seed_offset=number,
-    )
+    cache = pipeline.model.feature_super_resolution.feature_cache
+    if cache is not None and name != checkpoints.BASE:
+        dataset = feature_cache.cached_batches(
+            pipeline, source, stage, model_dir, step
+        )
+    else:
+        dataset = training_batches(
+            pipeline, source, step, stage.needs_half_images, number
+        )
     log, *others = _callbacks(
         pipeline, model_dir, name, detector, saved, step, pictures
     )

@@ -1,12 +1,17 @@
-"""Batches by hand, for a small threshold of 32 x 32 px."""
+"""Batches and records by hand, for a small threshold of 32 x 32 px."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.resize import half_image
+from tests.data.example_files import encode
+from tests.data.example_files import example
+from tests.data.example_files import noise_image
+from tests.data.example_files import write_records
 
 # Class and box of objects on an image of 64 x 64 px: 400 px^2, and 1936 px^2
 # or 1.9 times the threshold, which also makes a pair.
@@ -46,3 +51,31 @@ def make_batch(
         Batch.IGNORED: tf.constant(is_ignored),
         Batch.SEEDS: tf.constant([[7, row] for row in range(len(images))]),
     }
+
+
+def write_noise(folder: Path, num_images: int = 4) -> tuple[str, str]:
+    """Writes records of noise images, each with a small and a large object.
+
+    Args:
+        folder: for the records and their label map.
+        num_images: how many.
+
+    Returns:
+        Overrides of a config that name them.
+    """
+    boxes = np.array([box for _, box in (SMALL, LARGE)]) / 64.0
+    path = write_records(
+        folder / "train.record",
+        [
+            example(encode(noise_image(64, 64, number)), boxes, [1, 2])
+            for number in range(num_images)
+        ],
+    )
+    label_map = folder / "label_map.pbtxt"
+    label_map.write_text(
+        'item { id: 1 name: "round" }\nitem { id: 2 name: "square" }\n'
+    )
+    return (
+        f"train_input_reader.label_map_path='{label_map}'",
+        f"train_input_reader.tf_record_input_reader.input_path=['{path}']",
+    )

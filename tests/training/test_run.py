@@ -20,15 +20,12 @@ from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.stage import Stage
-from tests.data.example_files import encode
-from tests.data.example_files import example
-from tests.data.example_files import noise_image
-from tests.data.example_files import write_records
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE
 from tests.training.batches import SMALL
 from tests.training.batches import make_batch
+from tests.training.batches import write_noise
 
 SINGLE = tf.distribute.get_strategy()
 EXTENSION = "model.feature_super_resolution"
@@ -83,23 +80,7 @@ def numbered_batches(monkeypatch):
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     """Overrides that name records of four noise images with two objects."""
-    folder = tmp_path_factory.mktemp("records")
-    boxes = np.array([box for _, box in (SMALL, LARGE)]) / 64.0
-    path = write_records(
-        folder / "train.record",
-        [
-            example(encode(noise_image(64, 64, number)), boxes, [1, 2])
-            for number in range(4)
-        ],
-    )
-    label_map = folder / "label_map.pbtxt"
-    label_map.write_text(
-        'item { id: 1 name: "round" }\nitem { id: 2 name: "square" }\n'
-    )
-    return (
-        f"train_input_reader.label_map_path='{label_map}'",
-        f"train_input_reader.tf_record_input_reader.input_path=['{path}']",
-    )
+    return write_noise(tmp_path_factory.mktemp("records"))
 
 
 def make_pipeline(records, steps, *overrides, interval=1):

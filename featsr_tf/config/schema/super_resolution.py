@@ -185,6 +185,27 @@ class FineTuneStage:
 
 
 @dataclasses.dataclass
+class FeatureCache:
+    """What stages 2 and 3 see of images, computed once and kept in files."""
+
+    num_images: int = setting(
+        2000,
+        "Images, as crops and augmentation make them, which both stages see "
+        "again and again.",
+        minimum=1,
+        maximum=1e9,
+    )
+    maximum_gigabytes: float = setting(
+        8.0, "Most that the files may take; more is an error."
+    )
+    folder: str = setting(
+        "",
+        "Where the files stay, for trainings that share them; nothing = in "
+        "the model folder, until the training ends.",
+    )
+
+
+@dataclasses.dataclass
 class FeatureSuperResolution:
     """Feature super-resolution of small proposals (section 4)."""
 
@@ -247,6 +268,10 @@ class FeatureSuperResolution:
         SuperResolutionStage, "Stage 2."
     )
     fine_tune_stage: FineTuneStage = message(FineTuneStage, "Stage 3.")
+    feature_cache: FeatureCache | None = optional(
+        "Stages 2 and 3 see a fixed number of images again and again, whose "
+        "features are computed once; not set = each step sees new crops."
+    )
     rois_per_image: int = setting(
         32, "Proposals per image in the losses of stages 2 and 3.", 1, 100000
     )

@@ -1,0 +1,300 @@
+"""What the stages see of images, computed once and kept in files.
+
+Extractor and proposal network are frozen in stages 2 and 3, so what `look`
+sees of an image never changes. Each part of it has a TFRecord file with one
+record per image; the name of the file tells by what it was computed, so that
+trainings which share a folder share what they have in common.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from featsr_tf.config.fields import walk
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.build import Source
+from featsr_tf.data.build import training_batches
+from featsr_tf.data.pipeline import shared_out
+from featsr_tf.data.shuffle import shuffled_blocks
+from featsr_tf.errors import FeatsrError
+from featsr_tf.files import replaced_at_the_end
+from featsr_tf.training.stage import Part
+from featsr_tf.training.stage import Stage
+
+_EXTENSION = "model.feature_super_resolution"
+_GIGABYTE = 1e9
+_BLOCK_BYTES = 256e6
+# The images of both stages are the same ones.
+_SEED_OFFSET = 1
+# Kept in half precision.
+_FEATURES = (
+    Part.SMALL_INPUTS,
+    Part.PAIR_INPUTS,
+    Part.TARGETS,
+    Part.LARGE_FEATURES,
+)
+# Fields that no part depends on: what is learnt, and how.
+_WITHOUT_EFFECT = (
+    "eval_config",
+    "eval_input_reader",
+    "train_config.num_steps",
+    "train_config.optimizer",
+    "train_config.gradient_clipping_by_norm",
+    f"{_EXTENSION}.feature_cache",
+    f"{_EXTENSION}.generator",
+    f"{_EXTENSION}.discriminator",
+    f"{_EXTENSION}.losses",
+    f"{_EXTENSION}.super_resolution_stage",
+    f"{_EXTENSION}.fine_tune_stage",
+    f"{_EXTENSION}.steps_per_epoch",
+)
+# Fields that only these parts depend on.
+_OF_PARTS = {
+    f"{_EXTENSION}.supervision": (Part.PAIR_WEIGHTS, Part.TARGETS),
+    f"{_EXTENSION}.twin_pooling": (Part.TARGETS,),
+    f"{_EXTENSION}.refiner": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),
+    f"{_EXTENSION}.zoom": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),
+    f"{_EXTENSION}.gate_score_threshold": (Part.LARGE, Part.LARGE_FEATURES),
+    f"{_EXTENSION}.gate_maximum": (Part.LARGE, Part.LARGE_FEATURES),
+}
+
+
+def cached_batches(
+    pipeline: Pipeline,
+    source: Source,
+    stage: Stage,
+    model_dir: str,
+    skip_steps: int = 0,
+) -> tf.data.Dataset:
+    """Makes endless batches of what a stage sees, computing what is missing.
+
+    Args:
+        pipeline: the config, with a `feature_cache`.
+        source: the training records.
+        stage: stage 2 or 3, its frozen weights in place.
+        model_dir: model folder.
+        skip_steps: steps that the stage has seen before. Default 0.
+
+    Returns:
+        Dataset of what `Stage.look` gives, the images in an order of its own
+        in each pass.
+
+    Raises:
+        FeatsrError: the files would be larger than allowed, or than the room
+            on the disk.
+    """
+    batch_size = pipeline.train_config.batch_size
+    options = pipeline.model.feature_super_resolution.feature_cache
+    num_batches = -(-options.num_images // batch_size)
+    images = training_batches(
+        pipeline,
+        source,
+        with_half_images=stage.needs_half_images,
+        seed_offset=_SEED_OFFSET,
+    ).take(num_batches)
+    specs = _specs(stage, images)
+    folder = cache_folder(pipeline, model_dir)
+    frozen = _digest_of_weights(stage)
+    files = {
+        part: os.path.join(
+            folder, f"{part}-{_key(pipeline, source, part, frozen)}.tfrecord"
+        )
+        for part in specs
+    }
+    missing = [part for part, path in files.items() if not os.path.exists(path)]
+    if missing:
+        _check_size(specs, missing, num_batches, folder, options)
+        _write(stage, images, num_batches, {p: files[p] for p in missing})
+    return _read(
+        files,
+        specs,
+        num_batches * batch_size,
+        batch_size,
+        pipeline.model.feature_super_resolution.seed,
+        skip_steps * batch_size,
+    )
+
+
+def cache_folder(pipeline: Pipeline, model_dir: str) -> str:
+    """Names the folder of the files."""
+    options = pipeline.model.feature_super_resolution.feature_cache
+    return options.folder or os.path.join(model_dir, "feature_cache")
+
+
+def remove_own_cache(pipeline: Pipeline, model_dir: str) -> None:
+    """Deletes the files of a training that is finished, unless shared."""
+    options = pipeline.model.feature_super_resolution.feature_cache
+    if options is not None and not options.folder:
+        shutil.rmtree(cache_folder(pipeline, model_dir), ignore_errors=True)
+
+
+def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
+    """Shapes and types of the parts, `[B, ...]`."""
+    look = tf.function(stage.look).get_concrete_function(images.element_spec)
+    return look.structured_outputs
+
+
+def _check_size(
+    specs: Mapping[str, Any], missing, num_batches: int, folder: str, options
+) -> None:
+    total = num_batches * sum(_num_bytes(p, specs[p]) for p in missing)
+    tell = (
+        f"feature cache: {', '.join(missing)} take {total / _GIGABYTE:.2g} GB "
+        f"in {folder}"
+    )
+    if total > options.maximum_gigabytes * _GIGABYTE:
+        raise FeatsrError(
+            f"{tell}; expected no more than {options.maximum_gigabytes:g} GB; "
+            "raise feature_cache.maximum_gigabytes or lower num_images"
+        )
+    os.makedirs(folder, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if total > free:
+        raise FeatsrError(
+            f"{tell}, where {free / _GIGABYTE:.2g} GB are free; make room, "
+            "set feature_cache.folder or lower num_images"
+        )
+    print(tell, flush=True)
+
+
+def _num_bytes(part: str, spec: Any) -> int:
+    return sum(
+        item.shape.num_elements() * _stored_type(part, item.dtype).size
+        for item in tf.nest.flatten(spec)
+    )
+
+
+def _stored_type(part: str, dtype: tf.DType) -> tf.DType:
+    return tf.float16 if part in _FEATURES else dtype
+
+
+def _write(
+    stage: Stage,
+    images: tf.data.Dataset,
+    num_batches: int,
+    files: Mapping[str, str],
+) -> None:
+    @tf.function
+    def look(batch):
+        seen = stage.look(batch)
+        # What is not asked for drops out of the graph.
+        return {
+            part: [
+                tf.cast(x, _stored_type(part, x.dtype))
+                for x in tf.nest.flatten(seen[part])
+            ]
+            for part in files
+        }
+
+    with _writers(files) as writers:
+        for batch in tqdm.tqdm(
+            images,
+            total=num_batches,
+            desc="feature cache",
+            unit="batch",
+            dynamic_ncols=True,
+        ):
+            for part, tensors in look(batch).items():
+                for rows in zip(*(x.numpy() for x in tensors), strict=True):
+                    record = b"".join(row.tobytes() for row in rows)
+                    writers[part].write(record)
+
+
+@contextlib.contextmanager
+def _writers(
+    files: Mapping[str, str],
+) -> Iterator[dict[str, tf.io.TFRecordWriter]]:
+    """Opens all files; they appear under their names at the end."""
+    with contextlib.ExitStack() as replaced:
+        paths = {
+            part: str(replaced.enter_context(replaced_at_the_end(path)))
+            for part, path in files.items()
+        }
+        with contextlib.ExitStack() as opened:
+            yield {
+                part: opened.enter_context(tf.io.TFRecordWriter(path))
+                for part, path in paths.items()
+            }
+
+
+def _read(
+    files: Mapping[str, str],
+    specs: Mapping[str, Any],
+    num_images: int,
+    batch_size: int,
+    seed: int,
+    skip: int,
+) -> tf.data.Dataset:
+    def decode(records: dict[str, tf.Tensor]) -> dict[str, Any]:
+        return {
+            part: _decode(part, record, specs[part])
+            for part, record in records.items()
+        }
+
+    total = sum(_num_bytes(part, spec) for part, spec in specs.items())
+    dataset = shuffled_blocks(
+        lambda _: tf.data.Dataset.zip(
+            {p: tf.data.TFRecordDataset(path) for p, path in files.items()}
+        ),
+        num_images,
+        max(int(_BLOCK_BYTES * batch_size // total), batch_size),
+        seed,
+        skip,
+    )
+    dataset = dataset.map(decode, num_parallel_calls=2)
+    return shared_out(dataset.batch(batch_size, drop_remainder=True))
+
+
+def _decode(part: str, record: tf.Tensor, spec: Any) -> Any:
+    """Takes the tensors of one image out of a record."""
+    begin, tensors = 0, []
+    for item in tf.nest.flatten(spec):
+        shape, stored = item.shape[1:], _stored_type(part, item.dtype)
+        size = shape.num_elements() * stored.size
+        values = tf.io.decode_raw(
+            tf.strings.substr(record, begin, size), stored
+        )
+        tensors.append(tf.cast(tf.reshape(values, shape), item.dtype))
+        begin += size
+    return tf.nest.pack_sequence_as(spec, tensors)
+
+
+def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
+    """Digest of all that a part depends on."""
+    fields = [
+        f"{path}: {value}"
+        for path, field, value in walk(pipeline)
+        if not field.is_message
+        and not _is_in(path, _WITHOUT_EFFECT)
+        and all(
+            part in parts
+            for prefix, parts in _OF_PARTS.items()
+            if _is_in(path, [prefix])
+        )
+    ]
+    options = pipeline.model.feature_super_resolution.feature_cache
+    records = [f"{path} {os.path.getsize(path)}" for path in source.paths]
+    text = "\n".join([str(options.num_images), *fields, *records])
+    digest = hashlib.sha256(frozen + text.encode())
+    return digest.hexdigest()[:16]
+
+
+def _digest_of_weights(stage: Stage) -> bytes:
+    digest = hashlib.sha256()
+    detector = stage.detector
+    for model in (detector.extractor, detector.proposal_network):
+        for variable in model.variables:
+            digest.update(np.asarray(variable).tobytes())
+    return digest.digest()
+
+
+def _is_in(path: str, prefixes) -> bool:
+    return any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)

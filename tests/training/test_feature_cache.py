@@ -1,0 +1,238 @@
+"""A cache gives the stages what they would see, and computes it once."""
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.data.build import open_source
+from featsr_tf.data.build import training_batches
+from featsr_tf.errors import FeatsrError
+from featsr_tf.training import feature_cache
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.run import train
+from featsr_tf.training.stage import Part
+from tests.model.small import small_backbone
+from tests.model.small import small_detector
+from tests.model.small import small_pipeline
+from tests.training.batches import write_noise
+from tests.training.steps import step
+from tests.training.steps import values_of
+from tests.training.steps import variables_of
+
+EXTENSION = "model.feature_super_resolution"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return write_noise(tmp_path_factory.mktemp("records"))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return small_detector()
+
+
+class Cache:
+    """A stage of the small detector and its cache in a folder."""
+
+    def __init__(
+        self, folder, records, detector, *fields, name=SUPER_RESOLUTION
+    ):
+        self.pipeline = small_pipeline(
+            *records,
+            f"{EXTENSION}.feature_cache.folder='{folder}'",
+            *(f"{EXTENSION}.{field}" for field in fields),
+        )
+        self.folder = folder
+        self.source = open_source(self.pipeline.train_input_reader, 2)
+        self.stage = build_stage(self.pipeline, name, detector)
+
+    def batches(self, count, skip_steps=0):
+        dataset = feature_cache.cached_batches(
+            self.pipeline, self.source, self.stage, "", skip_steps
+        )
+        return list(dataset.take(count))
+
+    def uncached(self, count):
+        return training_batches(
+            self.pipeline,
+            self.source,
+            with_half_images=self.stage.needs_half_images,
+            seed_offset=1,
+        ).take(count)
+
+    @property
+    def files(self):
+        """Names of the files by part."""
+        return {
+            name.partition("-")[0]: name for name in os.listdir(self.folder)
+        }
+
+
+@pytest.fixture
+def open_cache(tmp_path, records, detector):
+    def make(*fields, **options):
+        return Cache(tmp_path / "cache", records, detector, *fields, **options)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name, field",
+    [
+        (SUPER_RESOLUTION, "supervision=ATROUS"),
+        (SUPER_RESOLUTION, "supervision=MAGNIFIED"),
+        (SUPER_RESOLUTION, "supervision=NONE"),
+        (FINE_TUNE, "refiner=GENERATOR"),
+    ],
+)
+def test_losses_are_those_without_a_cache(open_cache, name, field):
+    cache = open_cache(field, "feature_cache.num_images=2", name=name)
+    (batch,), (cached,) = cache.uncached(1), cache.batches(1)
+    variables = variables_of(cache.stage)
+    before = values_of(cache.stage)
+    expected = step(cache.stage, batch)
+    for path, value in before.items():
+        variables[path].assign(value)
+    found = step(cache.stage, cached)
+    for path, value in before.items():
+        variables[path].assign(value)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(
+            found[key], value, rtol=1e-3, atol=1e-6, err_msg=key
+        )
+
+
+def test_a_pass_holds_every_image_once(open_cache):
+    cache = open_cache("feature_cache.num_images=6")
+    look = tf.function(cache.stage.look)
+    expected = [look(batch) for batch in cache.uncached(3)]
+    rows = rows_by_boxes(expected)
+    assert len(rows) == 6
+    first, second = cache.batches(6)[:3], cache.batches(6)[3:]
+    for found in (rows_by_boxes(first), rows_by_boxes(second)):
+        assert found.keys() == rows.keys()
+        for key, tensors in rows.items():
+            for ours, theirs in zip(found[key], tensors, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    orders = [list(rows_by_boxes(batches)) for batches in (first, second)]
+    assert orders[0] != orders[1]
+
+
+def rows_by_boxes(batches):
+    """What is seen of each image, by the boxes of its proposals."""
+    return {
+        np.asarray(batch[Part.SMALL].boxes)[row].tobytes(): [
+            np.asarray(x)[row] for x in tf.nest.flatten(batch)
+        ]
+        for batch in batches
+        for row in range(2)
+    }
+
+
+def test_a_run_goes_on_at_any_step(open_cache):
+    cache = open_cache("feature_cache.num_images=6")
+    whole = cache.batches(7)
+    rest = cache.batches(3, skip_steps=4)
+    for ours, theirs in zip(rest, whole[4:], strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_what_is_there_is_not_computed_again(open_cache):
+    cache = open_cache("feature_cache.num_images=2")
+    cache.batches(1)
+    with mock.patch.object(feature_cache, "_write") as write:
+        cache.batches(1)
+        open_cache("feature_cache.num_images=2", "losses.content_weight=2")
+    write.assert_not_called()
+    written = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
+    other = open_cache("feature_cache.num_images=2", "supervision=NAIVE")
+    before = cache.files
+    other.batches(1)
+    assert all(path.stat().st_mtime_ns == t for path, t in written.items())
+    names = {path.name for path in cache.folder.iterdir()}
+    added = {name.partition("-")[0] for name in names - set(before.values())}
+    assert added == {Part.TARGETS, Part.PAIR_WEIGHTS}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("feature_cache.num_images=4",),
+        ("feature_cache.num_images=2", "seed=1"),
+        ("feature_cache.num_images=2", "rois_per_image=4"),
+    ],
+)
+def test_other_images_or_samples_have_files_of_their_own(open_cache, fields):
+    cache = open_cache("feature_cache.num_images=2")
+    cache.batches(1)
+    before = set(cache.files.values())
+    open_cache(*fields).batches(1)
+    assert len(os.listdir(cache.folder)) == 2 * len(before)
+
+
+def test_other_weights_have_files_of_their_own(open_cache, detector):
+    cache = open_cache("feature_cache.num_images=2")
+    cache.batches(1)
+    count = len(os.listdir(cache.folder))
+    weights = detector.get_weights()
+    variable = detector.proposal_network.trainable_variables[0]
+    variable.assign(variable + 0.01)
+    cache.batches(1)
+    detector.set_weights(weights)
+    assert len(os.listdir(cache.folder)) == 2 * count
+
+
+def test_too_large_a_cache_is_refused_before_it_begins(open_cache):
+    cache = open_cache(
+        "feature_cache.num_images=1000", "feature_cache.maximum_gigabytes=.001"
+    )
+    with pytest.raises(FeatsrError, match="no more than 0.001 GB"):
+        cache.batches(1)
+    assert not cache.folder.exists()
+
+
+def test_a_full_disk_is_noticed_before_it_is_full(open_cache):
+    cache = open_cache("feature_cache.num_images=1000")
+    usage = mock.Mock(free=10**6)
+    with mock.patch.object(
+        feature_cache.shutil, "disk_usage", return_value=usage
+    ):
+        with pytest.raises(FeatsrError, match="0.001 GB are free"):
+            cache.batches(1)
+    assert not list(cache.folder.iterdir())
+
+
+def test_a_training_clears_its_own_cache_away(tmp_path, records):
+    pipeline = small_pipeline(
+        *records,
+        "train_config.num_steps=1",
+        f"{EXTENSION}.super_resolution_stage.num_steps=2",
+        f"{EXTENSION}.fine_tune_stage.num_steps=2",
+        f"{EXTENSION}.feature_cache.num_images=2",
+    )
+    seen = []
+    original = feature_cache.cached_batches
+
+    def spy(pipeline, source, stage, model_dir, skip_steps):
+        dataset = original(pipeline, source, stage, model_dir, skip_steps)
+        folder = Path(feature_cache.cache_folder(pipeline, model_dir))
+        seen.append({path.name.partition("-")[0] for path in folder.iterdir()})
+        return dataset
+
+    with (
+        small_backbone(),
+        mock.patch.object(feature_cache, "cached_batches", spy),
+    ):
+        train(pipeline, str(tmp_path), tf.distribute.get_strategy())
+    assert seen[1] - seen[0] == {Part.LARGE, Part.LARGE_FEATURES}
+    assert not Path(
+        feature_cache.cache_folder(pipeline, str(tmp_path))
+    ).exists()
