@@ -33,6 +33,9 @@ class Discriminator(keras.layers.Layer):
             for i, units in enumerate(self.hidden_units)
         ]
         self.logit = keras.layers.Dense(1, name="logit")
+        for layer in self.hidden:
+            # TensorFlow's checkpoints hold attributes, but nothing in a list.
+            setattr(self, layer.name, layer)
 
     def build(self, input_shape):
         """Makes the variables."""

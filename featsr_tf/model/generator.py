@@ -96,6 +96,9 @@ class Generator(keras.layers.Layer):
             ResidualBlock(hidden_channels, kernel_size, name=f"block{i + 1}")
             for i in range(residual_blocks)
         ]
+        for block in self.blocks:
+            # TensorFlow's checkpoints hold attributes, but nothing in a list.
+            setattr(self, block.name, block)
 
     def build(self, base_shape, sub_shape):
         """Makes the variables."""
