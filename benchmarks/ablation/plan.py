@@ -13,7 +13,9 @@ from benchmarks.ablation.folds import fold_paths
 from benchmarks.ablation.variants import BASE
 from benchmarks.ablation.variants import EXTENSION
 from benchmarks.ablation.variants import Variant
+from featsr_tf.config import all_differences
 from featsr_tf.config import load_pipeline
+from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.config.fields import walk
 from featsr_tf.config.schema import Pipeline
@@ -161,11 +163,14 @@ class Plan:
         kept_file, config_file = self.kept_file(cell), self.config_file(cell)
         if not kept_file.exists():
             return False
-        text = to_text(self.pipeline(cell))
-        if config_file.read_text(encoding="utf-8") != text:
+        differing = all_differences(
+            load_pipeline(config_file), self.pipeline(cell)
+        )
+        if differing:
             raise ConfigError(
                 f"{kept_file}: found a cell of another config, which is in "
-                f"{config_file}; give the variant another name"
+                f"{config_file}; these fields differ: "
+                f"{'; '.join(differing[:3])}; give the variant another name"
             )
         return True
 
@@ -186,13 +191,19 @@ class Plan:
         if not path.exists():
             write_text(path, json.dumps(settings, indent=1) + "\n")
             return
-        found = json.loads(path.read_text(encoding="utf-8"))
-        for key, value in settings.items():
-            if found.get(key) != value:
-                raise ConfigError(
-                    f"{self.folder}: holds cells of another {key}; give "
-                    "another --output or the settings of settings.json there"
-                )
+        found = _read_settings(path)
+        kept = parse_pipeline(found.pop("config"), f"{path}: config")
+        differing = all_differences(kept, plain) + [
+            f"{key}: {value} and {settings[key]}"
+            for key, value in found.items()
+            if value != settings[key]
+        ]
+        if differing:
+            raise ConfigError(
+                f"{self.folder}: holds cells of other settings; these differ: "
+                f"{'; '.join(differing[:3])}; give another --output or the "
+                "settings of settings.json there"
+            )
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -210,6 +221,21 @@ class Plan:
                     "for it or give another --output"
                 ) from None
             yield
+
+
+def _read_settings(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "config": "\n".join(found["config"]).encode(),
+            "folds": found["folds"],
+            "steps_scale": found["steps_scale"],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: expected the settings of an ablation, found something "
+            f"else ({type(error).__name__}: {error}); give another --output"
+        ) from None
 
 
 def possible_variants(

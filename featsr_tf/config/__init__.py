@@ -1,6 +1,7 @@
 """Pipeline configs: their fields, their text, their checks."""
 
 from featsr_tf.config.checks import find_warnings
+from featsr_tf.config.differences import all_differences
 from featsr_tf.config.differences import base_differences
 from featsr_tf.config.differences import differences
 from featsr_tf.config.load import load_pipeline
@@ -12,6 +13,7 @@ from featsr_tf.config.training_checks import chosen
 
 __all__ = [
     "Pipeline",
+    "all_differences",
     "backbone_name",
     "base_differences",
     "chosen",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from featsr_tf.config import schema
+from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import walk
 
 _EXTENSION = "model.feature_super_resolution"
@@ -98,6 +99,21 @@ def base_differences(
         detector.
     """
     return _compare(first, second, _OF_BASE, _NOT_OF_BASE)
+
+
+def all_differences(
+    first: schema.Pipeline, second: schema.Pipeline
+) -> list[str]:
+    """Names all fields with effect by which two configs differ.
+
+    Args:
+        first: A config, such as one that was kept.
+        second: Another one, such as that of the command line.
+
+    Returns:
+        Lines as those of `differences`; none when both say the same.
+    """
+    return _compare(first, second, tuple(fields_of(schema.Pipeline)), ())
 
 
 def _compare(first, second, within, but_for) -> list[str]:

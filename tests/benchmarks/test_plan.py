@@ -1,5 +1,8 @@
 """What each cell's config is, and which variants there are."""
 
+import json
+import re
+
 import pytest
 
 from benchmarks.ablation.__main__ import main
@@ -98,12 +101,46 @@ def test_each_cell_comes_after_its_base(tmp_path):
 def test_a_folder_takes_more_seeds_but_no_other_config(tmp_path):
     make_plan(tmp_path).claim_folder()
     Plan(PIPELINE, [], tmp_path, 3, [5], VARIANTS).claim_folder()
-    with pytest.raises(ConfigError, match="cells of another config"):
-        make_plan(tmp_path, f"{EXTENSION}.pairs_per_image=3").claim_folder()
-    with pytest.raises(ConfigError, match="cells of another steps_scale"):
+    other = f"{EXTENSION}.pairs_per_image=3"
+    with pytest.raises(ConfigError, match=r"pairs_per_image: \d+ and 3; give"):
+        make_plan(tmp_path, other).claim_folder()
+    with pytest.raises(ConfigError, match=r"steps_scale: 1.0 and 0.5; give"):
         make_plan(tmp_path, steps_scale=0.5).claim_folder()
-    with pytest.raises(ConfigError, match="cells of another folds"):
+    with pytest.raises(ConfigError, match="folds: 3 and 4; give"):
         Plan(PIPELINE, [], tmp_path, 4, [0], VARIANTS).claim_folder()
+
+
+def test_a_folder_is_of_use_to_a_schema_with_one_more_field(tmp_path):
+    plan = make_plan(tmp_path)
+    plan.claim_folder()
+    path = tmp_path / "settings.json"
+    settings = json.loads(path.read_text())
+    before = settings["config"]
+    settings["config"] = [line for line in before if "seed: 0" not in line]
+    assert len(settings["config"]) == len(before) - 1
+    path.write_text(json.dumps(settings))
+    plan.claim_folder()
+    changed = make_plan(tmp_path, f"{EXTENSION}.seed=1")
+    with pytest.raises(ConfigError, match="seed: 0 and 1"):
+        changed.claim_folder()
+
+
+def test_a_folder_of_a_schema_with_a_field_that_is_gone_is_refused(tmp_path):
+    plan = make_plan(tmp_path)
+    plan.claim_folder()
+    path = tmp_path / "settings.json"
+    settings = json.loads(path.read_text())
+    settings["config"].append("sharpness: 3")
+    path.write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match="settings.json: config.*sharpness"):
+        plan.claim_folder()
+
+
+@pytest.mark.parametrize("content", ["{}", "[3]", "no JSON", '{"config": 3}'])
+def test_settings_of_something_else_are_named(tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(ConfigError, match="settings.json: expected the sett"):
+        make_plan(tmp_path).claim_folder()
 
 
 def test_a_cell_of_another_variant_of_its_name_is_not_taken_for_it(tmp_path):
@@ -117,8 +154,20 @@ def test_a_cell_of_another_variant_of_its_name_is_not_taken_for_it(tmp_path):
     plan.kept_file(first).parent.mkdir()
     plan.kept_file(first).touch()
     assert plan.is_finished(first)
-    with pytest.raises(ConfigError, match="a cell of another config"):
+    with pytest.raises(ConfigError, match="hidden_channels: 32 and 64; give"):
         plan.is_finished(second)
+
+
+def test_a_finished_cell_need_not_name_what_stands_at_its_default(tmp_path):
+    cell = Cell(0, 0, VARIANTS["naive"])
+    plan = make_plan(tmp_path)
+    path = plan.write_config(cell)
+    plan.kept_file(cell).parent.mkdir()
+    plan.kept_file(cell).touch()
+    text = path.read_text()
+    path.write_text(re.sub(r"\n *seed: 0", "", text))
+    assert path.read_text() != text
+    assert plan.is_finished(cell)
 
 
 def test_two_processes_do_not_work_in_one_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from featsr_tf.config import all_differences
 from featsr_tf.config import base_differences
 from featsr_tf.config import differences
 from featsr_tf.config import parse_pipeline
@@ -97,3 +98,23 @@ def test_base_stages_differ_by_whatever_trains_them(override):
 )
 def test_base_stages_do_not_differ_by_what_the_later_stages_do(override):
     assert base_differences(parse(), parse(override)) == []
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train_config.num_steps=7",
+        "eval_config.batch_size=3",
+        f"{EXTENSION}.seed=3",
+        f"{EXTENSION}.supervision=NAIVE",
+    ],
+)
+def test_every_field_with_effect_can_be_compared(override):
+    assert all_differences(parse(), parse()) == []
+    (line,) = all_differences(parse(), parse(override))
+    assert line.startswith(override.split("=")[0])
+
+
+def test_fields_without_effect_are_never_compared():
+    other = parse("model.faster_rcnn.use_static_shapes=false")
+    assert all_differences(parse(), other) == []
