@@ -22,16 +22,22 @@ class Kept:
     Args:
         truths: One item per frame, in original pixels.
         found: One item per frame.
-        proposals: One item per frame, class 1 and the objectness as score.
+        proposals: One item per frame, class 1 and the objectness as score;
+            None in the file of a detector that shares those of its base
+            detector, `with_proposals_of` adds them.
         scales: `[num_frames, 2]` px of I^1.0 per px of the frame, y and x.
         seconds: `[num_frames]` time of each.
     """
 
     truths: Sequence[GroundTruth]
     found: Sequence[Detections]
-    proposals: Sequence[Detections]
+    proposals: Sequence[Detections] | None
     scales: np.ndarray
     seconds: np.ndarray
+
+    def with_proposals_of(self, base: "Kept") -> "Kept":
+        """Returns the same with the proposals of the base detector."""
+        return dataclasses.replace(self, proposals=base.proposals)
 
     def resized(self) -> "Kept":
         """Returns the same in pixels of I^1.0."""
@@ -94,8 +100,9 @@ def write_kept(path: str | Path, kept: Kept) -> None:
         "seconds": kept.seconds,
         **_columns("truths", kept.truths, _TRUTH_COLUMNS),
         **_columns("found", kept.found, _DETECTION_COLUMNS),
-        **_columns("proposals", kept.proposals, _DETECTION_COLUMNS),
     }
+    if kept.proposals is not None:
+        arrays |= _columns("proposals", kept.proposals, _DETECTION_COLUMNS)
     with (
         replaced_at_the_end(path) as temporary,
         open(temporary, "wb") as file,
@@ -124,23 +131,30 @@ def read_kept(path: str | Path) -> Kept:
                     )
                 )
             ]
-            found, proposals = (
-                [
-                    Detections(number, **columns)
-                    for number, columns in enumerate(
-                        _rows(arrays, group, _DETECTION_COLUMNS)
-                    )
-                ]
-                for group in ("found", "proposals")
-            )
+            proposals = None
+            if "proposals.counts" in arrays:
+                proposals = _read_detections(arrays, "proposals")
             return Kept(
-                truths, found, proposals, arrays["scales"], arrays["seconds"]
+                truths,
+                _read_detections(arrays, "found"),
+                proposals,
+                arrays["scales"],
+                arrays["seconds"],
             )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(
             f"{path}: damaged ({type(error).__name__}); delete it and run the "
             "same command again"
         ) from error
+
+
+def _read_detections(arrays, group: str) -> list[Detections]:
+    return [
+        Detections(number, **columns)
+        for number, columns in enumerate(
+            _rows(arrays, group, _DETECTION_COLUMNS)
+        )
+    ]
 
 
 def _columns(group: str, items: Sequence, columns: Sequence[str]) -> dict:

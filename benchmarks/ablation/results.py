@@ -99,11 +99,14 @@ def collect(
 
 
 def _folds(plan: Plan, name: str, seed: int, resized: bool) -> list:
-    parts = [
-        read_kept(plan.kept_file(Cell(fold, seed, plan.variants[name])))
-        for fold in range(plan.num_folds)
-    ]
-    return [part.resized() for part in parts] if resized else parts
+    parts = []
+    for fold in range(plan.num_folds):
+        cell = Cell(fold, seed, plan.variants[name])
+        part = read_kept(plan.kept_file(cell))
+        if cell.base is not None:
+            part = part.with_proposals_of(read_kept(plan.kept_file(cell.base)))
+        parts.append(part.resized() if resized else part)
+    return parts
 
 
 def _differences(

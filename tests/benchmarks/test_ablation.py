@@ -1,5 +1,6 @@
 """The whole benchmark: killed, continued, and its results on a page."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -35,8 +36,11 @@ def finished_plan(tmp_path, monkeypatch):
     override = f"train_input_reader.label_map_path='{label_map}'"
     plan = Plan(PIPELINE, [override], tmp_path, 2, [0, 1], variants)
     for cell in plan.cells():
-        frame = MISS if cell.base is None else HIT
-        write_kept(plan.kept_file(cell), kept(*[frame] * 3, seconds=0.05))
+        is_base = cell.base is None
+        found = kept(*[MISS if is_base else HIT] * 3, seconds=0.05)
+        if not is_base:
+            found = dataclasses.replace(found, proposals=None)
+        write_kept(plan.kept_file(cell), found)
     return plan
 
 
@@ -53,6 +57,9 @@ def test_results_tell_what_the_cells_hold(finished_plan):
     }
     naive = results["variants"]["naive"]
     assert naive["figures"]["small"]["f1"] == {"mean": 1.0, "spread": 0.0}
+    # Of the base's proposals, which find the small ones alone.
+    for size, share in (("small", 1.0), ("medium", 0.0)):
+        assert naive["figures"][size]["proposal_recall"]["mean"] == share
     assert naive["difference"]["small"]["ap50"]["low"] == 1.0
     assert naive["difference"]["medium"]["ap50"]["mean"] == 0.0
     assert naive["difference"]["large"]["ap50"]["mean"] is None

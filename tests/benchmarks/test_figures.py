@@ -99,6 +99,17 @@ def test_what_is_kept_comes_back(tmp_path):
     np.testing.assert_array_equal(back.seconds, cell.seconds)
 
 
+def test_proposals_that_are_those_of_the_base_are_kept_once(tmp_path):
+    base, other = (kept(([SMALL], [SMALL], [score])) for score in (0.9, 0.8))
+    shared = dataclasses.replace(other, proposals=None)
+    write_kept(tmp_path / "other.npz", shared)
+    back = read_kept(tmp_path / "other.npz")
+    assert back.proposals is None
+    joined = back.with_proposals_of(base)
+    np.testing.assert_array_equal(joined.proposals[0].boxes, [SMALL])
+    np.testing.assert_array_equal(joined.found[0].scores, [0.8])
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "cell.npz").write_bytes(b"no numbers")
     with pytest.raises(DataError, match=r"cell.npz: damaged .* delete it"):
