@@ -75,6 +75,14 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="times the steps of the config, with their schedules",
     )
     parser.add_argument(
+        "--cached_images",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="images whose features are computed once for all variants; 0: "
+        "each step of each variant sees new ones; default %(default)s",
+    )
+    parser.add_argument(
         "--resamples",
         type=int,
         default=1000,
@@ -146,6 +154,7 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
         arguments.seeds,
         chosen,
         arguments.steps_scale,
+        arguments.cached_images,
     )
     plan.variants, refused = possible_variants(plan)
     return plan, refused
@@ -176,7 +185,12 @@ def prepare(plan: Plan) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     check_input_files(read_pipeline(arguments))
-    for name, least in (("folds", 2), ("workers", 1), ("resamples", 1)):
+    for name, least in (
+        ("folds", 2),
+        ("workers", 1),
+        ("resamples", 1),
+        ("cached_images", 0),
+    ):
         value = getattr(arguments, name)
         if value < least:
             raise ConfigError(

@@ -75,6 +75,7 @@ class Plan:
         seeds: Seeds of the trainings.
         variants: Variants by name; the base is one of them.
         steps_scale: Times the steps of the config.
+        cached_images: Images whose features all variants share; 0 = none.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Plan:
         seeds: Sequence[int],
         variants: Mapping[str, Variant],
         steps_scale: float = 1.0,
+        cached_images: int = 0,
     ):
         self.pipeline_file = pipeline_file
         self.overrides = tuple(overrides)
@@ -94,6 +96,7 @@ class Plan:
         self.seeds = tuple(seeds)
         self.variants = variants
         self.steps_scale = steps_scale
+        self.cached_images = cached_images
 
     def cells(self) -> Iterator[Cell]:
         """Yields the cells, each after the one that it starts from."""
@@ -114,6 +117,10 @@ class Plan:
     def model_dir(self, cell: Cell) -> Path:
         """Model folder of a cell."""
         return self.folder / "models" / cell.name
+
+    def feature_cache(self, cell: Cell) -> Path:
+        """Features that all variants of a fold and seed share."""
+        return self.folder / "features" / f"fold_{cell.fold}-seed_{cell.seed}"
 
     def config_file(self, cell: Cell) -> Path:
         """Effective config of a cell."""
@@ -143,9 +150,19 @@ class Plan:
                 f"eval_input_reader.0.label_map_path={label_map}",
                 f"eval_input_reader.0.{data}={json.dumps(judged)}",
                 f"{EXTENSION}.seed={cell.seed}",
+                *self._cache_overrides(cell),
                 *cell.variant.overrides,
             ],
         )
+
+    def _cache_overrides(self, cell: Cell) -> list[str]:
+        if not self.cached_images or cell.base is None:
+            return []
+        folder = json.dumps(str(self.feature_cache(cell)))
+        return [
+            f"{EXTENSION}.feature_cache.num_images={self.cached_images}",
+            f"{EXTENSION}.feature_cache.folder={folder}",
+        ]
 
     def write_config(self, cell: Cell) -> Path:
         """Writes the effective config of a cell."""

@@ -63,6 +63,7 @@ def run_cells(plan: Plan, num_workers: int, keep_models: bool = False) -> None:
                     bar.update()
                     if cell.base is not None and not keep_models:
                         shutil.rmtree(plan.model_dir(cell), ignore_errors=True)
+                    _clear_features(plan, cell, waiting, workers)
         finally:
             for worker in workers:
                 worker.stop()
@@ -159,6 +160,15 @@ def _take_next(plan: Plan, waiting: list[Cell]) -> Cell | None:
         if cell.base is None or plan.kept_file(cell.base).exists():
             return waiting.pop(index)
     return None
+
+
+def _clear_features(
+    plan: Plan, cell: Cell, waiting: list[Cell], workers: list[Worker]
+) -> None:
+    """Deletes the features of a fold and seed after its last cell."""
+    left = waiting + [w.cell for w in workers if w.cell is not None]
+    if (cell.fold, cell.seed) not in {(c.fold, c.seed) for c in left}:
+        shutil.rmtree(plan.feature_cache(cell), ignore_errors=True)
 
 
 def _explain(plan: Plan, cell: Cell) -> str:
