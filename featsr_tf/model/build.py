@@ -114,7 +114,9 @@ def build_discriminator(
     ):
         return None
     discriminator = Discriminator(
-        extension.discriminator.hidden_units, name="discriminator"
+        extension.discriminator.hidden_units,
+        extension.discriminator.spectral_normalization,
+        name="discriminator",
     )
     discriminator.build(_pooled_shape(detector, "base"))
     return discriminator
@@ -206,6 +208,7 @@ def _generator(extension) -> Generator:
         options.residual_blocks,
         options.hidden_channels,
         options.kernel_size,
+        options.block.value,
         name="generator",
     )
 

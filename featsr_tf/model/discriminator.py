@@ -13,52 +13,69 @@ class Discriminator(keras.layers.Layer):
 
     Args:
         hidden_units: widths of the hidden layers. Default (512, 256).
+        spectral_normalization: whether calls in training divide the weights
+            of each layer by their greatest singular value (Miyato et al.,
+            ICLR 2018). Default False.
 
     Example:
         >>> Discriminator()(keras.ops.ones([4, 7, 7, 64])).shape
         TensorShape([4])
     """
 
-    def __init__(self, hidden_units: Sequence[int] = (512, 256), **kwargs):
+    def __init__(
+        self,
+        hidden_units: Sequence[int] = (512, 256),
+        spectral_normalization: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.hidden_units = tuple(hidden_units)
+        self.spectral_normalization = spectral_normalization
         self.flatten = keras.layers.Flatten()
         self.hidden = [
-            keras.layers.Dense(
+            self._dense(
                 units,
+                f"hidden{i + 1}",
                 activation=keras.layers.LeakyReLU(negative_slope=0.2),
                 kernel_initializer="he_normal",
-                name=f"hidden{i + 1}",
             )
             for i, units in enumerate(self.hidden_units)
         ]
-        self.logit = keras.layers.Dense(1, name="logit")
+        self.logit = self._dense(1, "logit")
         for layer in self.hidden:
             # TensorFlow's checkpoints hold attributes, but nothing in a list.
             setattr(self, layer.name, layer)
 
+    def _dense(self, units: int, name: str, **options) -> keras.layers.Layer:
+        dense = keras.layers.Dense(units, name=name, **options)
+        if not self.spectral_normalization:
+            return dense
+        return keras.layers.SpectralNormalization(dense, name=name)
+
     def build(self, input_shape):
         """Makes the variables."""
         _, height, width, channels = input_shape
-        units = height * width * channels
-        for layer in self.hidden:
-            layer.build((None, units))
-            units = layer.units
-        self.logit.build((None, units))
+        inputs = height * width * channels
+        for layer, units in zip(self.hidden, self.hidden_units, strict=True):
+            layer.build((None, inputs))
+            inputs = units
+        self.logit.build((None, inputs))
 
-    def call(self, features):
+    def call(self, features, training=None):
         """Judges features.
 
         Args:
             features: `[n, k, k, C]` pooled features.
+            training: whether spectral normalization is brought up to date.
+                Default no.
 
         Returns:
             `[n]` logits of D; positive means "true high-resolution".
         """
         hidden = self.flatten(features)
         for layer in self.hidden:
-            hidden = layer(hidden)
-        return self.logit(hidden)[:, 0]
+            hidden = layer(hidden, training=training)
+        return self.logit(hidden, training=training)[:, 0]
 
     def compute_output_shape(self, input_shape):
         """Infers the shape of the output."""
@@ -66,4 +83,8 @@ class Discriminator(keras.layers.Layer):
 
     def get_config(self):
         """Gives the constructor's arguments, for saving."""
-        return {**super().get_config(), "hidden_units": self.hidden_units}
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "spectral_normalization": self.spectral_normalization,
+        }

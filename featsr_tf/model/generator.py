@@ -3,77 +3,30 @@
 import keras
 from keras import ops
 
+from featsr_tf.model.generator_blocks import ChannelAttentionBlock
+from featsr_tf.model.generator_blocks import NafBlock
+from featsr_tf.model.generator_blocks import ResidualBlock
 
-@keras.saving.register_keras_serializable("featsr_tf")
-class ResidualBlock(keras.layers.Layer):
-    """Two convolutions added to their input (Figure 5).
-
-    The second convolution starts at zero, so that a new block is the identity.
-
-    Args:
-        hidden_channels: channels between the two convolutions; 0 = as many as
-            the input has, as in the paper. Default 0.
-        kernel_size: side of both convolutions. Default 3.
-    """
-
-    def __init__(
-        self, hidden_channels: int = 0, kernel_size: int = 3, **kwargs
-    ):
-        super().__init__(**kwargs)
-        self.hidden_channels = hidden_channels
-        self.kernel_size = kernel_size
-
-    def build(self, input_shape):
-        """Makes the variables."""
-        channels = input_shape[-1]
-        hidden = self.hidden_channels or channels
-        self.first = keras.layers.Conv2D(
-            hidden,
-            self.kernel_size,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name="first",
-        )
-        self.second = keras.layers.Conv2D(
-            channels,
-            self.kernel_size,
-            padding="same",
-            kernel_initializer="zeros",
-            name="second",
-        )
-        self.first.build(input_shape)
-        self.second.build((*input_shape[:-1], hidden))
-
-    def call(self, inputs):
-        """Refines features; `[n, k, k, C]` to the same shape."""
-        return inputs + self.second(self.first(inputs))
-
-    def compute_output_shape(self, input_shape):
-        """Infers the shape of the output."""
-        return input_shape
-
-    def get_config(self):
-        """Gives the constructor's arguments, for saving."""
-        return {
-            **super().get_config(),
-            "hidden_channels": self.hidden_channels,
-            "kernel_size": self.kernel_size,
-        }
+BLOCKS = {
+    "RESIDUAL": ResidualBlock,
+    "CHANNEL_ATTENTION": ChannelAttentionBlock,
+    "NAF": NafBlock,
+}
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
 class Generator(keras.layers.Layer):
     """Refines pooled features of small proposals (section 4.2, Figure 5).
 
-    Base and sub features are concatenated, refined by B residual blocks, and
-    the base part is sliced off at the end. A new generator returns its base
-    input unchanged.
+    Base and sub features are concatenated, refined by B blocks, and the base
+    part is sliced off at the end. A new generator returns its base input
+    unchanged.
 
     Args:
-        residual_blocks: B, number of residual blocks. Default 2.
-        hidden_channels: see `ResidualBlock`. Default 0.
-        kernel_size: side of the convolutions. Default 3.
+        residual_blocks: B, number of blocks. Default 2.
+        hidden_channels: see the blocks. Default 0.
+        kernel_size: see the blocks. Default 3.
+        block: a key of `BLOCKS`. Default "RESIDUAL", that of the paper.
 
     Example:
         >>> base, sub = ops.ones([4, 7, 7, 64]), ops.ones([4, 7, 7, 32])
@@ -86,14 +39,16 @@ class Generator(keras.layers.Layer):
         residual_blocks: int = 2,
         hidden_channels: int = 0,
         kernel_size: int = 3,
+        block: str = "RESIDUAL",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.residual_blocks = residual_blocks
         self.hidden_channels = hidden_channels
         self.kernel_size = kernel_size
+        self.block = block
         self.blocks = [
-            ResidualBlock(hidden_channels, kernel_size, name=f"block{i + 1}")
+            BLOCKS[block](hidden_channels, kernel_size, name=f"block{i + 1}")
             for i in range(residual_blocks)
         ]
         for block in self.blocks:
@@ -132,4 +87,5 @@ class Generator(keras.layers.Layer):
             "residual_blocks": self.residual_blocks,
             "hidden_channels": self.hidden_channels,
             "kernel_size": self.kernel_size,
+            "block": self.block,
         }

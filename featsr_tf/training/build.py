@@ -136,6 +136,7 @@ def _super_resolution(pipeline, detector):
         extension.losses.content_weight,
         extension.losses.generator_weight,
         options.generator_updates_per_discriminator_update,
+        options.adversarial_warmup_steps,
         classification_weight=extension.losses.classification_weight,
         localization_weight=extension.losses.localization_weight,
         clip_norm=options.gradient_clipping_by_norm,

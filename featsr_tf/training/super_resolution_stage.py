@@ -51,6 +51,8 @@ class SuperResolutionStage(Stage):
         content_weight: weight of L_cont. Default 1.0.
         generator_weight: weight of L_gen. Default 0.01.
         generator_updates: generator steps per discriminator step. Default 1.
+        adversarial_warmup_steps: first steps, in which L_gen has no weight.
+            Default 0.
         **kwargs: see `Stage`.
     """
 
@@ -65,6 +67,7 @@ class SuperResolutionStage(Stage):
         content_weight: float = 1.0,
         generator_weight: float = 0.01,
         generator_updates: int = 1,
+        adversarial_warmup_steps: int = 0,
         **kwargs,
     ):
         super().__init__(detector, proposal_sampling, **kwargs)
@@ -75,6 +78,7 @@ class SuperResolutionStage(Stage):
         self.content_weight = content_weight
         self.generator_weight = generator_weight
         self.generator_updates = generator_updates
+        self.adversarial_warmup_steps = adversarial_warmup_steps
 
     @property
     def trained_variables(self):
@@ -201,15 +205,22 @@ class SuperResolutionStage(Stage):
             logs["generator"] = losses.weighted_mean(
                 losses.generator_loss(logits), weights
             )
-            total += self.generator_weight * logs["generator"]
+            total += self.adversarial_weight() * logs["generator"]
         return total, logs
+
+    def adversarial_weight(self) -> tf.Tensor:
+        """Weighs L_gen; 0 until the discriminator has had its first steps."""
+        # Saved with the optimizer, so that a continued run is no new start.
+        steps = self.discriminator_optimizer.iterations
+        is_warm = steps >= self.adversarial_warmup_steps
+        return self.generator_weight * tf.cast(is_warm, tf.float32)
 
     def discriminator_total(self, seen, refined):
         """L_dis (equation 6), with the mean outputs for both inputs."""
         targets, weights = of_batch(
             (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
         )
-        target_logits = self.discriminator(targets)
+        target_logits = self.discriminator(targets, training=True)
         generated_logits = self.discriminator(tf.stop_gradient(refined))
         loss = losses.weighted_mean(
             losses.discriminator_loss(target_logits, generated_logits), weights

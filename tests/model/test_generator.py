@@ -3,32 +3,45 @@
 import numpy as np
 import pytest
 
+from featsr_tf.config.schema import GeneratorBlock
+from featsr_tf.model.generator import BLOCKS
 from featsr_tf.model.generator import Generator
-from featsr_tf.model.generator import ResidualBlock
+from tests.model.small import small_detector
 from tests.support import check_layer
 
 BASE = (2, 4, 4, 6)
 SUB = (2, 4, 4, 3)
+OPTIONS = "model.feature_super_resolution.generator"
 
 
 def random(shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize("hidden_channels", [0, 5])
-def test_a_residual_block_keeps_the_promises_of_a_layer(hidden_channels):
-    check_layer(lambda: ResidualBlock(hidden_channels), [BASE], BASE)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_generator_keeps_the_promises_of_a_layer(block):
+    # Wide enough for channel attention to have more than one unit.
+    base, sub = (2, 2, 2, 40), (2, 2, 2, 24)
+    check_layer(lambda: Generator(2, 5, 3, block), [base, sub], base)
 
 
-def test_a_generator_keeps_the_promises_of_a_layer():
-    check_layer(lambda: Generator(2, 5, 3), [BASE, SUB], BASE)
-
-
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("residual_blocks", [1, 3])
-def test_a_new_generator_returns_exactly_its_base_features(residual_blocks):
+def test_a_new_generator_returns_exactly_its_base_features(
+    residual_blocks, block
+):
     base = random(BASE)
-    refined = Generator(residual_blocks)(base, random(SUB))
+    refined = Generator(residual_blocks, block=block)(base, random(SUB))
     np.testing.assert_array_equal(refined, base)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_config_names_every_block(block):
+    detector = small_detector(f"{OPTIONS}.block={block}")
+    (built,) = detector.refiner.generator.blocks
+    assert type(built) is BLOCKS[block]
+    assert built.hidden_channels == 8
+    assert set(BLOCKS) == {block.value for block in GeneratorBlock}
 
 
 def test_blocks_are_as_wide_as_base_and_sub_together_unless_told():
@@ -53,12 +66,3 @@ def test_base_and_sub_are_refined_together_and_the_base_part_is_kept():
         np.reshape([1.0, 2.0], (1, 1, 1, 2)), np.reshape([3.0], (1, 1, 1, 1))
     )
     np.testing.assert_allclose(np.ravel(refined), [4.0, -4.0])
-
-
-def test_between_the_convolutions_of_a_block_is_a_relu():
-    block = ResidualBlock(hidden_channels=1, kernel_size=1)
-    block.build((1, 1, 1, 1))
-    block.first.kernel.assign(np.full((1, 1, 1, 1), -1.0))
-    block.second.kernel.assign(np.full((1, 1, 1, 1), 10.0))
-    inputs = np.reshape([2.0, -2.0], (2, 1, 1, 1))
-    np.testing.assert_allclose(np.ravel(block(inputs)), [2.0, -2.0 + 20.0])

@@ -27,7 +27,7 @@ def assert_equal(found, expected):
 
 @pytest.mark.parametrize(
     "override",
-    ["refiner=GENERATOR", "refiner=TAIL_GENERATOR"],
+    ["refiner=GENERATOR", "generator.block=NAF", "refiner=TAIL_GENERATOR"],
 )
 @pytest.mark.parametrize("name", STAGES)
 def test_every_variable_of_a_detector_is_restored(tmp_path, name, override):
@@ -40,9 +40,14 @@ def test_every_variable_of_a_detector_is_restored(tmp_path, name, override):
     assert_equal(restored.variables, saved.variables)
 
 
-def test_every_variable_of_the_discriminator_is_restored(tmp_path):
+@pytest.mark.parametrize("normalized", ["true", "false"])
+def test_every_variable_of_the_discriminator_is_restored(tmp_path, normalized):
     def make():
-        stage = build(small_detector(), SUPER_RESOLUTION)
+        stage = build(
+            small_detector(),
+            SUPER_RESOLUTION,
+            f"{EXTENSION}.discriminator.spectral_normalization={normalized}",
+        )
         objects = {"discriminator": stage.discriminator}
         return stage.discriminator, StageCheckpoints(
             str(tmp_path), SUPER_RESOLUTION, objects

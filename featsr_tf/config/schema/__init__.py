@@ -23,6 +23,7 @@ from featsr_tf.config.schema.resizer import ImageResizer
 from featsr_tf.config.schema.resizer import ResizeType
 from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
+from featsr_tf.config.schema.super_resolution import GeneratorBlock
 from featsr_tf.config.schema.super_resolution import Refiner
 from featsr_tf.config.schema.super_resolution import Supervision
 from featsr_tf.config.schema.super_resolution import TrainingCrop
@@ -36,6 +37,7 @@ __all__ = [
     "FasterRcnn",
     "FeatureExtractor",
     "FeatureSuperResolution",
+    "GeneratorBlock",
     "GridAnchorGenerator",
     "Hyperparams",
     "ImageResizer",

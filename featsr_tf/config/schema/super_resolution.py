@@ -36,6 +36,14 @@ class Refiner(enum.StrEnum):
     NONE = "NONE"
 
 
+class GeneratorBlock(enum.StrEnum):
+    """What the generator is made of."""
+
+    RESIDUAL = "RESIDUAL"
+    NAF = "NAF"
+    CHANNEL_ATTENTION = "CHANNEL_ATTENTION"
+
+
 class TwinPooling(enum.StrEnum):
     """What stands for the stride of a strided layer in the twin (4.1)."""
 
@@ -85,16 +93,23 @@ class TrainingCrop:
 class Generator:
     """The super-resolution feature generator (section 4.2, Figure 5)."""
 
-    residual_blocks: int = setting(
-        2, "Residual blocks of two convolutions.", minimum=1, maximum=64
+    block: GeneratorBlock = setting(
+        GeneratorBlock.RESIDUAL,
+        "RESIDUAL: two convolutions, as in Figure 5; CHANNEL_ATTENTION: the "
+        "same with weighted channels, as in RCAN; NAF: gates instead of "
+        "activations, as in NAFNet.",
     )
+    residual_blocks: int = setting(2, "Number of blocks.", 1, 64)
     hidden_channels: int = setting(
         0,
         "Channels inside a block; 0 = as wide as its input, as in Figure 5.",
         maximum=16384,
     )
     kernel_size: int = setting(
-        3, "Kernel of the convolutions, an odd number.", minimum=1, maximum=15
+        3,
+        "Kernel of the convolutions, of NAF the depthwise one; an odd number.",
+        minimum=1,
+        maximum=15,
     )
 
 
@@ -121,6 +136,10 @@ class Discriminator:
 
     hidden_units: list[int] = setting(
         [512, 256], "Units of the hidden layers.", minimum=1, maximum=65536
+    )
+    spectral_normalization: bool = setting(
+        False,
+        "Divide the weights of each layer by their greatest singular value.",
     )
 
 
@@ -155,6 +174,11 @@ class SuperResolutionStage:
     num_steps: int = setting(1000, "Steps; 0 leaves the stage out.")
     generator_updates_per_discriminator_update: int = setting(
         1, "Steps of the generator per step of the discriminator.", 1, 1000
+    )
+    adversarial_warmup_steps: int = setting(
+        0,
+        "First steps, in which the discriminator learns but the adversarial "
+        "loss of the generator has no weight.",
     )
     optimizer: Optimizer = message(
         _stage_two_optimizer,
