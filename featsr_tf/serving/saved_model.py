@@ -199,18 +199,17 @@ def _write_model(
         return kinds
     kinds |= SIGNATURES
     functions = {
-        "image_tensor": served.images,
+        "image_tensor": served.uint8_images,
         "float_image_tensor": served.images,
         "encoded_image_string_tensor": served.encoded_images,
         "tf_example": served.examples,
     }
+    # It finds the variables by itself; what is tracked is saved once more.
     archive = keras.export.ExportArchive()
-    archive.track(detector)
     for signature, kind in kinds.items():
         archive.add_endpoint(signature, functions[kind], [_input(kind)])
     if base is not None:
         kinds[BASE_SIGNATURE] = "image_tensor"
-        archive.track(base)
         archive.add_endpoint(
             BASE_SIGNATURE,
             _signatures(base, resizer, False, options).images,

@@ -112,6 +112,12 @@ class Signatures:
         self._resizer = resizer
         self._raw_outputs = raw_outputs
         self._resize_images = resize_images
+        # `images` in one graph, which all signatures share.
+        self.uint8_images = tf.function(
+            self.images,
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+            autograph=False,
+        )
 
     def images(self, input_tensor: tf.Tensor) -> Outputs:
         """Detects objects in images of one size.
@@ -160,7 +166,7 @@ class Signatures:
         shape = tf.concat([[-1], sizes[0], [3]], axis=0)
         return tf.cond(
             tf.reduce_all(sizes == sizes[:1]),
-            lambda: self.images(tf.reshape(pixels.values, shape)),
+            lambda: self.uint8_images(tf.reshape(pixels.values, shape)),
             lambda: self._one_by_one(sizes, pixels),
         )
 
@@ -184,7 +190,7 @@ class Signatures:
         def detect_one(image: tuple[tf.Tensor, tf.Tensor]) -> Outputs:
             size, values = image
             shape = tf.concat([[1], size, [3]], axis=0)
-            found = self.images(tf.reshape(values, shape))
+            found = self.uint8_images(tf.reshape(values, shape))
             return {name: value[0] for name, value in found.items()}
 
         shapes = {BOXES: [None, 4], SCORES: [None], CLASSES: [None], COUNT: []}
