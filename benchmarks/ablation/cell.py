@@ -50,6 +50,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     """Trains what is left to train, detects, writes the file."""
     import numpy as np
 
+    from benchmarks.ablation.content import measure_content
     from benchmarks.ablation.kept import Kept
     from benchmarks.ablation.kept import write_kept
     from featsr_tf.inference import detection_function
@@ -65,11 +66,13 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     source = open_evaluation(pipeline, model_dir)
     detect = Stopwatch(detection_function(trained, super_resolve=not is_base))
     truths, found = run_detector(pipeline, detect, source, "detections")
-    proposals = None
+    proposals, content = None, None
     if is_base:
         _, proposals = run_detector(
             pipeline, proposal_function(trained), source, "proposals"
         )
+    else:
+        content = measure_content(pipeline, trained, source)
     write_kept(
         arguments.output,
         Kept(
@@ -78,6 +81,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
             proposals,
             np.concatenate(detect.scales),
             np.array(detect.seconds),
+            content,
         ),
     )
 

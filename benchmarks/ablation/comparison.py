@@ -100,6 +100,27 @@ def mean_figures(
     }
 
 
+def mean_content(
+    seeds: Sequence[Judged],
+) -> dict[str, dict[str, float]] | None:
+    """Averages the figures of `content.content_of_folds` over seeds.
+
+    Args:
+        seeds: A variant, one item per seed.
+
+    Returns:
+        By figure "mean" and "spread" as those of `mean_figures`; None where
+        there are no targets.
+    """
+    known = [item.content for item in seeds if item.content is not None]
+    if len(known) < len(seeds):
+        return None
+    return {
+        key: _mean_and_spread([content[key] for content in known])
+        for key in known[0]
+    }
+
+
 def _mean_and_spread(values: Sequence[float]) -> dict[str, float]:
     spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
     return {"mean": float(np.mean(values)), "spread": float(spread)}

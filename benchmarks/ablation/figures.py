@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.ablation.content import content_of_folds
 from benchmarks.ablation.kept import Kept
 from benchmarks.ablation.kept import pool
 from featsr_tf.evaluation.coco import match_by_size
@@ -78,6 +79,7 @@ class Judged:
         over_thresholds: Of all frames at the thresholds of a grid.
         proposal_recall: Share of the objects with a proposal, by size.
         seconds: Median time per frame.
+        content: Of `content_of_folds`; None without targets.
     """
 
     thresholds: tuple[float, ...]
@@ -86,6 +88,7 @@ class Judged:
     over_thresholds: Counts
     proposal_recall: Mapping[str, float]
     seconds: float
+    content: Mapping[str, float] | None
 
     def figures(self) -> dict[str, dict[str, float]]:
         """Returns all figures by size."""
@@ -150,6 +153,7 @@ def judge(folds: Sequence[Kept], class_ids: Collection[int]) -> Judged:
         ),
         proposal_recall(kept.truths, kept.proposals),
         float(np.median(kept.seconds)),
+        content_of_folds([fold.content for fold in folds]),
     )
 
 

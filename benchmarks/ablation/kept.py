@@ -1,6 +1,7 @@
 """What is kept of a detector: objects, detections, proposals, times."""
 
 import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Kept:
             detector, `with_proposals_of` adds them.
         scales: `[num_frames, 2]` px of I^1.0 per px of the frame, y and x.
         seconds: `[num_frames]` time of each.
+        content: Of `content.content_figures`; None without targets.
     """
 
     truths: Sequence[GroundTruth]
@@ -34,6 +36,7 @@ class Kept:
     proposals: Sequence[Detections] | None
     scales: np.ndarray
     seconds: np.ndarray
+    content: Mapping[str, float] | None = None
 
     def with_proposals_of(self, base: "Kept") -> "Kept":
         """Returns the same with the proposals of the base detector."""
@@ -103,6 +106,8 @@ def write_kept(path: str | Path, kept: Kept) -> None:
     }
     if kept.proposals is not None:
         arrays |= _columns("proposals", kept.proposals, _DETECTION_COLUMNS)
+    if kept.content is not None:
+        arrays |= {f"content.{key}": n for key, n in kept.content.items()}
     with (
         replaced_at_the_end(path) as temporary,
         open(temporary, "wb") as file,
@@ -140,6 +145,7 @@ def read_kept(path: str | Path) -> Kept:
                 proposals,
                 arrays["scales"],
                 arrays["seconds"],
+                _read_content(arrays),
             )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(
@@ -155,6 +161,16 @@ def _read_detections(arrays, group: str) -> list[Detections]:
             _rows(arrays, group, _DETECTION_COLUMNS)
         )
     ]
+
+
+def _read_content(arrays) -> dict[str, float] | None:
+    prefix = "content."
+    found = {
+        key.removeprefix(prefix): arrays[key].item()
+        for key in arrays
+        if key.startswith(prefix)
+    }
+    return found or None
 
 
 def _columns(group: str, items: Sequence, columns: Sequence[str]) -> dict:

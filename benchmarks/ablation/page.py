@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from benchmarks.ablation.variants import BASE
 from featsr_tf.evaluation.evaluator import percent
 from featsr_tf.evaluation.report_charts import Line
 from featsr_tf.evaluation.report_markup import html_facts
@@ -28,9 +29,14 @@ def result_tables(results: Mapping) -> list[Table]:
         results: Of `results.collect`.
 
     Returns:
-        Figures by size, and differences from the reference.
+        Figures by size, differences from the reference, and where there are
+        targets, how near the generators come to them.
     """
-    return [_figure_table(results), _difference_table(results)]
+    tables = [_figure_table(results), _difference_table(results)]
+    variants = results["variants"].values()
+    if any(variant["content"] is not None for variant in variants):
+        tables.append(_content_table(results))
+    return tables
 
 
 def _figure_table(results: Mapping) -> Table:
@@ -39,6 +45,7 @@ def _figure_table(results: Mapping) -> Table:
         (SIZE_TITLES[size], [*_COLUMNS.values(), "Proposals"])
         for size in SIZE_NAMES
     ]
+    of_base = _seconds_per_frame(results["variants"][BASE])
     rows = []
     for variant in results["variants"].values():
         cells = [
@@ -46,9 +53,12 @@ def _figure_table(results: Mapping) -> Table:
             for size in SIZE_NAMES
             for key in (*_COLUMNS, "proposal_recall")
         ]
-        seconds = [s["seconds_per_frame"] for s in variant["seeds"].values()]
-        milliseconds = 1000 * sum(seconds) / len(seconds)
-        rows.append((variant["title"], [*cells, Cell(f"{milliseconds:.0f}")]))
+        seconds = _seconds_per_frame(variant)
+        cells += [
+            Cell(f"{1000 * seconds:.0f}"),
+            Cell(f"{seconds / of_base:.2f}"),
+        ]
+        rows.append((variant["title"], cells))
     objects = settings["objects"]
     every = max(objects["all"], 1)
     counts = ", ".join(
@@ -66,9 +76,14 @@ def _figure_table(results: Mapping) -> Table:
         f"pixels of {settings['sizes_in_pixels_of']}. F1 at score thresholds "
         "chosen on the other folds; Proposals: share of the objects with a "
         "proposal that overlaps by one half.",
-        [*groups, ("Time", ["ms"])],
+        [*groups, ("Time", ["ms", "x base"])],
         rows,
     )
+
+
+def _seconds_per_frame(variant: Mapping) -> float:
+    seconds = [seed["seconds_per_frame"] for seed in variant["seeds"].values()]
+    return sum(seconds) / len(seconds)
 
 
 def _difference_table(results: Mapping) -> Table:
@@ -92,6 +107,36 @@ def _difference_table(results: Mapping) -> Table:
         f"differences lie when frames are drawn anew ({settings['resamples']} "
         "draws, the same for all). Colored where that leaves out 0.",
         [(SIZE_TITLES[size], list(_COLUMNS.values())) for size in SIZE_NAMES],
+        rows,
+    )
+
+
+def _content_table(results: Mapping) -> Table:
+    rows = [
+        (
+            variant["title"],
+            [
+                _mean_cell(variant["content"]["refined_error"]),
+                _mean_cell(variant["content"]["input_error"]),
+                _mean_cell(variant["content"]["target_over_input_mean"]),
+                Cell(f"{variant['content']['num_pairs']['mean']:.0f}"),
+            ],
+        )
+        for variant in results["variants"].values()
+        if variant["content"] is not None
+    ]
+    return Table(
+        "Distance from the targets",
+        "Error of features X in percent: the sum of |X - T|^2 over that of "
+        "|T - mean(T)|^2, with the mean of each channel, on pairs of the "
+        "frames that judge: 0 is the target T itself, 100 the best constant. "
+        "S is what the generator makes of its input F. Each fold and seed has "
+        "features of its own; errors of different targets do not compare.",
+        [
+            ("Error", ["S", "F"]),
+            ("Means", ["T / F"]),
+            ("Pairs", ["of a seed"]),
+        ],
         rows,
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 import tqdm
 
 from benchmarks.ablation.comparison import frame_weights
+from benchmarks.ablation.comparison import mean_content
 from benchmarks.ablation.comparison import mean_figures
 from benchmarks.ablation.comparison import paired_differences
 from benchmarks.ablation.figures import Judged
@@ -64,10 +65,12 @@ def collect(
                     "overrides": list(plan.variants[name].overrides),
                     "figures": mean_figures(seeds),
                     "difference": differences[name],
+                    "content": mean_content(seeds),
                     "seeds": {
                         seed: {
                             "thresholds": list(item.thresholds),
                             "seconds_per_frame": item.seconds,
+                            "content": item.content,
                             "figures": item.figures(),
                         }
                         for seed, item in zip(plan.seeds, seeds, strict=True)

@@ -11,7 +11,7 @@ SMALL, MEDIUM = square(0, 0, 20), square(200, 0, 50)
 STRAY = square(100, 100, 20)
 
 
-def kept(*frames, scale=1.0, seconds=0.1):
+def kept(*frames, scale=1.0, seconds=0.1, content=None):
     """Keeps frames, each a list of boxes, found boxes and their scores."""
     count = len(frames)
     return Kept(
@@ -23,4 +23,5 @@ def kept(*frames, scale=1.0, seconds=0.1):
         [found([SMALL], image_id=n) for n in range(count)],
         np.full([count, 2], scale),
         np.full(count, seconds),
+        content,
     )

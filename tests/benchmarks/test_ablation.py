@@ -23,6 +23,12 @@ from tfrecords_tools.create_toy_tf_record import create
 
 PIPELINE = str(REPOSITORY / "pipelines" / "toy.config")
 HIT = ([SMALL, MEDIUM], [SMALL, MEDIUM], [0.9, 0.8])
+CONTENT = {
+    "refined_error": 0.25,
+    "input_error": 0.5,
+    "target_over_input_mean": 1.125,
+    "num_pairs": 40,
+}
 MISS = ([SMALL, MEDIUM], [MEDIUM], [0.8])
 
 
@@ -37,9 +43,12 @@ def finished_plan(tmp_path, monkeypatch):
     plan = Plan(PIPELINE, [override], tmp_path, 2, [0, 1], variants)
     for cell in plan.cells():
         is_base = cell.base is None
-        found = kept(*[MISS if is_base else HIT] * 3, seconds=0.05)
+        seconds = 0.05 if is_base else 0.06
+        found = kept(*[MISS if is_base else HIT] * 3, seconds=seconds)
         if not is_base:
-            found = dataclasses.replace(found, proposals=None)
+            found = dataclasses.replace(
+                found, proposals=None, content=CONTENT
+            )
         write_kept(plan.kept_file(cell), found)
     return plan
 
@@ -64,25 +73,37 @@ def test_results_tell_what_the_cells_hold(finished_plan):
     assert naive["difference"]["medium"]["ap50"]["mean"] == 0.0
     assert naive["difference"]["large"]["ap50"]["mean"] is None
     assert results["variants"]["base"]["difference"] is None
+    assert results["variants"]["base"]["content"] is None
+    assert naive["content"]["num_pairs"] == {"mean": 80.0, "spread": 0.0}
     assert results["left_out"] == {"oracle": "no such"}
 
 
 def test_tables_and_page_show_the_results(finished_plan):
     results = collect(finished_plan, {"oracle": ValueError("no such")}, 30)
-    figures, differences = result_tables(results)
+    figures, differences, content = result_tables(results)
     (base, base_cells), (naive, naive_cells) = figures.rows
     assert (base, base_cells[0].text) == (VARIANTS["base"].title, "0.0 ±0.0")
     assert (naive, naive_cells[0].text) == (
         VARIANTS["naive"].title,
         "100.0 ±0.0",
     )
-    assert base_cells[-1].text == "50"
+    assert [cell.text for cell in base_cells[-2:]] == ["50", "1.00"]
+    assert [cell.text for cell in naive_cells[-2:]] == ["60", "1.20"]
     ((name, cells),) = differences.rows
     assert name == VARIANTS["naive"].title
     assert (cells[0].text, cells[0].kind) == ("+100.0 [+100.0, +100.0]", "good")
     # Three figures of each size: AP50 of medium ones, then F1 of large ones.
     assert (cells[4].text, cells[4].kind) == ("+0.0 [+0.0, +0.0]", "")
     assert cells[6].text == "-"
+    ((name, cells),) = content.rows
+    assert name == VARIANTS["naive"].title
+    # Two folds of 40 pairs each.
+    assert [cell.text for cell in cells] == [
+        "25.0 ±0.0",
+        "50.0 ±0.0",
+        "112.5 ±0.0",
+        "80",
+    ]
     page = render_results(results)
     assert page.count("<svg") == 4
     assert "+100.0 [+100.0, +100.0] points" in page
