@@ -100,6 +100,11 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="summary; default: benchmarks/results/ablation_NAME.json for "
         "pipelines/NAME.config",
     )
+    parser.add_argument(
+        "--probe",
+        metavar="FILE",
+        help="show the results of `python -m benchmarks.probe` too",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -108,10 +113,12 @@ def run(arguments: argparse.Namespace) -> None:
     from benchmarks.ablation.page import result_tables
     from benchmarks.ablation.results import collect
     from benchmarks.ablation.workers import run_cells
+    from benchmarks.probe.page import read_probe
     from featsr_tf.evaluation.report_markup import markdown_table
     from featsr_tf.files import write_text
 
     _check(arguments)
+    probe = read_probe(arguments.probe) if arguments.probe else None
     plan, refused = make_plan(arguments)
     for name, reason in refused.items():
         print(f"left out: {name}: {reason}")
@@ -120,6 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
         prepare(plan)
         run_cells(plan, arguments.workers, arguments.keep_models)
     results = collect(plan, refused, arguments.resamples)
+    results["probe"] = probe
     for table in result_tables(results):
         print(f"\n{markdown_table(table)}")
     name = f"ablation_{Path(arguments.pipeline).stem}.json"

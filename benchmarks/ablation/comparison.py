@@ -63,19 +63,30 @@ def paired_differences(
             axis=0,
         )
         for index, size in enumerate(SIZE_NAMES):
-            defined = draws[:, index][~np.isnan(draws[:, index])]
-            low, high = (
-                np.quantile(defined, [_TAIL, 1 - _TAIL])
-                if len(defined)
-                else (np.nan, np.nan)
-            )
+            low, high = interval(draws[:, index])
             differences[size][key] = {
                 "mean": means[0][size][key]["mean"]
                 - means[1][size][key]["mean"],
-                "low": float(low),
-                "high": float(high),
+                "low": low,
+                "high": high,
             }
     return differences
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """Tells between which values 95% of the draws lie.
+
+    Args:
+        draws: `[num_resamples]`; NaN for those that are undefined.
+
+    Returns:
+        Both ends; NaN where no draw is defined.
+    """
+    defined = draws[~np.isnan(draws)]
+    if not len(defined):
+        return np.nan, np.nan
+    low, high = np.quantile(defined, [_TAIL, 1 - _TAIL])
+    return float(low), float(high)
 
 
 def mean_figures(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from benchmarks.ablation.variants import BASE
+from benchmarks.probe.page import probe_table
 from featsr_tf.evaluation.evaluator import percent
 from featsr_tf.evaluation.report_charts import Line
 from featsr_tf.evaluation.report_markup import html_facts
@@ -30,12 +31,14 @@ def result_tables(results: Mapping) -> list[Table]:
 
     Returns:
         Figures by size, differences from the reference, and where there are
-        targets, how near the generators come to them.
+        such, distances from the targets and what a probe knows of these.
     """
     tables = [_figure_table(results), _difference_table(results)]
     variants = results["variants"].values()
     if any(variant["content"] is not None for variant in variants):
         tables.append(_content_table(results))
+    if results.get("probe") is not None:
+        tables.append(probe_table(results["probe"]))
     return tables
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from benchmarks.ablation.kept import write_kept
@@ -15,6 +16,8 @@ from benchmarks.ablation.page import result_tables
 from benchmarks.ablation.plan import Plan
 from benchmarks.ablation.results import collect
 from benchmarks.ablation.variants import VARIANTS
+from benchmarks.probe.counts import Counts
+from benchmarks.probe.counts import summarize
 from tests.benchmarks.cells import MEDIUM
 from tests.benchmarks.cells import SMALL
 from tests.benchmarks.cells import kept
@@ -46,9 +49,7 @@ def finished_plan(tmp_path, monkeypatch):
         seconds = 0.05 if is_base else 0.06
         found = kept(*[MISS if is_base else HIT] * 3, seconds=seconds)
         if not is_base:
-            found = dataclasses.replace(
-                found, proposals=None, content=CONTENT
-            )
+            found = dataclasses.replace(found, proposals=None, content=CONTENT)
         write_kept(plan.kept_file(cell), found)
     return plan
 
@@ -108,6 +109,17 @@ def test_tables_and_page_show_the_results(finished_plan):
     assert page.count("<svg") == 4
     assert "+100.0 [+100.0, +100.0] points" in page
     assert "no such" in page
+
+
+def test_the_page_shows_a_probe_that_is_given(finished_plan):
+    results = collect(finished_plan, {}, 30)
+    counts = Counts(*np.ones([4, 6]))
+    settings = {"steps": 5, "folds": 1, "seeds": [0], "resamples": 30}
+    probe = {**summarize({(0, 0): {"half": counts}}, 30), "settings": settings}
+    results["probe"] = json.loads(json.dumps(probe))
+    *_, table = result_tables(results)
+    assert table.title == "What the targets know"
+    assert table.title in render_results(results)
 
 
 @pytest.mark.slow

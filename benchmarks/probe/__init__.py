@@ -1,0 +1,1 @@
+"""What each target knows of the same objects, asked by a predictor."""

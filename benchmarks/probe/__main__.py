@@ -1,0 +1,151 @@
+"""Measures what a predictor can tell of objects from each kind of target.
+
+    python -m benchmarks.probe --ablation output/ablation
+    python -m benchmarks.probe --pipeline pipelines/gtsdb_mobilenet.config \
+        --model_dir output/gtsdb_mobilenet
+
+A target can teach a generator no more than it knows. All kinds of features are
+pooled for the same proposals, those that make pairs in stage 2. On each of
+them a copy of the base detector's predictor is fine-tuned with training
+records, and judged on records that the base detector has not seen.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.probe.bases import Base
+from benchmarks.probe.bases import bases_of_ablation
+from benchmarks.probe.bases import single_base
+from featsr_tf.command_line import add_pipeline_flags
+from featsr_tf.command_line import check_input_files
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import exit_on_error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command.
+
+    Args:
+        argv: Arguments; default is the command line's.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.probe",
+        description="Asks a predictor what each kind of target knows.",
+    )
+    parser.add_argument(
+        "--ablation",
+        metavar="DIR",
+        help="the base detectors in a folder of benchmarks.ablation",
+    )
+    add_pipeline_flags(parser, required=False)
+    parser.add_argument(
+        "--model_dir", metavar="DIR", help="a single detector's model folder"
+    )
+    parser.add_argument(
+        "--folds", type=int, nargs="+", help="of --ablation; default: all"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        help="of --ablation; default: those whose folds are finished",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=200,
+        help="of each fine-tuning; default %(default)s",
+    )
+    parser.add_argument(
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="draws of the bootstrap; default %(default)s",
+    )
+    parser.add_argument(
+        "--results",
+        metavar="FILE",
+        help="default: benchmarks/results/probe_NAME.json, NAME being that of "
+        "the ablation's folder or of the config",
+    )
+    arguments = parser.parse_args(argv)
+    with exit_on_error():
+        run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Probes, prints and writes."""
+    bases = find_bases(arguments)
+    for base in bases:
+        check_input_files(base.pipeline)
+
+    from benchmarks.probe.counts import summarize
+    from benchmarks.probe.page import probe_table
+    from benchmarks.probe.probing import probe_base
+    from featsr_tf.evaluation.report_inputs import describe_environment
+    from featsr_tf.evaluation.report_markup import markdown_table
+    from featsr_tf.files import write_text
+
+    counts = {
+        (base.fold, base.seed): probe_base(base, arguments.steps)
+        for base in bases
+    }
+    results = {
+        **summarize(counts, arguments.resamples),
+        "settings": {
+            "bases": [base.model_dir for base in bases],
+            "folds": len({base.fold for base in bases}),
+            "seeds": sorted({base.seed for base in bases}),
+            "steps": arguments.steps,
+            "resamples": arguments.resamples,
+        },
+        "environment": describe_environment(),
+    }
+    print(f"\n{markdown_table(probe_table(results))}")
+    name = Path(arguments.ablation or arguments.pipeline).stem
+    summary = arguments.results or str(
+        Path("benchmarks", "results", f"probe_{name}.json")
+    )
+    write_text(summary, json.dumps(results, indent=1) + "\n")
+    print(f"\nwrote {summary}")
+
+
+def find_bases(arguments: argparse.Namespace) -> list[Base]:
+    """Finds the base detectors that the flags name.
+
+    Args:
+        arguments: Parsed flags.
+
+    Raises:
+        ConfigError: There are none, or the flags contradict each other.
+    """
+    for name in ("steps", "resamples"):
+        value = getattr(arguments, name)
+        if value < 1:
+            raise ConfigError(f"--{name}: expected 1 or more, found {value}")
+    is_single = arguments.pipeline is not None
+    if is_single == (arguments.ablation is not None) or is_single != (
+        arguments.model_dir is not None
+    ):
+        raise ConfigError(
+            "expected either --ablation, or --pipeline with --model_dir"
+        )
+    if is_single:
+        return [
+            single_base(
+                arguments.pipeline, arguments.overrides, arguments.model_dir
+            )
+        ]
+    return bases_of_ablation(
+        arguments.ablation,
+        arguments.overrides,
+        arguments.folds,
+        arguments.seeds,
+    )
+
+
+if __name__ == "__main__":
+    main()
