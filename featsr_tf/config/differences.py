@@ -37,6 +37,7 @@ _FREE = tuple(
     for name in (
         "backbone.weights",
         "training_crop",
+        "twin_aware_weight",
         "losses",
         "super_resolution_stage",
         "fine_tune_stage",
@@ -57,6 +58,7 @@ _OF_BASE = (
     f"{_EXTENSION}.backbone.weights",
     f"{_EXTENSION}.backbone.alpha",
     f"{_EXTENSION}.training_crop",
+    f"{_EXTENSION}.twin_aware_weight",
     f"{_EXTENSION}.jittered_boxes_per_object",
     f"{_EXTENSION}.seed",
 )
@@ -98,7 +100,11 @@ def base_differences(
         Lines as those of `differences`; none when both train the same base
         detector.
     """
-    return _compare(first, second, _OF_BASE, _NOT_OF_BASE)
+    within = _OF_BASE
+    for pipeline in (first, second):
+        if pipeline.model.feature_super_resolution.twin_aware_weight:
+            within = (*_OF_BASE, f"{_EXTENSION}.twin_pooling")
+    return _compare(first, second, within, _NOT_OF_BASE)
 
 
 def all_differences(

@@ -13,9 +13,10 @@ from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import matching
 from featsr_tf.geometry import sampling
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.detector import flatten
+from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.targets import TargetSource
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class BaseStage(Stage):
             are not trained. Default none.
         trained_patterns: regular expressions; only variables whose path
             matches one are trained. Default all.
+        twin: makes T^1.0, on which the large predictor is trained too.
+            Default none.
+        twin_aware_weight: weight of its losses there. Default 0.0.
         **kwargs: see `Stage`.
     """
 
@@ -61,6 +65,8 @@ class BaseStage(Stage):
         anchor_localization_weight: float = 1.0,
         frozen_patterns: Sequence[str] = (),
         trained_patterns: Sequence[str] = ("",),
+        twin: TargetSource | None = None,
+        twin_aware_weight: float = 0.0,
         **kwargs,
     ):
         super().__init__(detector, proposal_sampling, **kwargs)
@@ -69,6 +75,8 @@ class BaseStage(Stage):
         self.anchor_localization_weight = anchor_localization_weight
         self.frozen_patterns = tuple(frozen_patterns)
         self.trained_patterns = tuple(trained_patterns)
+        self.twin = twin
+        self.twin_aware_weight = twin_aware_weight
 
     @property
     def trained_variables(self):
@@ -106,16 +114,28 @@ class BaseStage(Stage):
             logits, deltas, anchors, batch[Batch.IMAGE_SIZES]
         )
         sample = self.sample(batch, *self.candidates(batch, proposals))
-        pooled = self.detector.pool_base(
-            features["base"], *flatten(sample.boxes)
-        )
-        predictions = self.detector.large_predictor(pooled, training=True)
+        chosen = self.chosen(sample, features, batch[Batch.IMAGES])
+        predictions = self.detector.large_predictor(chosen.base, training=True)
         predictor_loss, predictor_logs = self.predictor_loss(
             predictions, sample
         )
-        return self.total_loss(
-            proposal_loss + predictor_loss, logs | predictor_logs
-        )
+        total = proposal_loss + predictor_loss
+        logs |= predictor_logs
+        if self.twin is not None:
+            twin_loss, twin_logs = self.twin_loss(sample, chosen)
+            total += self.twin_aware_weight * twin_loss
+            logs |= twin_logs
+        return self.total_loss(total, logs)
+
+    def twin_loss(self, sample, chosen: ChosenProposals):
+        """Weighs the large predictor's losses on T^1.0 of the same proposals.
+
+        Batch normalization works as in stage 2: by the statistics of the
+        plain extractor, which the twin does not change.
+        """
+        predictions = self.detector.large_predictor(self.twin(chosen, chosen))
+        total, logs = self.predictor_loss(predictions, sample)
+        return total, {f"twin_{name}": value for name, value in logs.items()}
 
     def proposal_loss(self, batch, logits, deltas, anchors):
         """Weighs objectness and box loss of sampled anchors."""

@@ -104,6 +104,8 @@ def _base(pipeline, detector):
         pipeline.train_config.freeze_variables,
         # The empty pattern matches every variable.
         pipeline.train_config.update_trainable_variables or [""],
+        _twin(pipeline, detector) if extension.twin_aware_weight else None,
+        extension.twin_aware_weight,
         classification_weight=config.second_stage_classification_loss_weight,
         localization_weight=config.second_stage_localization_loss_weight,
         clip_norm=pipeline.train_config.gradient_clipping_by_norm,
@@ -187,9 +189,7 @@ def _targets(pipeline, detector) -> TargetSource | None:
         return None
     supervision = pipeline.model.feature_super_resolution.supervision
     if supervision == Supervision.ATROUS:
-        return AtrousTargets(
-            detector, *build_target_features(pipeline, detector)
-        )
+        return _twin(pipeline, detector)
     if supervision == Supervision.NAIVE:
         return NaiveTargets()
     if supervision == Supervision.PLACEBO:
@@ -197,3 +197,7 @@ def _targets(pipeline, detector) -> TargetSource | None:
     if supervision == Supervision.MAGNIFIED:
         return MagnifiedTargets(detector)
     return None
+
+
+def _twin(pipeline, detector) -> AtrousTargets:
+    return AtrousTargets(detector, *build_target_features(pipeline, detector))

@@ -63,6 +63,7 @@ def test_another_detector_is_named(override, expected):
         f"{EXTENSION}.training_crop={{height: 64 width: 64}}",
         f"{EXTENSION}.super_resolution_stage.num_steps=9",
         f"{EXTENSION}.losses.content_weight=3",
+        f"{EXTENSION}.twin_aware_weight=0.5",
         f"{EXTENSION}.backbone.weights=some.weights.h5",
         f"{EXTENSION}.seed=3",
     ],
@@ -78,6 +79,7 @@ def test_what_only_training_or_suppression_uses_does_not_count(override):
         "model.faster_rcnn.first_stage_minibatch_size=8",
         f"{EXTENSION}.seed=3",
         f"{EXTENSION}.backbone.alpha=0.5",
+        f"{EXTENSION}.twin_aware_weight=0.5",
     ],
 )
 def test_base_stages_differ_by_whatever_trains_them(override):
@@ -89,6 +91,7 @@ def test_base_stages_differ_by_whatever_trains_them(override):
     "override",
     [
         f"{EXTENSION}.supervision=NAIVE",
+        f"{EXTENSION}.twin_pooling=STRIDE",
         f"{EXTENSION}.generator.residual_blocks=5",
         f"{EXTENSION}.super_resolution_stage.num_steps=7",
         f"{EXTENSION}.backbone.sub_layer=conv_pw_3",
@@ -118,3 +121,11 @@ def test_every_field_with_effect_can_be_compared(override):
 def test_fields_without_effect_are_never_compared():
     other = parse("model.faster_rcnn.use_static_shapes=false")
     assert all_differences(parse(), other) == []
+
+
+def test_base_stages_differ_by_the_twin_where_they_learn_from_it():
+    aware = f"{EXTENSION}.twin_aware_weight=0.5"
+    stride = f"{EXTENSION}.twin_pooling=STRIDE"
+    (line,) = base_differences(parse(aware), parse(aware, stride))
+    assert line == f"{EXTENSION}.twin_pooling: PAPER and STRIDE"
+    assert len(base_differences(parse(), parse(aware, stride))) == 2

@@ -264,6 +264,12 @@ class FeatureSuperResolution:
     twin_pooling: TwinPooling = setting(
         TwinPooling.PAPER, "What stands for strides in the twin."
     )
+    twin_aware_weight: float = setting(
+        0.0,
+        "Weight, in stage 1, of the large predictor's losses on features of "
+        "the ATROUS twin, so that the shared weights learn for both; 0 = "
+        "without, as in the paper.",
+    )
     refiner: Refiner = setting(
         Refiner.GENERATOR,
         "What refines small proposals: the GENERATOR of the paper, a "
