@@ -1,6 +1,7 @@
 """Evaluation of a trained model folder on records."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
@@ -54,7 +55,9 @@ def evaluate_model(
         name: load_detection_function(pipeline, model_dir, name)
         for name in DETECTORS
     }
-    thresholds, chosen_on = _thresholds(pipeline, functions, names, options)
+    thresholds, chosen_on = score_thresholds(
+        pipeline, functions, names, options
+    )
     results = {
         name: _judge(
             pipeline, name, detect, source, names, thresholds[name], options
@@ -77,13 +80,28 @@ def evaluate_model(
     }
 
 
-def _thresholds(
+def score_thresholds(
     pipeline: Pipeline,
     functions: Mapping,
     names: Mapping[int, str],
     options: EvaluationOptions,
 ) -> tuple[dict[str, float], str]:
-    """Score thresholds by detector, and what they were chosen on."""
+    """Gives the score threshold of each detector.
+
+    Args:
+        pipeline: the config, whose `train_input_reader` decides where the
+            options name no threshold.
+        functions: detection functions by name of the detector.
+        names: names of the evaluated classes by class id.
+        options: the thresholds, or how they are chosen.
+
+    Returns:
+        The thresholds by name of the detector, and what they were chosen on.
+
+    Raises:
+        DataError: training records are missing or unsound, or the thresholds
+            of a file leave a detector out.
+    """
     scores, chosen_on = options.min_score, options.threshold_source
     if scores is None:
         training = open_source(
@@ -185,6 +203,7 @@ def run_detector(
     source: Source,
     title: str,
     max_images: int | None = None,
+    positions: Sequence[int] | None = None,
 ):
     """Detects objects in the images of a source.
 
@@ -194,12 +213,16 @@ def run_detector(
         source: checked records.
         title: of the progress bar.
         max_images: look at the first so many; None = all.
+        positions: running numbers, from 0, of the only images to look at;
+            None = all.
 
     Returns:
         Lists of truths and of detections, one item per image.
     """
-    dataset = evaluation_batches(pipeline, source)
+    dataset = evaluation_batches(pipeline, source, positions=positions)
     count = source.summary.num_examples
+    if positions is not None:
+        count = len(set(positions))
     if max_images is not None and max_images < count:
         dataset = dataset.unbatch().take(max_images)
         dataset = dataset.batch(pipeline.eval_config.batch_size)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -139,7 +140,10 @@ def training_options(
 
 
 def evaluation_batches(
-    pipeline: Pipeline, source: Source, batch_size: int | None = None
+    pipeline: Pipeline,
+    source: Source,
+    batch_size: int | None = None,
+    positions: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Makes one pass of whole frames, in the order of the records.
 
@@ -147,6 +151,8 @@ def evaluation_batches(
         pipeline: the config.
         source: the records.
         batch_size: default is that of `eval_config`.
+        positions: running numbers, from 0, of the only records to be decoded;
+            None = all.
 
     Returns:
         Dataset of dicts, see `Batch`.
@@ -156,6 +162,7 @@ def evaluation_batches(
         source.paths,
         _whole_frames(pipeline, source.summary),
         _batch_options(pipeline, source, size, with_half_images=False),
+        positions,
     )
 
 

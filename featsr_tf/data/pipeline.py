@@ -139,7 +139,10 @@ def training_frame(
 
 
 def evaluation_dataset(
-    paths: Sequence[str], view: WholeFrames, options: BatchOptions
+    paths: Sequence[str],
+    view: WholeFrames,
+    options: BatchOptions,
+    positions: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """One pass over all records in their order; the last batch may be small.
 
@@ -147,6 +150,8 @@ def evaluation_dataset(
         paths: TFRecord files.
         view: resizer and padded shape.
         options: what the batches look like.
+        positions: running numbers, from 0, of the only records to be decoded;
+            None = all.
 
     Returns:
         A dataset of dicts with all keys of `Batch`. A record without
@@ -172,6 +177,11 @@ def evaluation_dataset(
         }
 
     dataset = tf.data.TFRecordDataset(list(paths)).enumerate()
+    if positions is not None:
+        wanted = tf.constant(positions, tf.int64)
+        dataset = dataset.filter(
+            lambda number, _: tf.reduce_any(number == wanted)
+        )
     dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
     return _batched(dataset, options, drop_remainder=False)
 

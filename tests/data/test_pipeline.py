@@ -203,6 +203,16 @@ def test_evaluation_shapes_are_static_but_for_the_batch(paths):
     assert tuple(spec[Batch.BOXES].shape) == (None, 3, 4)
 
 
+def test_only_the_records_asked_for_are_evaluated(paths, evaluated):
+    dataset = evaluation_dataset(paths, FRAMES, batches(), positions=[5, 1, 4])
+    found = list(dataset.as_numpy_iterator())
+    ids = np.concatenate([batch[Batch.SOURCE_IDS] for batch in found])
+    assert ids.tolist() == [b"image 1", b"image 4", b"image 5"]
+    np.testing.assert_array_equal(
+        found[0][Batch.IMAGES][0], evaluated[0][Batch.IMAGES][1]
+    )
+
+
 def test_padding_is_zero(evaluated):
     batch = evaluated[0]
     assert batch[Batch.IMAGES][:, :40, :60].any()
