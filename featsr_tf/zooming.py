@@ -32,6 +32,7 @@ def compare(
     names: Mapping[int, str] | None = None,
     score_threshold: float = 0.5,
     num_panels: int = 4,
+    width: int | None = None,
 ) -> np.ndarray:
     """Draws both detectors side by side, small objects enlarged below.
 
@@ -46,6 +47,7 @@ def compare(
         names: Class names by class id.
         score_threshold: Detections below it are left out.
         num_panels: The most enlarged views, default 4.
+        width: Pixels of each side's width, default those of the image.
 
     Returns:
         A picture more than twice as wide, uint8.
@@ -63,7 +65,7 @@ def compare(
         titles.append(title)
     boxes = [mark.box for marks in sides for mark in marks]
     windows = zoom_windows(np.reshape(boxes, [-1, 4]), image.shape, num_panels)
-    left, right = (with_zooms(image, marks, windows) for marks in sides)
+    left, right = (with_zooms(image, marks, windows, width) for marks in sides)
     return side_by_side(left, right, (titles[0], titles[1]))
 
 
@@ -71,6 +73,7 @@ def with_zooms(
     image: np.ndarray,
     marks: Sequence[Mark],
     windows: Sequence[tuple[int, int, int, int]],
+    width: int | None = None,
 ) -> np.ndarray:
     """Draws marks on an image and, in a row below it, enlarged windows.
 
@@ -79,10 +82,14 @@ def with_zooms(
         marks: What to draw.
         windows: ymin, xmin, ymax, xmax of what to enlarge, as from
             `zoom_windows`; none gives no row.
+        width: Pixels of the picture's width, default those of the image. The
+            windows are cut from the image as it is.
 
     Returns:
-        A picture of the image's width.
+        A picture of this width.
     """
+    height, full_width = image.shape[:2]
+    width = width or full_width
     frames = [
         Mark(window, WINDOW_COLOR, chr(ord("a") + index))
         for index, window in enumerate(windows)
@@ -92,10 +99,11 @@ def with_zooms(
         replace(mark, label="") if _holder(mark.box, windows) else mark
         for mark in marks
     ]
-    picture = draw_marks(image, [*frames, *outside])
+    size = (max(1, round(height * width / full_width)), width)
+    whole = (0, 0, height, full_width)
+    picture = draw_marks(*_view(image, [*frames, *outside], whole, size))
     if not windows:
         return picture
-    width = image.shape[1]
     gap = max(4, width // 150)
     side = (width - gap * (max(len(windows), 4) - 1)) // max(len(windows), 4)
     row = fill(side + gap, width)
@@ -125,20 +133,8 @@ def zoom(
     Returns:
         `[side, side, 3]` uint8.
     """
-    top, left, bottom, right = window
-    crop = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
-    enlarged = np.asarray(crop.resize((side, side), Image.Resampling.BICUBIC))
-    scale = np.tile([side / (bottom - top), side / (right - left)], 2)
-    moved = [
-        replace(
-            mark,
-            box=tuple(
-                ((np.array(mark.box) - [top, left] * 2) * scale).tolist()
-            ),
-        )
-        for mark in marks
-        if _holder(mark.box, [window])
-    ]
+    inside = [mark for mark in marks if _holder(mark.box, [window])]
+    enlarged, moved = _view(image, inside, window, (side, side))
     if title:
         moved.append(Mark((0, 0, 0, 0), WINDOW_COLOR, title))
     return draw_marks(enlarged, moved, max(12, text_size_for(side * 4)))
@@ -171,6 +167,31 @@ def zoom_windows(
         _add_to_groups(boxes[index], groups, 2.5 * small_side)
     windows = [_window(group, height, width) for group in groups[:num_windows]]
     return sorted(windows, key=lambda window: window[1])
+
+
+def _view(
+    image: np.ndarray, marks: Sequence[Mark], window, size: tuple[int, int]
+) -> tuple[np.ndarray, list[Mark]]:
+    """Resizes a window of an image, and moves the marks along."""
+    top, left, bottom, right = window
+    height, width = size
+    view = image[top:bottom, left:right]
+    if view.shape[:2] != size:
+        crop = Image.fromarray(np.ascontiguousarray(view))
+        view = np.asarray(
+            crop.resize((width, height), Image.Resampling.BICUBIC)
+        )
+    scale = np.tile([height / (bottom - top), width / (right - left)], 2)
+    moved = [
+        replace(
+            mark,
+            box=tuple(
+                ((np.array(mark.box) - [top, left] * 2) * scale).tolist()
+            ),
+        )
+        for mark in marks
+    ]
+    return view, moved
 
 
 def _add_to_groups(box, groups: list[np.ndarray], largest_side: float) -> None:

@@ -43,6 +43,21 @@ def test_no_boxes_give_no_window_and_no_row():
     assert with_zooms(IMAGE, [], []).shape == IMAGE.shape
 
 
+def test_a_smaller_picture_keeps_its_enlarged_views_sharp():
+    image = np.zeros([200, 400, 3], np.uint8)
+    # One white column of pixels is lost where it is not enlarged.
+    image[:, 20] = 255
+    mark = Mark((100, 200, 140, 240), "#ff0000")
+    picture = with_zooms(image, [mark], [(0, 0, 48, 48)], width=100)
+    assert picture.shape[1] == 100
+    frame, row = picture[:50], picture[50:]
+    rows, columns = np.nonzero((frame == (255, 0, 0)).all(-1))
+    assert abs(rows.min() - 25) < 4 and abs(rows.max() - 35) < 4
+    assert abs(columns.min() - 50) < 4 and abs(columns.max() - 60) < 4
+    assert frame[30:, :20].max() < 100
+    assert row[8:, :22].max() > 100
+
+
 def test_an_enlarged_view_shows_its_marks_at_the_right_place():
     image = np.zeros([100, 100, 3], np.uint8)
     mark = Mark((20, 20, 30, 30), "#ff0000")
