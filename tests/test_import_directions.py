@@ -48,6 +48,7 @@ READERS_OF_THE_CONFIG = {
     "featsr_tf.training.model_folder",
     "featsr_tf.training.optimizers",
     "featsr_tf.training.run",
+    "featsr_tf.visualization",
 }
 WITHOUT_TENSORFLOW = {
     "featsr_tf.config",

@@ -1,0 +1,1 @@
+"""The paper's qualitative figures: features (6) and detections (7)."""
