@@ -185,7 +185,9 @@ def cut(images: tf.Tensor, windows: Windows) -> tf.Tensor:
         windows.corners[:, axis, None] + tf.range(windows.size[axis])
         for axis in range(2)
     )
-    strips = tf.gather(
-        tf.gather(images, windows.image_indices), rows, axis=1, batch_dims=1
-    )
-    return tf.gather(strips, columns, axis=2, batch_dims=1)
+    # Straight from the pixels of all images: a frame is not copied for each
+    # of its windows.
+    height, width = tf.unstack(tf.shape(images)[1:3])
+    rows += windows.image_indices[:, None] * height
+    pixels = rows[:, :, None] * width + columns[:, None]
+    return tf.gather(tf.reshape(images, [-1, images.shape[-1]]), pixels)
