@@ -17,11 +17,14 @@ class Operations(NamedTuple):
         suppress: non-maximum suppression of proposals and of detections.
             Default `suppress`.
         sample: sampling of features. Default `sample_by_crops`.
+        can_branch: whether a graph may leave out a part of the network while
+            it runs; converters lose the shapes within. Default True.
     """
 
     suppress: Suppression = suppress
     sample: Sampling = sample_by_crops
+    can_branch: bool = True
 
 
 TENSORFLOW = Operations()
-PORTABLE = Operations(suppress_by_class, sample_by_gathering)
+PORTABLE = Operations(suppress_by_class, sample_by_gathering, False)

@@ -74,7 +74,7 @@ def build_detector(
         threshold_in_original_pixels=(
             extension.small_area_frame == AreaFrame.ORIGINAL
         ),
-        gate=_gate(extension),
+        gate=_gate(extension, operations.can_branch),
         name="detector",
     )
     _build_variables(detector)
@@ -196,10 +196,12 @@ def _tail_refiner(
     )
 
 
-def _gate(extension) -> Gate | None:
+def _gate(extension, can_skip: bool) -> Gate | None:
     if not extension.gate_score_threshold and not extension.gate_maximum:
         return None
-    return Gate(extension.gate_score_threshold, extension.gate_maximum)
+    return Gate(
+        extension.gate_score_threshold, extension.gate_maximum, can_skip
+    )
 
 
 def _generator(extension) -> Generator:

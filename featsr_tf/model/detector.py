@@ -231,6 +231,8 @@ class Detector(keras.Model):
     ) -> Predictions:
         """Judges all proposals first, then again those that the gate chooses.
 
+        Where it chooses none in the whole batch there is no second look.
+
         Args:
             proposals: all n proposals, with pooled features.
             is_small: `[n]` bool.
@@ -245,12 +247,20 @@ class Detector(keras.Model):
             is_valid & is_small,
             tf.shape(proposals.images)[0],
         )
-        rows = rows_where(is_chosen)
-        refined = self.refiner(choose(proposals, rows))
-        second = merge(
-            [(rows, self.small_predictor(refined))], tf.size(is_chosen)
+
+        def judge_chosen_again() -> Predictions:
+            rows = rows_where(is_chosen)
+            refined = self.refiner(choose(proposals, rows))
+            second = merge(
+                [(rows, self.small_predictor(refined))], tf.size(is_chosen)
+            )
+            return prefer(second, first, is_chosen)
+
+        if not self.gate.can_skip:
+            return judge_chosen_again()
+        return tf.cond(
+            tf.reduce_any(is_chosen), judge_chosen_again, lambda: first
         )
-        return prefer(second, first, is_chosen)
 
     def predict_all_by_large(
         self, proposals: ChosenProposals, is_valid

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from featsr_tf.config import load_pipeline
 from featsr_tf.errors import DataError
+from featsr_tf.geometry.operations import PORTABLE
+from featsr_tf.geometry.operations import TENSORFLOW
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
@@ -149,6 +151,14 @@ def test_there_is_a_gate_only_on_demand(detector):
         gate = build(f"{EXTENSION}.{override}").gate
         name, value = override.removeprefix("gate_").split("=")
         assert getattr(gate, name) == float(value)
+
+
+@pytest.mark.parametrize("operations", [TENSORFLOW, PORTABLE])
+def test_the_gate_skips_only_where_a_graph_can_branch(operations):
+    gate = f"{EXTENSION}.gate_score_threshold=0.25"
+    with small_backbone():
+        detector = build_detector(small_pipeline(gate), operations=operations)
+    assert detector.gate.can_skip == operations.can_branch
 
 
 def test_two_equal_predictors_without_a_refiner_are_the_base():

@@ -113,6 +113,81 @@ def test_only_what_passes_is_refined_and_the_rest_keeps_its_first_score(
     np.testing.assert_array_equal(np.sum(~is_base, axis=1), [2, 2])
 
 
+def best_scores_of_small_proposals(detector):
+    """The best first score in each image."""
+    with mock.patch.object(Gate, "__call__", autospec=True) as choose:
+        choose.side_effect = lambda gate, scores, is_small, batch: is_small
+        find(detector, Gate())
+    scores, is_small, _ = choose.call_args.args[1:]
+    best = np.where(is_small, np.max(scores[:, 1:], axis=1), 0.0)
+    return best.reshape(2, -1).max(axis=1)
+
+
+@pytest.fixture(scope="module")
+def between(detector):
+    """A threshold that small proposals of only one of the images reach."""
+    low, high = sorted(best_scores_of_small_proposals(detector))
+    assert high - low > 1e-3
+    return float(low + high) / 2
+
+
+def test_to_skip_the_second_look_changes_not_a_bit(detector, between):
+    for threshold in (0.0, between, 1.0):
+        found = find(detector, Gate(threshold))
+        expected = find(detector, Gate(threshold, can_skip=False))
+        for values, others in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(values, others)
+
+
+def test_in_a_batch_a_frame_of_which_nothing_passes_is_as_in_the_base(
+    detector, between
+):
+    base = find(detector, None, super_resolve=False).scores.numpy()
+    found = find(detector, Gate(between)).scores.numpy()
+    is_base = np.isclose(found, base, rtol=1e-4).all(axis=(1, 2))
+    expected = best_scores_of_small_proposals(detector) < between
+    np.testing.assert_array_equal(is_base, expected)
+
+
+def count_second_looks(detector, gate, is_graph):
+    """How often refiner and small predictor run."""
+    runs = [tf.Variable(0), tf.Variable(0)]
+
+    def counted(call, run):
+        def count_and_call(*arguments, **options):
+            run.assign_add(1)
+            return call(*arguments, **options)
+
+        return count_and_call
+
+    refine = counted(detector.refiner.call, runs[0])
+    predict = counted(detector.small_predictor.call, runs[1])
+    with mock.patch.object(detector.refiner, "call", refine):
+        with mock.patch.object(detector.small_predictor, "call", predict):
+            run = tf.function(find) if is_graph else find
+            run(detector, gate)
+    return [int(run) for run in runs]
+
+
+@pytest.mark.parametrize("is_graph", [False, True])
+def test_where_nothing_passes_there_is_no_second_look(detector, is_graph):
+    assert count_second_looks(detector, Gate(1.0), is_graph) == [0, 0]
+    assert count_second_looks(detector, Gate(0.0), is_graph) == [1, 1]
+    always = Gate(1.0, can_skip=False)
+    assert count_second_looks(detector, always, is_graph) == [1, 1]
+
+
+@pytest.mark.parametrize("threshold, runs", [(1.0, 1), (0.0, 2)])
+def test_a_zoom_runs_the_extractor_again_only_where_something_passes(
+    threshold, runs
+):
+    detector = small_detector("model.feature_super_resolution.refiner=ZOOM")
+    extract = detector.extractor.call
+    with mock.patch.object(detector.extractor, "call", wraps=extract) as spy:
+        find(detector, Gate(threshold))
+    assert spy.call_count == runs
+
+
 def test_a_detector_with_another_large_predictor_has_the_same_gate(detector):
     with mock.patch.object(detector, "gate", Gate(0.5)):
         other = detector.with_large_predictor(detector.large_predictor)
