@@ -7,6 +7,7 @@ import tensorflow as tf
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.groups import rows_where
+from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
 from featsr_tf.model.rois import RoiPooling
 
@@ -68,15 +69,7 @@ class ZoomRefiner(Refiner):
     def look(self, chosen, image_scale=1.0):
         """Pools from the enlarged image; see `Refiner.look`."""
         boxes = chosen.boxes * image_scale
-        windows = place_windows(
-            boxes,
-            chosen.image_indices,
-            tf.shape(chosen.images)[1:3],
-            self.window_size,
-            self.margin,
-            # Cells of all windows must lie where those of the image lie.
-            self.pool_base.cells.stride // MAGNIFICATION,
-        )
+        windows = self.place(boxes, chosen)
         enlarged = enlarged_image(cut(chosen.images, windows), MAGNIFICATION)
         features = self.backbone.features(
             self.backbone.preprocess(enlarged), training=False
@@ -90,6 +83,18 @@ class ZoomRefiner(Refiner):
         )
         is_held = windows.is_held[:, None, None, None]
         return (tf.where(is_held, zoomed, chosen.base),)
+
+    def place(self, boxes: tf.Tensor, chosen: ChosenProposals) -> Windows:
+        """Lays windows around boxes `[n, 4]`, px of `chosen.images`."""
+        return place_windows(
+            boxes,
+            chosen.image_indices,
+            tf.shape(chosen.images)[1:3],
+            self.window_size,
+            self.margin,
+            # Cells of all windows must lie where those of the image lie.
+            self.pool_base.cells.stride // MAGNIFICATION,
+        )
 
     def refine(self, seen):
         """Returns what was seen: there is nothing to learn."""
