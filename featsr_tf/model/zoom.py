@@ -46,17 +46,17 @@ class ZoomRefiner(Refiner):
     Args:
         backbone: the detector's own.
         pool_base: the detector's pooling of the base layer.
-        window_size: side of a window, px, a multiple of 32. Default 96.
+        window_size: side of a window, px, a multiple of 32. Default 64.
         margin: least distance of a proposal from the edge of its window,
-            where it is not the edge of the image, px. Default 16.
+            where it is not the edge of the image, px. Default 8.
     """
 
     def __init__(
         self,
         backbone: Backbone,
         pool_base: RoiPooling,
-        window_size: int = 96,
-        margin: int = 16,
+        window_size: int = 64,
+        margin: int = 8,
         **kwargs,
     ):
         super().__init__(**kwargs)

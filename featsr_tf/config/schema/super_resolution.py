@@ -118,13 +118,13 @@ class Zoom:
     """Enlarged windows through the same extractor, the refiner ZOOM."""
 
     window_size: int = setting(
-        96,
+        64,
         "Side of a window in pixels of the input, a multiple of 32.",
         minimum=32,
         maximum=16384,
     )
     margin: int = setting(
-        16,
+        8,
         "Least pixels between a proposal and the edge of its window.",
         maximum=8192,
     )
