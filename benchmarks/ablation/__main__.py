@@ -110,8 +110,8 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs what is left, judges, prints and writes."""
     from benchmarks.ablation.page import render_results
-    from benchmarks.ablation.page import result_tables
     from benchmarks.ablation.results import collect
+    from benchmarks.ablation.tables import result_tables
     from benchmarks.ablation.workers import run_cells
     from benchmarks.probe.page import read_probe
     from featsr_tf.evaluation.report_markup import markdown_table

@@ -90,7 +90,7 @@ VARIANTS = {
         ),
         _variant(
             "oracle_untrained",
-            "The same, no extra steps",
+            "Oracle, no extra steps",
             "refiner=ZOOM",
             "supervision=NONE",
             *_WITHOUT_STEPS,

@@ -133,11 +133,15 @@ def _html_cell(cell: Cell, is_first: bool) -> str:
     if cell.share:
         shade = f' style="--share:{round(100 * cell.share)}%"'
         kinds = f"{kinds} shaded".strip()
-    return f'<td class="{kinds}"{shade}>{html.escape(cell.text)}</td>'
+    text = html.escape(cell.text)
+    if cell.detail:
+        text += f"<small>{html.escape(cell.detail)}</small>"
+    return f'<td class="{kinds}"{shade}>{text}</td>'
 
 
 def _markdown_cell(cell: Cell) -> str:
-    return f"**{cell.text}**" if cell.kind == "best" else cell.text
+    text = f"**{cell.text}**" if cell.kind == "best" else cell.text
+    return f"{text} {cell.detail}".strip()
 
 
 def _escaped(text: str) -> str:

@@ -56,7 +56,7 @@ th, td { padding: 7px 9px; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 th { font-weight: 600; color: var(--ink-soft); }
 th.group { text-align: center; color: var(--ink); }
-th.group small { display: block; font-weight: 400; color: var(--ink-soft); }
+td small { display: block; color: var(--ink-soft); }
 th.group, .first { border-left: 1px solid var(--line); }
 tbody tr { border-top: 1px solid var(--line); }
 th[scope=row] { text-align: left; color: var(--ink); position: sticky; left: 0;

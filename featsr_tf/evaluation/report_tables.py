@@ -41,11 +41,13 @@ class Cell:
         text: What it shows.
         kind: "best", "good", "bad" or "" for nothing special.
         share: From 0 to 1, how strongly it is shaded.
+        detail: What is told below in small type, such as an interval.
     """
 
     text: str
     kind: str = ""
     share: float = 0.0
+    detail: str = ""
 
 
 @dataclass(frozen=True)

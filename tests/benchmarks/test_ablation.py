@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.ablation.kept import write_kept
 from benchmarks.ablation.page import render_results
-from benchmarks.ablation.page import result_tables
 from benchmarks.ablation.plan import Plan
 from benchmarks.ablation.results import collect
+from benchmarks.ablation.tables import result_tables
 from benchmarks.ablation.variants import VARIANTS
 from benchmarks.probe.counts import Counts
 from benchmarks.probe.counts import summarize
@@ -79,35 +79,44 @@ def test_results_tell_what_the_cells_hold(finished_plan):
     assert results["left_out"] == {"oracle": "no such"}
 
 
+def shown(cells):
+    return [f"{cell.text} {cell.detail}".strip() for cell in cells]
+
+
 def test_tables_and_page_show_the_results(finished_plan):
     results = collect(finished_plan, {"oracle": ValueError("no such")}, 30)
-    figures, differences, content = result_tables(results)
-    (base, base_cells), (naive, naive_cells) = figures.rows
-    assert (base, base_cells[0].text) == (VARIANTS["base"].title, "0.0 ±0.0")
-    assert (naive, naive_cells[0].text) == (
-        VARIANTS["naive"].title,
-        "100.0 ±0.0",
-    )
-    assert [cell.text for cell in base_cells[-2:]] == ["50", "1.00"]
-    assert [cell.text for cell in naive_cells[-2:]] == ["60", "1.20"]
-    ((name, cells),) = differences.rows
-    assert name == VARIANTS["naive"].title
-    assert (cells[0].text, cells[0].kind) == ("+100.0 [+100.0, +100.0]", "good")
-    # Three figures of each size: AP50 of medium ones, then F1 of large ones.
-    assert (cells[4].text, cells[4].kind) == ("+0.0 [+0.0, +0.0]", "")
-    assert cells[6].text == "-"
-    ((name, cells),) = content.rows
-    assert name == VARIANTS["naive"].title
+    f1, ap50, ap, costs, objects, content = result_tables(results)
+    titles = [VARIANTS[name].title for name in ("base", "naive")]
+    for table in (f1, ap50, ap, costs):
+        assert [title for title, _ in table.rows] == titles
+    # Each figure with its difference from the reference, by size.
+    (_, base), (_, naive) = f1.rows
+    assert shown(base[:2]) == ["0.0 ±0.0", "reference"]
+    assert shown(naive[:2]) == ["100.0 ±0.0", "+100.0 [+100.0, +100.0]"]
+    assert naive[1].kind == "good"
+    (_, base), (_, naive) = ap50.rows
+    medium, large = naive[3], naive[5]
+    assert (*shown([medium]), medium.kind) == ("+0.0 [+0.0, +0.0]", "")
+    assert shown([large]) == ["-"]
+    (_, base), (_, naive) = costs.rows
+    thresholds = results["variants"]["naive"]["seeds"][0]["thresholds"]
+    low, high = f"{min(thresholds):.3f}", f"{max(thresholds):.3f}"
+    assert shown(naive) == [low, high, "60", "1.20"]
+    assert shown(base[2:]) == ["50", "1.00"]
+    # Of the base's proposals, which find the small ones alone.
+    assert [shown(cells) for _, cells in objects.rows] == [
+        ["6", "50.0", "100.0 ±0.0"],
+        ["6", "50.0", "0.0 ±0.0"],
+        ["0", "0.0", "-"],
+        ["12", "100.0", "50.0 ±0.0"],
+    ]
     # Two folds of 40 pairs each.
-    assert [cell.text for cell in cells] == [
-        "25.0 ±0.0",
-        "50.0 ±0.0",
-        "112.5 ±0.0",
-        "80",
+    assert [(title, shown(cells)) for title, cells in content.rows] == [
+        (titles[1], ["50.0 ±0.0", "25.0 ±0.0", "1.125", "80"])
     ]
     page = render_results(results)
     assert page.count("<svg") == 4
-    assert "+100.0 [+100.0, +100.0] points" in page
+    assert "+100.0 points [+100.0, +100.0] against" in page
     assert "no such" in page
 
 
