@@ -63,7 +63,7 @@ def headline(results: Mapping) -> str:
     cell = difference_cell(best["difference"]["small"]["ap50"])
     reference = results["variants"][results["reference"]]["title"]
     return (
-        f"Of {len(compared)} variants \N{LEFT DOUBLE QUOTATION MARK}"
+        "\N{LEFT DOUBLE QUOTATION MARK}"
         f"{best['title']}\N{RIGHT DOUBLE QUOTATION MARK} does most for AP50 of "
         f"small objects: {cell.text} points {cell.detail} against "
         f"\N{LEFT DOUBLE QUOTATION MARK}{reference}"

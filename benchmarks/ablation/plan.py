@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import math
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -22,15 +23,17 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.files import write_text
 
-# Fields that count steps, wherever they stand.
+# Fields that count steps, wherever they stand, and how parts are rounded: the
+# beginning of a training must stay shorter than the whole.
 _STEPS = {
-    "num_steps",
-    "total_steps",
-    "warmup_steps",
-    "hold_base_rate_steps",
-    "decay_steps",
-    "burnin_steps",
-    "step",
+    "num_steps": math.ceil,
+    "total_steps": math.ceil,
+    "decay_steps": math.ceil,
+    "step": math.ceil,
+    "warmup_steps": math.floor,
+    "hold_base_rate_steps": math.floor,
+    "burnin_steps": math.floor,
+    "adversarial_warmup_steps": math.floor,
 }
 
 
@@ -281,7 +284,7 @@ def scaled_steps(pipeline: Pipeline, scale: float) -> list[str]:
 
     Args:
         pipeline: A config.
-        scale: Times its steps; what counts steps stays above 0.
+        scale: Times its steps; no training, only its warm-up vanishes.
 
     Returns:
         As for `--set`.
@@ -289,7 +292,8 @@ def scaled_steps(pipeline: Pipeline, scale: float) -> list[str]:
     if scale == 1.0:
         return []
     return [
-        f"{path}={max(round(value * scale), 1)}"
+        # Without the rounding 1.1 times 10 would be a bit more than 11.
+        f"{path}={_STEPS[field.name](round(value * scale, 6))}"
         for path, field, value in walk(pipeline)
         if field.name in _STEPS and field.kind is int and value
     ]

@@ -19,6 +19,7 @@ from featsr_tf.errors import ConfigError
 from tests.support import REPOSITORY
 
 PIPELINE = str(REPOSITORY / "pipelines" / "gtsdb_mobilenet.config")
+WARMUP = "super_resolution_stage.adversarial_warmup_steps"
 
 
 def make_plan(folder, *overrides, variants=VARIANTS, **options):
@@ -56,6 +57,31 @@ def test_variants_share_the_base_stage_of_their_fold_and_seed(tmp_path):
     assert base_differences(base, other) != []
 
 
+def test_variants_of_a_fold_and_seed_share_a_feature_cache(tmp_path):
+    plan = make_plan(tmp_path, cached_images=7)
+    possible, _ = possible_variants(plan)
+    folders = {}
+    for fold, seed in ((0, 0), (1, 0), (1, 1)):
+        caches = {
+            name: cache_of(plan.pipeline(Cell(fold, seed, variant)))
+            for name, variant in possible.items()
+        }
+        assert caches.pop("base") is None
+        assert {cache.num_images for cache in caches.values()} == {7}
+        (folders[fold, seed],) = {cache.folder for cache in caches.values()}
+    assert len(set(folders.values())) == 3
+    assert folders[1, 0] == str(tmp_path / "features" / "fold_1-seed_0")
+
+
+def test_without_cached_images_no_cell_has_a_cache(tmp_path):
+    cell = Cell(0, 0, VARIANTS["naive"])
+    assert cache_of(make_plan(tmp_path).pipeline(cell)) is None
+
+
+def cache_of(pipeline):
+    return pipeline.model.feature_super_resolution.feature_cache
+
+
 def test_a_variant_that_the_config_does_not_know_is_told_with_its_reason(
     tmp_path,
 ):
@@ -73,19 +99,31 @@ def test_a_variant_that_the_config_does_not_know_is_told_with_its_reason(
 
 
 def test_steps_are_scaled_with_their_schedules():
-    pipeline = load_pipeline(PIPELINE)
+    pipeline = load_pipeline(PIPELINE, [f"{EXTENSION}.{WARMUP}=100"])
     assert scaled_steps(pipeline, 1.0) == []
-    scaled = load_pipeline(PIPELINE, scaled_steps(pipeline, 0.001))
-    schedule = (
-        scaled.train_config.optimizer.adam_optimizer.learning_rate
-    ).cosine_decay_learning_rate
-    assert scaled.train_config.num_steps == 5
-    assert schedule.total_steps == 5
-    # 100 steps of warm-up would be less than one.
-    assert schedule.warmup_steps == 1
+    scaled = load_pipeline(PIPELINE, scaled_steps(pipeline, 0.02))
     extension = scaled.model.feature_super_resolution
-    assert extension.super_resolution_stage.num_steps == 2
-    assert extension.fine_tune_stage.num_steps == 1
+    stages = (
+        scaled.train_config,
+        extension.super_resolution_stage,
+        extension.fine_tune_stage,
+    )
+    # Of 5000, 600 and 150 steps with 100, 30 and 10 of warm-up.
+    schedules = [
+        stage.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate
+        for stage in stages
+    ]
+    assert [stage.num_steps for stage in stages] == [100, 12, 3]
+    assert [schedule.total_steps for schedule in schedules] == [100, 12, 3]
+    assert [schedule.warmup_steps for schedule in schedules] == [2, 0, 0]
+    assert extension.super_resolution_stage.adversarial_warmup_steps == 2
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.001, 0.007, 0.33, 1.1, 3.0])
+def test_scaled_schedules_are_possible(scale):
+    pipeline = load_pipeline(PIPELINE)
+    scaled = load_pipeline(PIPELINE, scaled_steps(pipeline, scale))
+    assert scaled.train_config.num_steps == max(round(5000 * scale), 1)
 
 
 def test_each_cell_comes_after_its_base(tmp_path):
@@ -184,6 +222,7 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path):
     "flags, message",
     [
         (["--folds", "1"], "--folds: expected 2 or more, found 1"),
+        (["--cached_images", "-1"], "--cached_images: expected 0 or more"),
         (["--workers", "0"], "--workers: expected 1 or more, found 0"),
         (["--steps-scale", "0"], "--steps-scale: expected more than 0"),
         (["--also", "naive", "x=1"], "--also naive: is there already"),
