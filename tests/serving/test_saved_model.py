@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import FixedShapeResizer
@@ -166,6 +167,26 @@ def test_it_runs_where_this_package_and_keras_are_never_imported(exported):
     images = tf.constant(np.full([2, 50, 70, 3], 99, np.uint8))
     scores = signatures["serving_default"](images)["detection_scores"]
     assert float(total) == pytest.approx(float(tf.reduce_sum(scores)), 1e-5)
+
+
+def test_weights_and_graphs_are_saved_once(exported, detectors):
+    _, _, path, _ = exported
+    saved = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    shapes = [
+        tuple(shape)
+        for name, shape in saved.get_variable_to_shape_map().items()
+        if "VARIABLE_VALUE" in name
+    ]
+    detector, base = detectors
+    used = detector.variables + base.large_predictor.variables
+    assert sorted(shapes) == sorted(tuple(value.shape) for value in used)
+    model = saved_model_pb2.SavedModel.FromString(
+        (path / "saved_model.pb").read_bytes()
+    )
+    functions = model.meta_graphs[0].graph_def.library.function
+    operations = [node.op for item in functions for node in item.node_def]
+    # One of each detector, whatever the number of signatures.
+    assert operations.count("CombinedNonMaxSuppression") == 2
 
 
 def test_warm_up_requests_can_be_replayed(exported):
