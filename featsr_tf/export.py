@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from featsr_tf.command_line import add_model_dir_flag
 from featsr_tf.command_line import add_pipeline_flags
@@ -19,6 +20,8 @@ from featsr_tf.command_line import model_dir_of
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.evaluation_flags import read_min_score
+from featsr_tf.serving.card_sections import read_card_sections
 from featsr_tf.serving.version_folder import version_folder
 from featsr_tf.training import model_folder
 
@@ -70,12 +73,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="what the signature serving_default takes; default %(default)s. "
         "SavedModels have the signatures image, encoded_image, tf_example too",
     )
-    parser.add_argument(
-        "--metrics",
-        metavar="FILE",
-        help="figures for the model card, as featsr_tf.evaluate writes them",
-    )
     _add_format_flags(parser)
+    _add_card_flags(parser)
     arguments = parser.parse_args(argv)
     with exit_on_error():
         _check(arguments)
@@ -107,6 +106,27 @@ def _add_format_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="put out raw_detection_boxes and raw_detection_scores as well, "
         "as they are before duplicates are suppressed",
+    )
+
+
+def _add_card_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics",
+        metavar="FILE",
+        help="figures for the model card, as featsr_tf.evaluate writes them",
+    )
+    parser.add_argument(
+        "--card",
+        metavar="FILE",
+        help="Markdown for the model card: its sections, such as '## Data', "
+        "follow what the card says by itself",
+    )
+    parser.add_argument(
+        "--min_score",
+        metavar="SCORE_OR_FILE",
+        help="lowest score that featsr_tf.predict draws, or the file of "
+        "featsr_tf.choose_threshold; default is "
+        "eval_config.min_score_threshold of the config",
     )
 
 
@@ -150,11 +170,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Exports and says where."""
     pipeline = read_pipeline(arguments)
-    metrics = None
-    if arguments.metrics:
-        from featsr_tf.evaluation.report_inputs import read_metrics
-
-        metrics = read_metrics(arguments.metrics)
+    card = _card_options(arguments)
     model_dir = model_dir_of(arguments)
     # Mistakes are told before TensorFlow is imported, which takes seconds.
     model_folder.load(model_dir)
@@ -167,15 +183,28 @@ def run(arguments: argparse.Namespace) -> None:
         version=arguments.version,
         base_only=arguments.base_only,
         input_type=arguments.input_type,
-        metrics=metrics,
         format=arguments.format,
         non_maximum_suppression=arguments.non_maximum_suppression
         or SUPPRESSIONS[0],
         raw_outputs=arguments.raw_outputs,
         input_size=arguments.input_size,
+        **card,
     )
     folder = export(pipeline, model_dir, arguments.output_directory, options)
     print(f"wrote {folder}")
+
+
+def _card_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    from featsr_tf.evaluation.report_inputs import read_metrics
+
+    options: dict[str, Any] = {}
+    if arguments.metrics:
+        options["metrics"] = read_metrics(arguments.metrics)
+    if arguments.card:
+        options["card_sections"] = read_card_sections(arguments.card)
+    if arguments.min_score is not None:
+        options["min_score"] = read_min_score(arguments.min_score)
+    return options
 
 
 if __name__ == "__main__":

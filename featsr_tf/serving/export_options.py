@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from featsr_tf.evaluation.report_inputs import Metrics
 from featsr_tf.geometry.nms import suppress_by_class
 from featsr_tf.geometry.operations import PORTABLE
 from featsr_tf.geometry.operations import TENSORFLOW
@@ -18,8 +19,12 @@ class ExportOptions:
         base_only: export the plain base detector. Default False.
         input_type: what `serving_default` takes, see
             `INPUT_TYPES` of `saved_model.py`.
-        metrics: figures for the model card, as `featsr_tf.evaluate` writes
-            them; None = none.
+        metrics: figures for the model card; None = none.
+        card_sections: texts for the model card by section; they follow what
+            it says by itself. Default none.
+        min_score: lowest score that is drawn by default, or one by name of
+            the detector ("base", "super_resolved"). None = that of the
+            config, `eval_config.min_score_threshold`.
         format: "saved_model", "onnx" or "tflite". The latter two have one
             signature, of images.
         non_maximum_suppression: of a SavedModel: "combined" by TensorFlow's
@@ -33,7 +38,9 @@ class ExportOptions:
     version: int | None = None
     base_only: bool = False
     input_type: str = "image_tensor"
-    metrics: Mapping | None = None
+    metrics: Metrics | None = None
+    card_sections: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    min_score: float | Mapping[str, float] | None = None
     format: str = "saved_model"
     non_maximum_suppression: str = "combined"
     raw_outputs: bool = False

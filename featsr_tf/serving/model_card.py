@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 
 from featsr_tf.config import backbone_name
+from featsr_tf.config.schema import FeatureSuperResolution
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Refiner
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.evaluation.evaluator import format_table
+from featsr_tf.evaluation.report_inputs import Metrics
 from featsr_tf.evaluation.report_inputs import describe_environment
 from featsr_tf.serving.export_options import ExportOptions
 
@@ -14,15 +17,17 @@ FILE = "MODEL_CARD.md"
 _TEMPLATE = """\
 # {name}
 
-{kind}, exported by featsr_tf from the config `pipeline.config` beside this
-file. Method: Noh et al., *Better to Follow, Follow to Be Better* (ICCV 2019).
+{kind}.
+Exported by featsr_tf from the config `pipeline.config` beside this file.
+Method: Noh et al., *Better to Follow, Follow to Be Better* (ICCV 2019).
 
 | | |
 |---|---|
 {facts}
 
-## Use
-
+{sections}
+"""
+_SIGNATURES = """\
 Every signature takes `input_tensor` and gives `detection_boxes`
 `[batch, {maximum}, 4]` (ymin, xmin, ymax, xmax as fractions of the image),
 `detection_scores`, `detection_classes` (ids of `label_map.pbtxt`) and
@@ -36,26 +41,29 @@ Every signature takes `input_tensor` and gives `detection_boxes`
 {use}
 ```
 
-`sha256sum --check checksums.sha256` tells whether the files are whole.
-
-## Figures
-
-{figures}
-
-## Limits
-
-- Pixels are taken as they are stored: turn photos upright first (EXIF).
+`sha256sum --check checksums.sha256` tells whether the files are whole."""
+_LIMITS = """\
+- Signatures take pixels as they are stored: turn photos upright first (EXIF).
 - It knows the classes below and nothing else; scores are no probabilities.
-- Objects much smaller or larger than those of the training data are missed.
-- {licence}
+- Objects much smaller or larger than those of the training data are missed."""
+_LICENCE = """\
+The licence of the weights follows from that of the data and that of the
+initial weights."""
+_NO_FIGURES = "Not given; `python -m featsr_tf.evaluate` measures them."
 
-## Classes
-
-{classes}
-"""
-
+_KINDS = {
+    Refiner.GENERATOR: "A Faster R-CNN whose small proposals are "
+    "super-resolved",
+    Refiner.TAIL_GENERATOR: "A Faster R-CNN whose small proposals are "
+    "super-resolved",
+    Refiner.ZOOM: "A Faster R-CNN that looks at small proposals again, "
+    "enlarged",
+    Refiner.NONE: "A Faster R-CNN with another predictor for small proposals",
+}
+_SUPERVISED = (Refiner.GENERATOR, Refiner.TAIL_GENERATOR)
 _USE = {
     "saved_model": """\
+python -m featsr_tf.predict --model {name} --images photos/ --output found/
 docker run --rm -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
   -e MODEL_NAME={name} tensorflow/serving""",
     "onnx": """\
@@ -98,51 +106,92 @@ def model_card(
     Returns:
         Markdown.
     """
-    base_only = len(stages) == 1
-    postprocessing = pipeline.model.faster_rcnn.second_stage_post_processing
-    return _TEMPLATE.format(
-        name=name,
-        kind="A Faster R-CNN"
-        if base_only
-        else "A Faster R-CNN whose small proposals are super-resolved",
-        facts=_rows(_facts(pipeline, label_map, stages)),
-        maximum=postprocessing.batch_non_max_suppression.max_total_detections,
-        signatures=_rows(
-            {f"`{key}`": what for key, what in signatures.items()}
-        ),
-        raw=_raw(pipeline) if options.raw_outputs else "",
-        use=_use(name, options),
-        figures=_figures(options.metrics),
-        licence="The licence of the weights follows from the data and the "
-        "initial weights named above.",
-        classes=", ".join(
+    sections = {
+        "Use": _use(name, pipeline, signatures, options),
+        "Data": _data(pipeline),
+        "Figures": "" if options.metrics is None else _figures(options.metrics),
+        "Limits": _LIMITS,
+        "Licence": _LICENCE,
+        "Classes": ", ".join(
             f"{number} {label}"
             for number, label in sorted(label_map.names.items())
+        ),
+    }
+    for title, text in options.card_sections.items():
+        sections[title] = f"{sections.get(title, '')}\n\n{text}".strip()
+    sections["Figures"] = sections["Figures"] or _NO_FIGURES
+    return _TEMPLATE.format(
+        name=name,
+        kind=_kind(pipeline, options),
+        facts=_rows(_facts(pipeline, label_map, stages, options)),
+        sections="\n\n".join(
+            f"## {title}\n\n{text}" for title, text in sections.items()
         ),
     )
 
 
+def _kind(pipeline: Pipeline, options: ExportOptions) -> str:
+    if options.base_only:
+        return "A Faster R-CNN"
+    return _KINDS[pipeline.model.feature_super_resolution.refiner]
+
+
 def _facts(
-    pipeline: Pipeline, label_map: LabelMap, stages: Mapping[str, int]
+    pipeline: Pipeline,
+    label_map: LabelMap,
+    stages: Mapping[str, int],
+    options: ExportOptions,
 ) -> dict[str, str]:
     extension = pipeline.model.feature_super_resolution
     extractor = pipeline.model.faster_rcnn.feature_extractor.type
     environment = describe_environment()
-    records = pipeline.train_input_reader.tf_record_input_reader.input_path
-    return {
+    facts = {
         "backbone": f"{backbone_name(extractor)}, width "
         f"{extension.backbone.alpha:g}",
-        "initial weights": extension.backbone.weights or "random",
-        "training records": ", ".join(records),
         "classes": str(len(label_map.names)),
         "steps": ", ".join(f"{stage} {n}" for stage, n in stages.items()),
         "seed": str(extension.seed),
-        "small proposals": f"area below {extension.small_area_threshold:g} "
-        f"px^2 of the {extension.small_area_frame.value.lower()} frame",
-        "supervision": extension.supervision.value.lower(),
+        "lowest score drawn": f"{pipeline.eval_config.min_score_threshold:g}",
+    }
+    if not options.base_only:
+        facts |= _facts_of_small_proposals(extension)
+    return facts | {
         "exported": environment["date"],
         "versions": environment["versions"],
     }
+
+
+def _facts_of_small_proposals(
+    extension: FeatureSuperResolution,
+) -> dict[str, str]:
+    facts = {
+        "small proposals": f"area below {extension.small_area_threshold:g} "
+        f"px^2 of the {extension.small_area_frame.value.lower()} frame",
+        "refiner": extension.refiner.value.lower(),
+        "refined": _gate(
+            extension.gate_score_threshold, extension.gate_maximum
+        ),
+    }
+    if extension.refiner in _SUPERVISED:
+        facts["supervision"] = extension.supervision.value.lower()
+    return facts
+
+
+def _gate(score: float, maximum: int) -> str:
+    limits = [f"scores of {score:g} or more"] if score else []
+    if maximum:
+        limits.append(f"the best {maximum} of an image")
+    return ", ".join(limits) or "all small proposals"
+
+
+def _data(pipeline: Pipeline) -> str:
+    weights = pipeline.model.feature_super_resolution.backbone.weights
+    records = pipeline.train_input_reader.tf_record_input_reader.input_path
+    named = ", ".join(f"`{path}`" for path in records)
+    return (
+        f"Records: {named}.\n"
+        f"Initial weights: {f'`{weights}`' if weights else 'random'}."
+    )
 
 
 def _raw(pipeline: Pipeline) -> str:
@@ -153,24 +202,39 @@ def _raw(pipeline: Pipeline) -> str:
     )
 
 
-def _use(name: str, options: ExportOptions) -> str:
+def _use(
+    name: str,
+    pipeline: Pipeline,
+    signatures: Mapping[str, str],
+    options: ExportOptions,
+) -> str:
+    postprocessing = pipeline.model.faster_rcnn.second_stage_post_processing
     height, width = options.input_size or (None, None)
-    return _USE[options.format].format(name=name, height=height, width=width)
+    return _SIGNATURES.format(
+        maximum=postprocessing.batch_non_max_suppression.max_total_detections,
+        raw=_raw(pipeline) if options.raw_outputs else "",
+        signatures=_rows(
+            {f"`{key}`": what for key, what in signatures.items()}
+        ),
+        use=_USE[options.format].format(name=name, height=height, width=width),
+    )
 
 
 def _rows(facts: Mapping[str, str]) -> str:
     return "\n".join(f"| {name} | {value} |" for name, value in facts.items())
 
 
-def _figures(metrics: Mapping | None) -> str:
-    if metrics is None:
-        return "Not given; `python -m featsr_tf.evaluate` measures them."
-    names = [key for key in ("base", "super_resolved") if key in metrics]
-    table = format_table({name: metrics[name] for name in names})
-    settings = metrics.get("settings", {})
-    command = settings.get("command", "unknown")
+def _figures(metrics: Metrics) -> str:
+    settings = metrics.settings
+    scores = ", ".join(
+        f"{name.replace('_', ' ')} {result.get('min_score', '?')}"
+        for name, result in metrics.detectors.items()
+    )
+    first = next(iter(metrics.detectors.values()))
+    objects = first["all"].get("num_objects", "?")
     return (
-        f"On {settings.get('num_images', '?')} images with "
-        f"{settings.get('num_objects', '?')} objects, in percent, by size in "
-        f"original pixels (`{command}`):\n\n```\n{table}\n```"
+        f"On {settings.get('num_images', '?')} images with {objects} objects, "
+        "in percent, by size in original\npixels; score thresholds: "
+        f"{scores}.\n`{settings.get('command', 'command unknown')}`\n\n"
+        f"```\n{format_table(metrics.detectors)}\n```"
     )

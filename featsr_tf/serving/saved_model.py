@@ -1,5 +1,6 @@
 """From a model folder to an exported detector."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import Resizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.evaluation.report_inputs import DETECTORS
 from featsr_tf.geometry.operations import TENSORFLOW
 from featsr_tf.geometry.operations import Operations
 from featsr_tf.model.build import build_detector
@@ -87,6 +89,8 @@ def export(
     detector, base = load_detectors(
         pipeline, model_dir, options.base_only, options.operations
     )
+    options = dataclasses.replace(options, base_only=base is None)
+    pipeline = _with_min_score(pipeline, options)
     with renamed_at_the_end(final) as folder:
         kinds = _write_model(
             folder,
@@ -101,7 +105,7 @@ def export(
             pipeline,
             label_map,
             {signature: INPUT_TYPES[kind] for signature, kind in kinds.items()},
-            _steps(model_dir, base is None),
+            _steps(model_dir, options.base_only),
             options,
         )
         (folder / model_folder.PIPELINE_FILE).write_text(to_text(pipeline))
@@ -124,6 +128,25 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
             "interpolation TensorFlow Lite lacks; export with --format "
             "saved_model or onnx, or with --base_only"
         )
+
+
+def _with_min_score(pipeline: Pipeline, options: ExportOptions) -> Pipeline:
+    """The config, with the lowest score that is drawn."""
+    score = options.min_score
+    if isinstance(score, Mapping):
+        name = DETECTORS[not options.base_only]
+        if name not in score:
+            raise ConfigError(
+                f"min_score: expected the threshold of {name!r}, found those "
+                f"of {', '.join(score)}"
+            )
+        score = score[name]
+    if score is None:
+        return pipeline
+    config = dataclasses.replace(
+        pipeline.eval_config, min_score_threshold=score
+    )
+    return dataclasses.replace(pipeline, eval_config=config)
 
 
 def load_detectors(
