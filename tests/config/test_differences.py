@@ -5,8 +5,10 @@ import pytest
 from featsr_tf.config import all_differences
 from featsr_tf.config import base_differences
 from featsr_tf.config import differences
+from featsr_tf.config import load_pipeline
 from featsr_tf.config import parse_pipeline
 from tests.config.sample import SAMPLE
+from tests.support import REPOSITORY
 
 EXTENSION = "model.feature_super_resolution"
 
@@ -101,6 +103,14 @@ def test_base_stages_differ_by_whatever_trains_them(override):
 )
 def test_base_stages_do_not_differ_by_what_the_later_stages_do(override):
     assert base_differences(parse(), parse(override)) == []
+
+
+def test_zoom_can_take_the_base_of_the_config_that_it_names():
+    paper, zoom = (
+        load_pipeline(REPOSITORY / "pipelines" / f"{name}.config")
+        for name in ("gtsdb_mobilenet", "gtsdb_mobilenet_zoom")
+    )
+    assert base_differences(paper, zoom) == []
 
 
 @pytest.mark.parametrize(
