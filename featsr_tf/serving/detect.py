@@ -97,6 +97,7 @@ class DetectApi:
                     }
                     for number, name in sorted(self._model.class_names.items())
                 ],
+                "min_score": self._model.min_score,
                 "small_area": area_ranges()[0].maximum,
                 "max_body_mb": options.max_body_mb,
                 "max_image_pixels": options.max_image_pixels,

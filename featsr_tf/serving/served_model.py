@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
+from featsr_tf.config import load_pipeline
+from featsr_tf.config.schema import EvalConfig
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.serving.model_version import SAVED_MODEL_FILE
@@ -19,6 +22,7 @@ from featsr_tf.serving.names import IMAGE_SIGNATURE
 from featsr_tf.serving.warm_up import WARM_UP_FILE
 from featsr_tf.serving.warm_up import read_warm_up
 from featsr_tf.training.model_folder import LABEL_MAP_FILE
+from featsr_tf.training.model_folder import PIPELINE_FILE
 
 
 class InputSpec(NamedTuple):
@@ -48,6 +52,7 @@ class ServedModel:
     def __init__(self, found: ModelVersion):
         self.name, self.version, folder = found
         self.class_names = load_label_map(str(folder / LABEL_MAP_FILE)).names
+        self.min_score = _min_score(folder / PIPELINE_FILE)
         self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
         try:
             self._model = tf.saved_model.load(str(folder))
@@ -99,6 +104,12 @@ class ServedModel:
         except tf.errors.InvalidArgumentError as error:
             raise DataError(_first_line(error)) from None
         return {name: value.numpy() for name, value in found.items()}
+
+
+def _min_score(path: Path) -> float:
+    """The lowest score that is shown; not every SavedModel has a config."""
+    config = load_pipeline(path).eval_config if path.exists() else EvalConfig()
+    return config.min_score_threshold
 
 
 def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:

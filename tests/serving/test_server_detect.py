@@ -12,6 +12,7 @@ from featsr_tf.serving.model_version import find_version
 from featsr_tf.serving.served_model import ServedModel
 from featsr_tf.serving.server import create_app
 from featsr_tf.serving.server_options import ServerOptions
+from tests.serving.toy_export import MIN_SCORE
 from tests.serving.toy_export import grey
 from tests.serving.toy_export import picture
 from tests.serving.toy_export import write_toy_export
@@ -146,6 +147,7 @@ def test_the_page_learns_what_the_model_knows(client):
     assert answer["detectors"] == ["base", "super_resolved"]
     assert [item["name"] for item in answer["classes"]] == ["stop", "yield"]
     assert answer["small_area"] == 32 * 32
+    assert answer["min_score"] == MIN_SCORE
     assert answer["has_example"]
 
 
@@ -157,3 +159,9 @@ def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
         assert found == {"base": [SMALL, LEFT]}
         assert client.get("/model").json()["detectors"] == ["base"]
         assert client.get("/example").status_code == 404
+
+
+def test_a_model_without_a_config_is_shown_from_one_half(tmp_path):
+    folder = write_toy_export(tmp_path / "plain" / "1")
+    (folder / "pipeline.config").unlink()
+    assert ServedModel(find_version(str(folder))).min_score == 0.5

@@ -82,6 +82,13 @@ def test_it_shows_what_both_detectors_find(browser, address):
     )
 
 
+def test_it_begins_at_the_score_of_the_model(browser, address):
+    show_example(browser, address)
+    assert text(browser, "#score-value") == "70%"
+    assert text(browser, "#count-base").startswith("0 objects")
+    assert text(browser, "#count-super_resolved").startswith("1 object,")
+
+
 def test_boxes_are_drawn_where_the_objects_are(browser, address):
     show_example(browser, address)
     set_score(browser, 0.1)

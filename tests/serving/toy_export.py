@@ -6,9 +6,13 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
+from featsr_tf.config import parse_pipeline
+from featsr_tf.config import to_text
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.serving.warm_up import write_warm_up
+from tests.config.sample import SAMPLE
 
+MIN_SCORE = 0.7
 # Two detections: a small one in the middle, and the left half.
 BOXES = [[0.4, 0.4, 0.5, 0.6], [0.0, 0.0, 1.0, 0.5]]
 
@@ -79,6 +83,9 @@ def write_toy_export(folder, has_base=True):
     (folder / "label_map.pbtxt").write_text(
         LabelMap({1: "stop", 2: "yield"}).to_text()
     )
+    override = f"eval_config.min_score_threshold={MIN_SCORE}"
+    pipeline = parse_pipeline(SAMPLE.encode(), "sample", [override])
+    (folder / "pipeline.config").write_text(to_text(pipeline))
     request = tf.zeros([1, 8, 8, 3], tf.uint8)
     write_warm_up(str(folder), folder.parent.name, {"image": request})
     return folder
