@@ -80,7 +80,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         default=2000,
         metavar="N",
         help="images whose features are computed once for all variants; 0: "
-        "each step of each variant sees new ones; default %(default)s",
+        "nothing is shared; default %(default)s",
     )
     parser.add_argument(
         "--resamples",

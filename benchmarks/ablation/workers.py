@@ -35,6 +35,9 @@ def run_cells(plan: Plan, num_workers: int, keep_models: bool = False) -> None:
     waiting = [cell for cell in cells if not plan.is_finished(cell)]
     workers = [Worker(plan, cores) for cores in share_cores(num_workers)]
     failed: list[Cell] = []
+    for cell in cells:
+        # Killed between a last cell and this, the features would stay.
+        _clear_features(plan, cell, waiting, workers)
     with tqdm.tqdm(
         total=len(cells),
         initial=len(cells) - len(waiting),
@@ -165,7 +168,7 @@ def _take_next(plan: Plan, waiting: list[Cell]) -> Cell | None:
 def _clear_features(
     plan: Plan, cell: Cell, waiting: list[Cell], workers: list[Worker]
 ) -> None:
-    """Deletes the features of a fold and seed after its last cell."""
+    """Deletes the features of a cell's fold and seed if no cell is left."""
     left = waiting + [w.cell for w in workers if w.cell is not None]
     if (cell.fold, cell.seed) not in {(c.fold, c.seed) for c in left}:
         shutil.rmtree(plan.feature_cache(cell), ignore_errors=True)

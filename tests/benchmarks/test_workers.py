@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,8 +23,9 @@ NAMES = {
 }
 
 
-def make_plan(folder):
-    variants = {name: VARIANTS[name] for name in ("base", "naive")}
+def make_plan(folder, *names):
+    names = names or ("base", "naive")
+    variants = {name: VARIANTS[name] for name in names}
     pipeline = str(REPOSITORY / "pipelines" / "toy.config")
     return Plan(pipeline, [], folder, 2, [0], variants)
 
@@ -70,6 +72,41 @@ def test_finished_cells_are_not_repeated(plan):
     assert starts(plan)[len(before) :] == [
         ("naive-fold_1-seed_0", "base-fold_1-seed_0")
     ]
+
+
+def test_features_stay_until_the_last_cell_of_their_fold(plan):
+    plan = make_plan(plan.folder, "base", "naive", "placebo")
+    (plan.folder / "cells" / "go").touch()
+    workers.run_cells(plan, 1)
+    text = (plan.folder / "cells" / "features.txt").read_text()
+    assert [line.split() for line in text.splitlines()] == [
+        ["naive-fold_0-seed_0"],
+        ["placebo-fold_0-seed_0", "fold_0-seed_0"],
+        ["naive-fold_1-seed_0"],
+        ["placebo-fold_1-seed_0", "fold_1-seed_0"],
+    ]
+    assert not list((plan.folder / "features").iterdir())
+
+
+def test_features_stay_while_another_cell_of_their_fold_is_at_work(plan):
+    plan = make_plan(plan.folder, "base", "naive", "placebo")
+    _, naive, placebo = list(plan.cells())[:3]
+    features = plan.feature_cache(naive)
+    features.mkdir(parents=True)
+    busy, idle = SimpleNamespace(cell=placebo), SimpleNamespace(cell=None)
+    workers._clear_features(plan, naive, [], [idle, busy])
+    assert features.exists()
+    workers._clear_features(plan, placebo, [], [idle, idle])
+    assert not features.exists()
+
+
+def test_features_that_a_killed_run_left_behind_are_deleted(plan):
+    (plan.folder / "cells" / "go").touch()
+    workers.run_cells(plan, 2)
+    left = plan.folder / "features" / "fold_1-seed_0"
+    left.mkdir(parents=True)
+    workers.run_cells(plan, 2)
+    assert not left.exists()
 
 
 def test_a_cell_that_fails_is_named_with_its_last_words(plan):
