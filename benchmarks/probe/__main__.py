@@ -59,11 +59,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="of each fine-tuning; default %(default)s",
     )
     parser.add_argument(
+        "--learning_rate",
+        type=float,
+        default=3e-4,
+        metavar="F",
+        help="of Adam at the first step, zero at the last; default %(default)s",
+    )
+    parser.add_argument(
         "--resamples",
         type=int,
         default=1000,
         metavar="N",
         help="draws of the bootstrap; default %(default)s",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="keep what each base detector tells, so that the same command "
+        "goes on where it was stopped; default: keep nothing",
     )
     parser.add_argument(
         "--results",
@@ -84,22 +97,26 @@ def run(arguments: argparse.Namespace) -> None:
 
     from benchmarks.probe.counts import summarize
     from benchmarks.probe.page import probe_table
-    from benchmarks.probe.probing import probe_base
     from featsr_tf.evaluation.report_inputs import describe_environment
     from featsr_tf.evaluation.report_markup import markdown_table
     from featsr_tf.files import write_text
 
-    counts = {
-        (base.fold, base.seed): probe_base(base, arguments.steps)
-        for base in bases
-    }
     results = {
-        **summarize(counts, arguments.resamples),
+        **summarize(
+            count_bases(
+                bases,
+                arguments.steps,
+                arguments.learning_rate,
+                arguments.output,
+            ),
+            arguments.resamples,
+        ),
         "settings": {
             "bases": [base.model_dir for base in bases],
             "folds": len({base.fold for base in bases}),
             "seeds": sorted({base.seed for base in bases}),
             "steps": arguments.steps,
+            "learning_rate": arguments.learning_rate,
             "resamples": arguments.resamples,
         },
         "environment": describe_environment(),
@@ -111,6 +128,39 @@ def run(arguments: argparse.Namespace) -> None:
     )
     write_text(summary, json.dumps(results, indent=1) + "\n")
     print(f"\nwrote {summary}")
+
+
+def count_bases(
+    bases: Sequence[Base],
+    num_steps: int,
+    learning_rate: float,
+    folder: str | None,
+) -> dict[tuple[int, int], dict]:
+    """Probes the base detectors that are not kept yet.
+
+    Args:
+        bases: The base detectors.
+        num_steps: Steps of each fine-tuning.
+        learning_rate: At the first step.
+        folder: For `KeptCounts`; None = keep nothing.
+
+    Returns:
+        `Counts` by kind of features, by fold and seed.
+    """
+    from benchmarks.probe.kept import KeptCounts
+    from benchmarks.probe.probing import probe_base
+
+    options = (num_steps, learning_rate)
+    kept = KeptCounts(folder, *options) if folder else None
+    counts = {}
+    for base in bases:
+        found = kept.read(base) if kept else None
+        if found is None:
+            found = probe_base(base, *options)
+            if kept:
+                kept.write(base, found)
+        counts[base.fold, base.seed] = found
+    return counts
 
 
 def find_bases(arguments: argparse.Namespace) -> list[Base]:
@@ -126,6 +176,11 @@ def find_bases(arguments: argparse.Namespace) -> list[Base]:
         value = getattr(arguments, name)
         if value < 1:
             raise ConfigError(f"--{name}: expected 1 or more, found {value}")
+    if not 0 < arguments.learning_rate < 1:
+        raise ConfigError(
+            "--learning_rate: expected a number between 0 and 1, found "
+            f"{arguments.learning_rate}"
+        )
     is_single = arguments.pipeline is not None
     if is_single == (arguments.ablation is not None) or is_single != (
         arguments.model_dir is not None

@@ -64,10 +64,10 @@ def probe_table(results: Mapping) -> Table:
     return Table(
         "What the targets know",
         f"The base predictor fine-tuned on each kind of features for "
-        f"{settings['steps']} steps, judged on {results['objects']:.0f} "
-        f"objects ({results['proposals']:.0f} proposals in "
-        f"{results['views']} views) that the base detector has not seen; "
-        f"{settings['folds']} folds, {len(settings['seeds'])} seeds. "
+        f"{settings['steps']} steps, judged on {results['objects']:,.0f} "
+        f"objects ({results['proposals']:,.0f} proposals in "
+        f"{results['views']:,} views) that the base detector has not seen; "
+        f"folds: {settings['folds']}, seeds: {len(settings['seeds'])}. "
         "Accuracy: share of the proposals of objects whose class is found, "
         "in percent. Box: mean distance of box deltas, less is better. In "
         "brackets where 95% of the figures lie when views are drawn anew "
@@ -82,7 +82,7 @@ def probe_table(results: Mapping) -> Table:
 
 
 def _cell(figure: Mapping, scale: float, digits: int) -> Cell:
-    return Cell(_text(figure, scale, f".{digits}f"))
+    return _interval_cell(figure, scale, f".{digits}f", "")
 
 
 def _difference_cell(
@@ -91,12 +91,14 @@ def _difference_cell(
     kind = ""
     if figure["low"] is not None and figure["low"] * figure["high"] > 0:
         kind = "good" if good_sign * figure["low"] > 0 else "bad"
-    return Cell(_text(figure, scale, f"+.{digits}f"), kind)
+    return _interval_cell(figure, scale, f"+z.{digits}f", kind)
 
 
-def _text(figure: Mapping, scale: float, style: str) -> str:
+def _interval_cell(
+    figure: Mapping, scale: float, style: str, kind: str
+) -> Cell:
     numbers = [figure[key] for key in ("mean", "low", "high")]
     if None in numbers:
-        return "-"
+        return Cell("-")
     mean, low, high = (format(scale * number, style) for number in numbers)
-    return f"{mean} [{low}, {high}]"
+    return Cell(mean, kind, detail=f"[{low}, {high}]")

@@ -15,23 +15,22 @@ from featsr_tf.data.build import open_source
 from featsr_tf.model.build import build_detector
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
-from featsr_tf.training.build import stage_options
-from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import restore_base
-from featsr_tf.training.optimizers import build_optimizer
 from featsr_tf.training.stage import Stage
 
 BATCH_SIZE = 64
 
 
-def probe_base(base: Base, num_steps: int) -> dict[str, Counts]:
+def probe_base(
+    base: Base, num_steps: int, learning_rate: float
+) -> dict[str, Counts]:
     """Probes all kinds of features of one base detector.
 
     Args:
         base: The base detector.
-        num_steps: Steps of each fine-tuning, with the optimizer of the
-            config's stage 3.
+        num_steps: Steps of each fine-tuning.
+        learning_rate: Of Adam at the first step; a cosine leads to zero.
 
     Returns:
         Counts of the records that judge, by kind of features.
@@ -59,8 +58,8 @@ def probe_base(base: Base, num_steps: int) -> dict[str, Counts]:
         pool_pairs(pipeline, stage, sources, source, f"{name}: {title}")
         for source, title in ((training, "training"), (judging, "judging"))
     )
-    optimizer = build_optimizer(stage_options(pipeline, FINE_TUNE).optimizer)
-    probe = Probe(stage, optimizer)
+    rates = keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
+    probe = Probe(stage, keras.optimizers.Adam(rates))
     counts = {}
     for kind in tqdm.tqdm(sources, f"{name}: probes", unit="probe"):
         probe.train(seen, kind, num_steps, base.seed)

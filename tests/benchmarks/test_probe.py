@@ -1,15 +1,18 @@
 """What a probe tells, worked out by hand, and whose detectors it asks."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from benchmarks.probe.__main__ import count_bases
 from benchmarks.probe.__main__ import main
 from benchmarks.probe.bases import bases_of_ablation
 from benchmarks.probe.counts import Counts
 from benchmarks.probe.counts import count_views
 from benchmarks.probe.counts import summarize
+from benchmarks.probe.kept import KeptCounts
 from benchmarks.probe.page import TITLES
 from benchmarks.probe.page import probe_table
 from benchmarks.probe.page import read_probe
@@ -107,10 +110,10 @@ def test_the_table_marks_what_is_surely_better_or_worse():
     table = probe_table({**results, "settings": settings})
     (_, reference), (name, cells) = table.rows
     assert name == TITLES["full"]
-    assert cells[0].text == "100.0 [100.0, 100.0]"
+    assert (cells[0].text, cells[0].detail) == ("100.0", "[100.0, 100.0]")
     # More is better for accuracy, less for distance.
     assert [cell.kind for cell in cells] == ["", "good", "", "bad"]
-    assert cells[3].text == "+0.200 [+0.200, +0.200]"
+    assert (cells[3].text, cells[3].detail) == ("+0.200", "[+0.200, +0.200]")
     assert [cell.kind for cell in reference] == [""] * 4
 
 
@@ -156,6 +159,50 @@ def test_bases_that_are_not_finished_are_named(ablation, tmp_path):
         bases_of_ablation(str(tmp_path / "nowhere"))
 
 
+def test_a_stopped_run_goes_on_after_the_kept_detectors(
+    ablation, tmp_path, monkeypatch
+):
+    asked = []
+
+    def probe(base, num_steps, learning_rate):
+        asked.append((base.fold, num_steps, learning_rate))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return {"half": counts_of([base.fold, 1], 0.5)}
+
+    monkeypatch.setattr("benchmarks.probe.probing.probe_base", probe)
+    bases = bases_of_ablation(str(ablation))
+    folder = tmp_path / "kept"
+    with pytest.raises(KeyboardInterrupt):
+        count_bases(bases, 5, 0.1, folder)
+    counts = count_bases(bases, 5, 0.1, folder)
+    again = count_bases(bases, 5, 0.1, folder)
+    assert asked == [(0, 5, 0.1), (1, 5, 0.1), (1, 5, 0.1)]
+    assert list(counts) == list(again) == [(0, 0), (1, 0)]
+    for key, kinds in again.items():
+        (now,), (before,) = kinds.values(), counts[key].values()
+        for column in ("objects", "proposals", "right", "distance"):
+            np.testing.assert_array_equal(
+                getattr(now, column), getattr(before, column)
+            )
+
+
+def test_what_is_kept_of_something_else_is_not_taken(ablation, tmp_path):
+    first, second = bases_of_ablation(str(ablation))
+    kept = KeptCounts(tmp_path / "kept", 5, 0.1)
+    assert kept.read(first) is None
+    kept.write(first, {"half": counts_of([1])})
+    for options in ((6, 0.1), (5, 0.2)):
+        with pytest.raises(DataError, match="fold_0-seed_0.json: holds a pro"):
+            KeptCounts(kept.folder, *options).read(first)
+    other = dataclasses.replace(second, fold=0)
+    with pytest.raises(DataError, match="holds a probe of another detector"):
+        kept.read(other)
+    kept.path(first).write_text('{"counts": {"half": {"object')
+    with pytest.raises(DataError, match="fold_0-seed_0.json: damaged"):
+        kept.read(first)
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
@@ -163,6 +210,10 @@ def test_bases_that_are_not_finished_are_named(ablation, tmp_path):
         (["--pipeline", "a"], "either --ablation, or --pipeline"),
         (["--ablation", "a", "--model_dir", "b"], "either --ablation"),
         (["--ablation", "a", "--steps", "0"], "--steps: expected 1 or more"),
+        (
+            ["--ablation", "a", "--learning_rate", "nan"],
+            "--learning_rate: expected a number between 0 and 1, found nan",
+        ),
         (["--ablation", "nowhere"], "nowhere: no finished cell"),
     ],
 )
