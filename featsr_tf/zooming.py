@@ -105,7 +105,9 @@ def with_zooms(
     if not windows:
         return picture
     gap = max(4, width // 150)
-    side = (width - gap * (max(len(windows), 4) - 1)) // max(len(windows), 4)
+    # Of a narrow picture a quarter is too little to see an object in.
+    places = max(len(windows), 2 if width < 720 else 4)
+    side = (width - gap * (places - 1)) // places
     row = fill(side + gap, width)
     for index, window in enumerate(windows):
         left = index * (side + gap)

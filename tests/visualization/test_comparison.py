@@ -46,13 +46,13 @@ def test_each_side_tells_what_its_detector_found_and_missed():
 def test_a_small_object_is_framed_in_the_frame_and_enlarged_below():
     left, right = halves(draw(found([OBJECTS[1]]), found(OBJECTS)))
     for side, color in ((left, MISSED), (right, FOUND)):
-        frame, enlarged = side[: -125 - 4], side[-125:]
+        frame, enlarged = side[: -247 - 4], side[-247:]
         # The object of 20 px is drawn 10 px wide in the upper left quarter.
         assert has_color(frame[:100, :150], color)
         rows, columns = np.nonzero(
             (enlarged == ImageColor.getrgb(color)).all(axis=-1)
         )
-        assert np.ptp(rows) > 40 and np.ptp(columns) > 40
+        assert np.ptp(rows) > 80 and np.ptp(columns) > 80
     assert not has_color(left, WRONG) and not has_color(right, WRONG)
 
 
