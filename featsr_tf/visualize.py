@@ -193,7 +193,7 @@ def run_detections(arguments: argparse.Namespace) -> list[Path]:
         options,
     )
     levels = dict.fromkeys(f"{score:.2f}" for score in thresholds.values())
-    note = f"scores from {' / '.join(levels)}"
+    note = f"score at least {' / '.join(levels)}"
     path = Path(arguments.output)
     parts = {path: frames}
     if _is_folder(path):
