@@ -102,7 +102,10 @@ def draw_features(groups: Sequence[Group], width: int = 1000) -> Figure:
     free = width - 2 * _MARGIN - _SCALE_WIDTH
     side = free / num_columns - _GAP
     heights = [
-        _HEADING_HEIGHT + len(g.rows) * (side + _TEXT_HEIGHT) + _TEXT_HEIGHT
+        _HEADING_HEIGHT
+        + _TEXT_HEIGHT
+        + len(g.rows) * (side + _TEXT_HEIGHT)
+        + _MARGIN
         for g in groups
     ]
     height = sum(heights) + 2 * _MARGIN + _HEADING_HEIGHT
