@@ -100,7 +100,7 @@ def base_differences(
         Lines as those of `differences`; none when both train the same base
         detector.
     """
-    within = _OF_BASE
+    within: tuple[str, ...] = _OF_BASE
     for pipeline in (first, second):
         if pipeline.model.feature_super_resolution.twin_aware_weight:
             within = (*_OF_BASE, f"{_EXTENSION}.twin_pooling")
