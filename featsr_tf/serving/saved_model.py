@@ -134,7 +134,8 @@ def _with_min_score(pipeline: Pipeline, options: ExportOptions) -> Pipeline:
     """The config, with the lowest score that is drawn."""
     score = options.min_score
     if isinstance(score, Mapping):
-        name = DETECTORS[not options.base_only]
+        base, super_resolved = DETECTORS
+        name = base if options.base_only else super_resolved
         if name not in score:
             raise ConfigError(
                 f"min_score: expected the threshold of {name!r}, found those "
