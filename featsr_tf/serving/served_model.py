@@ -11,9 +11,6 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from featsr_tf.config import load_pipeline
-from featsr_tf.config.schema import EvalConfig
-from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.serving.model_version import SAVED_MODEL_FILE
 from featsr_tf.serving.model_version import ModelVersion
@@ -21,8 +18,7 @@ from featsr_tf.serving.names import BASE_SIGNATURE
 from featsr_tf.serving.names import IMAGE_SIGNATURE
 from featsr_tf.serving.warm_up import WARM_UP_FILE
 from featsr_tf.serving.warm_up import read_warm_up
-from featsr_tf.training.model_folder import LABEL_MAP_FILE
-from featsr_tf.training.model_folder import PIPELINE_FILE
+from featsr_tf.training import model_folder
 
 
 class InputSpec(NamedTuple):
@@ -51,8 +47,8 @@ class ServedModel:
 
     def __init__(self, found: ModelVersion):
         self.name, self.version, folder = found
-        self.class_names = load_label_map(str(folder / LABEL_MAP_FILE)).names
-        self.min_score = _min_score(folder / PIPELINE_FILE)
+        self.class_names = model_folder.load_classes(str(folder)).names
+        self.min_score = _min_score(folder)
         self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
         try:
             self._model = tf.saved_model.load(str(folder))
@@ -106,10 +102,11 @@ class ServedModel:
         return {name: value.numpy() for name, value in found.items()}
 
 
-def _min_score(path: Path) -> float:
+def _min_score(folder: Path) -> float | None:
     """The lowest score that is shown; not every SavedModel has a config."""
-    config = load_pipeline(path).eval_config if path.exists() else EvalConfig()
-    return config.min_score_threshold
+    if not (folder / model_folder.PIPELINE_FILE).exists():
+        return None
+    return model_folder.load(str(folder)).eval_config.min_score_threshold
 
 
 def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:

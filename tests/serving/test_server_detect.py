@@ -161,7 +161,7 @@ def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
         assert client.get("/example").status_code == 404
 
 
-def test_a_model_without_a_config_is_shown_from_one_half(tmp_path):
+def test_a_model_without_a_config_says_no_score(tmp_path):
     folder = write_toy_export(tmp_path / "plain" / "1")
     (folder / "pipeline.config").unlink()
-    assert ServedModel(find_version(str(folder))).min_score == 0.5
+    assert ServedModel(find_version(str(folder))).min_score is None

@@ -25,7 +25,9 @@ async function start() {
   }
   const names = classes.map((item) => item.name).join(", ");
   element("classes").textContent = `It looks for: ${names}.`;
-  element("score").value = state.model.min_score;
+  if (state.model.min_score !== null) {
+    element("score").value = state.model.min_score;
+  }
   element("example").hidden = !state.model.has_example;
   element("file").addEventListener("change", ({ target }) => {
     const [file] = target.files;
