@@ -9,6 +9,8 @@ import numpy as np
 
 from benchmarks.probe.bases import Base
 from benchmarks.probe.counts import Counts
+from featsr_tf.config import all_differences
+from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.errors import DataError
 from featsr_tf.files import write_text
@@ -39,6 +41,7 @@ class KeptCounts:
 
         Raises:
             DataError: The file is damaged, or of other settings.
+            ConfigError: Its config is no config any more.
         """
         path = self.path(base)
         if not path.exists():
@@ -50,15 +53,23 @@ class KeptCounts:
                 for kind, columns in found["counts"].items()
             }
             settings = found["settings"]
+            config = settings.pop("config").encode()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path}: damaged ({type(error).__name__}); delete it and run "
                 "the same command again"
             ) from error
-        if settings != self._settings(base):
+        kept = parse_pipeline(config, f"{path}: config")
+        differing = all_differences(kept, base.pipeline) + [
+            f"{key}: {settings.get(key)} and {value}"
+            for key, value in self._settings(base).items()
+            if settings.get(key) != value
+        ]
+        if differing:
             raise DataError(
-                f"{path}: holds a probe of another detector, config, --steps "
-                "or --learning_rate; give another --output or delete it"
+                f"{path}: holds a probe of other settings; these differ: "
+                f"{'; '.join(differing[:3])}; give another --output or delete "
+                "it"
             )
         return counts
 
@@ -71,13 +82,13 @@ class KeptCounts:
             }
             for kind, item in counts.items()
         }
-        kept = {"settings": self._settings(base), "counts": columns}
+        settings = {**self._settings(base), "config": to_text(base.pipeline)}
+        kept = {"settings": settings, "counts": columns}
         write_text(self.path(base), json.dumps(kept) + "\n")
 
     def _settings(self, base: Base) -> dict:
         return {
             "model_dir": str(Path(base.model_dir).resolve()),
-            "config": to_text(base.pipeline),
             "steps": self.num_steps,
             "learning_rate": self.learning_rate,
         }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -192,15 +193,36 @@ def test_what_is_kept_of_something_else_is_not_taken(ablation, tmp_path):
     kept = KeptCounts(tmp_path / "kept", 5, 0.1)
     assert kept.read(first) is None
     kept.write(first, {"half": counts_of([1])})
-    for options in ((6, 0.1), (5, 0.2)):
-        with pytest.raises(DataError, match="fold_0-seed_0.json: holds a pro"):
+    for options, message in (
+        ((6, 0.1), "steps: 5 and 6; give"),
+        ((5, 0.2), "learning_rate: 0.1 and 0.2; give"),
+    ):
+        with pytest.raises(DataError, match=f"fold_0-seed_0.json.*{message}"):
             KeptCounts(kept.folder, *options).read(first)
     other = dataclasses.replace(second, fold=0)
-    with pytest.raises(DataError, match="holds a probe of another detector"):
+    with pytest.raises(DataError, match="model_dir: .*fold_0.* and .*fold_1"):
         kept.read(other)
+    seed = "model.feature_super_resolution.seed=3"
+    (changed, _) = bases_of_ablation(str(ablation), [seed])
+    with pytest.raises(DataError, match=r"seed: \d+ and 3; give"):
+        kept.read(changed)
     kept.path(first).write_text('{"counts": {"half": {"object')
     with pytest.raises(DataError, match="fold_0-seed_0.json: damaged"):
         kept.read(first)
+
+
+def test_what_is_kept_is_of_use_to_a_schema_with_one_more_field(
+    ablation, tmp_path
+):
+    base, _ = bases_of_ablation(str(ablation))
+    kept = KeptCounts(tmp_path / "kept", 5, 0.1)
+    kept.write(base, {"half": counts_of([1])})
+    found = json.loads(kept.path(base).read_text())
+    before = found["settings"]["config"]
+    found["settings"]["config"] = re.sub(r"\n *seed: 0\b", "", before)
+    assert found["settings"]["config"] != before
+    kept.path(base).write_text(json.dumps(found))
+    assert list(kept.read(base)) == ["half"]
 
 
 @pytest.mark.parametrize(
