@@ -281,7 +281,12 @@ def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
         )
     ]
     options = pipeline.model.feature_super_resolution.feature_cache
-    records = [f"{path} {os.path.getsize(path)}" for path in source.paths]
+    stats = {path: os.stat(path) for path in source.paths}
+    # Other images may make a file of the same size.
+    records = [
+        f"{path} {stat.st_size} {stat.st_mtime_ns}"
+        for path, stat in stats.items()
+    ]
     text = "\n".join([str(options.num_images), *fields, *records])
     digest = hashlib.sha256(frozen + text.encode())
     return digest.hexdigest()[:16]

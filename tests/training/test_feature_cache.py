@@ -150,7 +150,9 @@ def test_what_is_there_is_not_computed_again(open_cache):
     cache.batches(1)
     with mock.patch.object(feature_cache, "_write") as write:
         cache.batches(1)
-        open_cache("feature_cache.num_images=2", "losses.content_weight=2")
+        open_cache(
+            "feature_cache.num_images=2", "losses.content_weight=2"
+        ).batches(1)
     write.assert_not_called()
     written = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
     other = open_cache("feature_cache.num_images=2", "supervision=NAIVE")
@@ -175,6 +177,18 @@ def test_other_images_or_samples_have_files_of_their_own(open_cache, fields):
     cache.batches(1)
     before = set(cache.files.values())
     open_cache(*fields).batches(1)
+    assert len(os.listdir(cache.folder)) == 2 * len(before)
+
+
+def test_records_written_anew_have_files_of_their_own(open_cache):
+    cache = open_cache("feature_cache.num_images=2")
+    cache.batches(1)
+    before = set(cache.files.values())
+    path = cache.source.paths[0]
+    stat = os.stat(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+    cache.batches(1)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert len(os.listdir(cache.folder)) == 2 * len(before)
 
 
