@@ -114,7 +114,7 @@ def find_frames(source: Source, source_ids: Sequence[str]) -> list[int]:
             without one.
 
     Returns:
-        The number of each.
+        The number of each, once where it is named twice.
 
     Raises:
         DataError: there is no such frame, or a record cannot be read.
@@ -134,7 +134,7 @@ def find_frames(source: Source, source_ids: Sequence[str]) -> list[int]:
                 f"--images: expected source ids of {', '.join(source.paths)}, "
                 f"such as {', '.join(list(known)[:3])}; found {name!r}"
             )
-    return [known[name] for name in source_ids]
+    return list(dict.fromkeys(known[name] for name in source_ids))
 
 
 def _ignored(paths: Sequence[str]) -> np.ndarray:

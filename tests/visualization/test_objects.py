@@ -87,5 +87,6 @@ def test_boxes_that_batches_cut_are_left_out(source):
 
 def test_frames_are_found_by_source_id_or_number(source):
     assert find_frames(source, ["c.png", "1", "a.png"]) == [2, 1, 0]
+    assert find_frames(source, ["c.png", "a.png", "c.png"]) == [2, 0]
     with pytest.raises(DataError, match=r"such as a.png, 1, c.png; found 'd'"):
         find_frames(source, ["d"])
