@@ -51,9 +51,9 @@ class Generator(keras.layers.Layer):
             BLOCKS[block](hidden_channels, kernel_size, name=f"block{i + 1}")
             for i in range(residual_blocks)
         ]
-        for block in self.blocks:
+        for layer in self.blocks:
             # TensorFlow's checkpoints hold attributes, but nothing in a list.
-            setattr(self, block.name, block)
+            setattr(self, layer.name, layer)
 
     def build(self, base_shape, sub_shape):
         """Makes the variables."""
