@@ -109,9 +109,9 @@ def make_settings(arguments: argparse.Namespace) -> list[Setting]:
                 f"{getattr(arguments, name)}"
             )
     for size in arguments.windows:
-        if size < 32 or size % 32:
+        if size < 32 or size % 16:
             raise ConfigError(
-                f"--windows: expected a multiple of 32, found {size}"
+                f"--windows: expected a multiple of 16, 32 or more, found {size}"
             )
     for margin in arguments.margins:
         if not 0 <= 2 * margin < min(arguments.windows):

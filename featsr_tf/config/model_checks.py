@@ -201,11 +201,11 @@ def _check_generator(pipeline: schema.Pipeline) -> None:
 def _check_zoom(pipeline: schema.Pipeline) -> None:
     zoom = pipeline.model.feature_super_resolution.zoom
     path = f"{_EXTENSION}.zoom"
-    if zoom.window_size % 32:
+    if zoom.window_size % 16:
         _refuse(
             pipeline,
             f"{path}.window_size",
-            f"is {zoom.window_size}; expected a multiple of 32",
+            f"is {zoom.window_size}; expected a multiple of 16",
         )
     if 2 * zoom.margin >= zoom.window_size:
         _refuse(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.model.folding import Folded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Backbone:
         self.features = keras.Model(
             network.input, {"sub": sub, "base": base}, name="features"
         )
+        self._folded = Folded(self.features)
         self._entry = entry
         self._tail = keras.Model(base, network.output)
 
@@ -102,6 +104,21 @@ class Backbone:
             Float32 tensor of the same shape.
         """
         return self._entry.preprocess(tf.cast(images, tf.float32))
+
+    def extract(
+        self, images: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Makes the feature maps of images.
+
+        Args:
+            images: [batch, height, width, 3], RGB, 0..255.
+            training: whether trainable batch normalization uses the batch's
+                own statistics. Defaults to False.
+
+        Returns:
+            Those of `features`.
+        """
+        return self._folded(self.preprocess(images), training=training)
 
     def second_stage(self, name: str) -> keras.Model:
         """Builds a new second stage that starts from the loaded weights.

@@ -99,7 +99,6 @@ class Detector(keras.Model):
         super().__init__(**kwargs)
         self.backbone = backbone
         self.extractor = backbone.features
-        self.preprocess = backbone.preprocess
         self.proposal_network = proposal_network
         self.proposal_settings = proposal_settings
         self.pool_base = pool_base
@@ -157,7 +156,7 @@ class Detector(keras.Model):
 
     def extract(self, images, training=False):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
-        return self.extractor(self.preprocess(images), training=training)
+        return self.backbone.extract(images, training)
 
     def propose(self, features, image_sizes) -> Proposals:
         """Finds regions that may hold an object."""

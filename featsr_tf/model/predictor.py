@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from featsr_tf.model.folding import Folded
+
 
 class Predictions(NamedTuple):
     """What a predictor says of each proposal.
@@ -53,6 +55,7 @@ class Predictor(keras.Model):
         self.num_classes = num_classes
         self.box_classes = 1 if share_box_across_classes else num_classes
         self.second_stage = second_stage
+        self._folded_stage = Folded(second_stage)
         self.pool = keras.layers.GlobalAveragePooling2D()
         self.dropout = keras.layers.Dropout(dropout_rate)
 
@@ -89,7 +92,7 @@ class Predictor(keras.Model):
         Returns:
             `Predictions`.
         """
-        hidden = self.pool(self.second_stage(features, training=training))
+        hidden = self.pool(self._folded_stage(features, training))
         hidden = self.dropout(hidden, training=training)
         deltas = ops.reshape(self.deltas(hidden), [-1, self.box_classes, 4])
         return Predictions(self.classes(hidden), deltas)

@@ -5,6 +5,7 @@ from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.geometry.receptive_field import receptive_field
+from featsr_tf.model.folding import Folded
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
@@ -23,6 +24,7 @@ class TailGenerator(keras.layers.Layer):
     def __init__(self, tail: keras.Model, **kwargs):
         super().__init__(**kwargs)
         self.tail = tail
+        self._folded_tail = Folded(tail)
 
     def build(self, base_shape, sub_shape):
         """Makes the variables."""
@@ -44,7 +46,7 @@ class TailGenerator(keras.layers.Layer):
         Returns:
             `[n, k, k, C]` super-resolved features S.
         """
-        features = self.tail(sub, training=False)
+        features = self._folded_tail(sub)
         return base + self.fusion(ops.concatenate([base, features], axis=-1))
 
     def compute_output_shape(self, base_shape, sub_shape):

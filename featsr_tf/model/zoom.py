@@ -46,7 +46,7 @@ class ZoomRefiner(Refiner):
     Args:
         backbone: the detector's own.
         pool_base: the detector's pooling of the base layer.
-        window_size: side of a window, px, a multiple of 32. Default 64.
+        window_size: side of a window, px, a multiple of 16. Default 64.
         margin: least distance of a proposal from the edge of its window,
             where it is not the edge of the image, px. Default 8.
     """
@@ -71,9 +71,7 @@ class ZoomRefiner(Refiner):
         boxes = chosen.boxes * image_scale
         windows = self.place(boxes, chosen)
         enlarged = enlarged_image(cut(chosen.images, windows), MAGNIFICATION)
-        features = self.backbone.features(
-            self.backbone.preprocess(enlarged), training=False
-        )
+        features = self.backbone.extract(enlarged)
         corners = tf.gather(windows.corners, windows.of_boxes)
         zoomed = self.pool_base(
             tf.stop_gradient(features["base"]),

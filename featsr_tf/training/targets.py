@@ -100,7 +100,7 @@ class AtrousTargets:
         self, inputs: ChosenProposals, full: ChosenProposals
     ) -> tf.Tensor:
         """Makes targets; see `TargetSource`."""
-        images = self.detector.preprocess(full.images)
+        images = self.detector.backbone.preprocess(full.images)
         features = self.target_extractor(images, training=False)
         return self.pool_target(
             features["base"], full.boxes, full.image_indices

@@ -77,7 +77,7 @@ def parse(*overrides: str):
         (f"{EXTENSION}.discriminator.hidden_units=[]", "is empty"),
         (
             f"{EXTENSION}.zoom.window_size=100",
-            "zoom.window_size is 100; expected a multiple of 32",
+            "zoom.window_size is 100; expected a multiple of 16",
         ),
         (
             f"{EXTENSION}.zoom={{window_size: 64 margin: 32}}",

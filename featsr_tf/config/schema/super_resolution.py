@@ -119,7 +119,7 @@ class Zoom:
 
     window_size: int = setting(
         64,
-        "Side of a window in pixels of the input, a multiple of 32.",
+        "Side of a window in pixels of the input, a multiple of 16.",
         minimum=32,
         maximum=16384,
     )

@@ -1,0 +1,141 @@
+"""A folded network must be the network itself, but for rounding."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tests.model.test_target_extractor import random_features
+
+from featsr_tf.model.folding import Folded
+from featsr_tf.model.folding import FoldedConvolution
+
+LAYERS = keras.layers
+BACKBONES = [
+    "mobilenet_v1",
+    pytest.param("resnet50", marks=pytest.mark.slow),
+]
+
+
+def images(*shape):
+    return tf.random.stateless_normal(shape, seed=[1, 2])
+
+
+def folded_layers(folded):
+    return [
+        layer
+        for layer in folded._network.layers
+        if isinstance(layer, FoldedConvolution)
+    ]
+
+
+def network_of(*layers, channels=3):
+    inputs = outputs = keras.Input((8, 8, channels))
+    for layer in layers:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
+
+
+def normalization(**options):
+    """One whose every value does something."""
+    return LAYERS.BatchNormalization(
+        beta_initializer=keras.initializers.RandomNormal(seed=1),
+        gamma_initializer=keras.initializers.RandomUniform(0.5, 2.0, seed=2),
+        moving_mean_initializer=keras.initializers.RandomNormal(seed=3),
+        moving_variance_initializer=keras.initializers.RandomUniform(
+            0.5, 2.0, seed=4
+        ),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_features_are_those_of_the_plain_extractor(name):
+    features = random_features(name)
+    inputs = images(2, 96, 128, 3)
+    expected = features(inputs, training=False)
+    found = Folded(features)(inputs)
+    for key in expected:
+        scale = np.abs(expected[key]).max()
+        np.testing.assert_allclose(
+            found[key], expected[key], atol=1e-5 * scale
+        )
+
+
+def test_every_normalization_of_an_extractor_is_folded():
+    folded = Folded(random_features("mobilenet_v1"))
+    kinds = [type(layer) for layer in folded._network.layers]
+    assert LAYERS.BatchNormalization not in kinds
+    assert len(folded_layers(folded)) == 23
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"scale": False}, {"center": False}, {"epsilon": 0.1}]
+)
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        lambda: LAYERS.Conv2D(4, 3, strides=2, bias_initializer="ones"),
+        lambda: LAYERS.Conv2D(4, 3, dilation_rate=2, use_bias=False),
+        lambda: LAYERS.DepthwiseConv2D(3, padding="same", use_bias=False),
+        lambda: LAYERS.DepthwiseConv2D(3, depth_multiplier=2),
+    ],
+)
+def test_all_kinds_of_pairs_give_equal_numbers(convolution, options):
+    network = network_of(convolution(), normalization(**options))
+    folded = Folded(network)
+    assert len(folded_layers(folded)) == 1
+    inputs = images(2, 8, 8, 3)
+    np.testing.assert_allclose(
+        folded(inputs), network(inputs, training=False), atol=2e-6
+    )
+
+
+def test_gradients_are_those_of_the_plain_network():
+    network = network_of(LAYERS.Conv2D(4, 3), normalization())
+    network.layers[-1].trainable = False
+    inputs = images(2, 8, 8, 3)
+
+    def gradients(run):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(run(inputs, training=True) ** 2)
+        variables = [each.value for each in network.trainable_variables]
+        assert len(variables) == 2
+        return tape.gradient(loss, variables)
+
+    for found, expected in zip(
+        gradients(Folded(network)), gradients(network), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_normalization_that_learns_uses_the_batch():
+    network = network_of(LAYERS.Conv2D(4, 3), normalization())
+    inputs = images(2, 8, 8, 3)
+    before = np.array(network.layers[-1].moving_mean)
+    found = Folded(network)(inputs, training=True)
+    assert not np.array_equal(network.layers[-1].moving_mean, before)
+    np.testing.assert_allclose(
+        found, network(inputs, training=True), atol=1e-5
+    )
+
+
+def test_what_feeds_two_layers_or_is_activated_is_left_alone():
+    convolution = LAYERS.Conv2D(3, 1)
+    inputs = keras.Input((8, 8, 3))
+    branch = convolution(inputs)
+    forked = keras.Model(inputs, LAYERS.Add()([branch, normalization()(branch)]))
+    activated = network_of(LAYERS.Conv2D(3, 1, activation="relu"), normalization())
+    also_output = keras.Model(inputs, [branch, normalization()(branch)])
+    for network in (forked, activated, also_output):
+        assert not folded_layers(Folded(network))
+
+
+def test_nothing_is_owned():
+    class Holder(keras.Model):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+            self.folded = Folded(network)
+
+    network = network_of(LAYERS.Conv2D(4, 3), normalization())
+    assert len(Holder(network).variables) == len(network.variables) == 6
