@@ -79,7 +79,7 @@ def load_detectors(pipeline, model_dir: str | None) -> dict:
             name: load_detection_function(pipeline, model_dir, name)
             for name in ("base", "super_resolved")
         }
-    detector = build_detector(pipeline)
+    detector = build_detector(pipeline).for_inference()
     return {
         "base": detection_function(detector, super_resolve=False),
         "super_resolved": detection_function(detector, super_resolve=True),

@@ -111,7 +111,8 @@ def make_settings(arguments: argparse.Namespace) -> list[Setting]:
     for size in arguments.windows:
         if size < 32 or size % 16:
             raise ConfigError(
-                f"--windows: expected a multiple of 16, 32 or more, found {size}"
+                "--windows: expected a multiple of 16, 32 or more, found "
+                f"{size}"
             )
     for margin in arguments.margins:
         if not 0 <= 2 * margin < min(arguments.windows):
@@ -148,8 +149,8 @@ def run(
     print("; ".join(describe_environment().values()))
     print(
         f"{len(truths)} frames of the {arguments.records} records, "
-        f"{arguments.rounds} rounds; AP50 / AP50:95; ratio of medians, least "
-        "and most of a round"
+        f"{arguments.rounds} rounds; AP50 / AP50:95; mean over the "
+        "frames of the median time, its ratio, least and most of a round"
     )
     for line in table(measured, truths, sorted(source.label_map.names)):
         print(line)
@@ -176,6 +177,7 @@ def load(pipeline, model_dir: str, settings: Sequence[Setting]) -> dict:
     detector = build_detector(pipeline, load_weights=False)
     checkpoints.restore_base(detector, model_dir)
     detector.start_small_predictor_from_large()
+    detector = detector.for_inference()
     refiner, place = detector.refiner, detector.refiner.place
     measured = {"base": Measured(detection_function(detector, False))}
     for setting in settings:
@@ -271,7 +273,7 @@ def table(measured: dict, truths: Sequence, class_ids: Sequence[int]):
         ratio, least, most = ratios(each.seconds, measured["base"].seconds)
         yield (
             f"{name:{width}}  {cells}  {windows:13.2f}  "
-            f"{1000 * _median(each.seconds):7.1f}  {ratio:.2f} "
+            f"{1000 * time_per_frame(each.seconds):7.1f}  {ratio:.2f} "
             f"({least:.2f} to {most:.2f})"
         )
 
@@ -284,19 +286,24 @@ def ratios(seconds, base_seconds) -> tuple[float, float, float]:
         base_seconds: those of the base, in the same order.
 
     Returns:
-        Ratio of the medians over all rounds, and the least and the most of
-        the rounds' ratios of summed times.
+        Ratio of the times per frame, and the least and the most of the
+        rounds' ratios of summed times.
     """
     by_round = [
         sum(times) / sum(base_times)
         for times, base_times in zip(seconds, base_seconds, strict=True)
     ]
-    ratio = _median(seconds) / _median(base_seconds)
+    ratio = time_per_frame(seconds) / time_per_frame(base_seconds)
     return ratio, min(by_round), max(by_round)
 
 
-def _median(seconds) -> float:
-    return statistics.median(time for times in seconds for time in times)
+def time_per_frame(seconds) -> float:
+    """Takes the median of each frame's rounds, then the mean of the frames.
+
+    Args:
+        seconds: lists of each round, one item per frame.
+    """
+    return statistics.fmean(map(statistics.median, zip(*seconds, strict=True)))
 
 
 if __name__ == "__main__":

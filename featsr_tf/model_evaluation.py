@@ -194,7 +194,7 @@ def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
     checkpoints.restore_detector(detector, model_dir, stage)
     if stage == checkpoints.BASE:
         detector.start_small_predictor_from_large()
-    return detection_function(detector, super_resolve)
+    return detection_function(detector.for_inference(), super_resolve)
 
 
 def run_detector(

@@ -1,5 +1,6 @@
 """The CNN backbones: where to cut them and what their second stage is."""
 
+import copy
 import dataclasses
 import difflib
 import os
@@ -12,6 +13,7 @@ import tensorflow as tf
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.folding import Folded
+from featsr_tf.model.folding import folded_copy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +140,16 @@ class Backbone:
                 config["strides"] = (1, 1)
             return type(layer).from_config(config)
 
-        copy = keras.models.clone_model(self._tail, clone_function=copy_layer)
-        copy.set_weights(self._tail.get_weights())
-        return keras.Model(copy.input, copy.output, name=name)
+        stage = keras.models.clone_model(self._tail, clone_function=copy_layer)
+        stage.set_weights(self._tail.get_weights())
+        return keras.Model(stage.input, stage.output, name=name)
+
+    def for_inference(self) -> "Backbone":
+        """Copies the extractor without its batch normalization."""
+        backbone = copy.copy(self)
+        backbone.features = folded_copy(self.features)
+        backbone._folded = Folded(backbone.features)
+        return backbone
 
 
 def build_backbone(

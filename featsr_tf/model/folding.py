@@ -1,5 +1,9 @@
 """Batch normalization with frozen statistics, folded into convolutions."""
 
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Iterable
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -33,50 +37,66 @@ class FoldedConvolution(keras.layers.Wrapper):
         """Maps `[batch, height, width, channels]` to the layer's filters."""
         if training and self.normalization.trainable:
             return self.normalization(self.layer(inputs), training=True)
-        kernel, bias = self._folded_weights()
+        kernel, bias = folded_weights(self.layer, self.normalization)
         layer = self.layer
         arguments = layer.strides, layer.padding, None, layer.dilation_rate
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             outputs = ops.depthwise_conv(inputs, kernel, *arguments)
         else:
             outputs = ops.conv(inputs, kernel, *arguments)
-        return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
+        return tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
 
-    def _folded_weights(self) -> tuple[tf.Tensor, tf.Tensor]:
-        kernel = ops.convert_to_tensor(self.layer.kernel)
-        normalization = self.normalization
-        factor = ops.rsqrt(
-            normalization.moving_variance + normalization.epsilon
-        )
-        if normalization.scale:
-            factor *= normalization.gamma
-        bias = -normalization.moving_mean
-        if self.layer.use_bias:
-            bias += self.layer.bias
-        bias *= factor
-        if normalization.center:
-            bias += normalization.beta
-        if isinstance(self.layer, keras.layers.DepthwiseConv2D):
-            factor = ops.reshape(factor, kernel.shape[-2:])
-        return kernel * ops.cast(factor, kernel.dtype), bias
+
+def folded_weights(
+    layer: keras.Layer, normalization: keras.layers.BatchNormalization
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes the weights of one convolution that does what both layers do.
+
+    Args:
+        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
+        normalization: behind it, with the statistics that it has learnt.
+
+    Returns:
+        Kernel, of the shape of the layer's, and bias `[filters]`.
+    """
+    factor = ops.rsqrt(normalization.moving_variance + normalization.epsilon)
+    if normalization.scale:
+        factor *= normalization.gamma
+    bias = -normalization.moving_mean
+    if layer.use_bias:
+        bias += layer.bias
+    bias *= factor
+    if normalization.center:
+        bias += normalization.beta
+    kernel = ops.convert_to_tensor(layer.kernel)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        factor = ops.reshape(factor, kernel.shape[-2:])
+    return kernel * ops.cast(factor, kernel.dtype), bias
 
 
 class Folded:
-    """A network whose frozen batch normalization costs nothing.
+    """A network whose frozen batch normalization costs next to nothing.
 
     The numbers differ from the network's by rounding alone. It is no layer:
-    the variables are the network's, and a layer that holds both lists them
-    once.
+    the variables are the network's, and whoever holds both lists them once.
 
     Args:
         network: functional model.
     """
 
     def __init__(self, network: keras.Model):
+        pairs = foldable_pairs(network)
+
+        def call_layer(layer: keras.Layer, *args, **kwargs):
+            if layer.name not in pairs:
+                return layer(*args, **kwargs)
+            name = f"{layer.name}_folded"
+            return FoldedConvolution(layer, pairs[layer.name], name=name)(*args)
+
         self._network = keras.models.clone_model(
             network,
             clone_function=lambda layer: layer,
-            call_function=_FoldingRules(network),
+            call_function=_leaving_out(pairs.values(), call_layer),
         )
 
     def __call__(self, inputs: tf.Tensor, training: bool = False):
@@ -84,38 +104,81 @@ class Folded:
         return self._network(inputs, training=training)
 
 
-class _FoldingRules:
-    """Calls each layer of a network, pairs that fold as one.
+def folded_copy(network: keras.Model) -> keras.Model:
+    """Copies a network whose weights will not change any more.
+
+    Where `Folded` makes the weights of its convolutions in every call, the
+    copy owns them and has no batch normalization.
 
     Args:
         network: functional model.
+
+    Returns:
+        Functional model that does the same, but for rounding, with variables
+        of its own.
     """
+    pairs = foldable_pairs(network)
 
-    def __init__(self, network: keras.Model):
-        consumers = {}
-        for node in nodes_in_order(network):
-            for tensor in node.input_tensors:
-                consumers.setdefault(id(tensor), []).append(node.operation)
-        outputs = {id(tensor) for tensor in network.outputs}
-        self._behind = {}
-        for node in nodes_in_order(network):
-            (tensor, *others) = node.outputs
-            behind = consumers.get(id(tensor), [])
-            if others or len(behind) != 1 or id(tensor) in outputs:
-                continue
-            if _folds(node.operation, behind[0]):
-                self._behind[node.operation.name] = behind[0]
-        self._folded = {layer.name for layer in self._behind.values()}
+    def copy_layer(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if layer.name in pairs:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
 
-    def __call__(self, layer: keras.Layer, *args, **kwargs):
-        """Calls one layer on the tensors of the folded network."""
-        if layer.name in self._folded:
+    copy = keras.models.clone_model(
+        network,
+        clone_function=copy_layer,
+        call_function=_leaving_out(
+            pairs.values(),
+            lambda layer, *args, **kwargs: layer(*args, **kwargs),
+        ),
+    )
+    for layer in copy.layers:
+        if not layer.weights:
+            continue
+        original = network.get_layer(layer.name)
+        weights = original.get_weights()
+        if layer.name in pairs:
+            weights = folded_weights(original, pairs[layer.name])
+        layer.set_weights(weights)
+    return copy
+
+
+def foldable_pairs(
+    network: keras.Model,
+) -> dict[str, keras.layers.BatchNormalization]:
+    """Finds the convolutions whose outputs only a normalization sees.
+
+    Args:
+        network: functional model.
+
+    Returns:
+        The normalization behind each such convolution, by its name.
+    """
+    consumers = defaultdict(list)
+    for node in nodes_in_order(network):
+        for tensor in node.input_tensors:
+            consumers[id(tensor)].append(node.operation)
+    for tensor in network.outputs:
+        consumers[id(tensor)].append(None)
+    pairs = {}
+    for node in nodes_in_order(network):
+        behind = consumers[id(node.outputs[0])]
+        if len(behind) == 1 and _folds(node.operation, behind[0]):
+            pairs[node.operation.name] = behind[0]
+    return pairs
+
+
+def _leaving_out(layers: Iterable[keras.Layer], call_layer: Callable):
+    """Changes how layers are called: some give their input back."""
+    names = {layer.name for layer in layers}
+
+    def call(layer: keras.Layer, *args, **kwargs):
+        if layer.name in names:
             return args[0]
-        if layer.name not in self._behind:
-            return layer(*args, **kwargs)
-        return FoldedConvolution(
-            layer, self._behind[layer.name], name=f"{layer.name}_folded"
-        )(*args)
+        return call_layer(layer, *args, **kwargs)
+
+    return call
 
 
 def _folds(layer: keras.Layer, behind: keras.Layer) -> bool:

@@ -76,6 +76,10 @@ class Generator(keras.layers.Layer):
             features = block(features)
         return features[..., : base.shape[-1]]
 
+    def for_inference(self) -> "Generator":
+        """Gives the generator: it has no batch normalization to fold."""
+        return self
+
     def compute_output_shape(self, base_shape, sub_shape):
         """Infers the shape of the output."""
         return base_shape

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.model.folding import Folded
+from featsr_tf.model.folding import folded_copy
 
 
 class Predictions(NamedTuple):
@@ -96,3 +97,16 @@ class Predictor(keras.Model):
         hidden = self.dropout(hidden, training=training)
         deltas = ops.reshape(self.deltas(hidden), [-1, self.box_classes, 4])
         return Predictions(self.classes(hidden), deltas)
+
+    def for_inference(self) -> "Predictor":
+        """Copies the predictor without its batch normalization."""
+        predictor = Predictor(
+            folded_copy(self.second_stage),
+            self.num_classes,
+            self.box_classes != self.num_classes,
+            name=self.name,
+        )
+        predictor.classes = self.classes
+        predictor.deltas = self.deltas
+        predictor.built = True
+        return predictor

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.rois import RoiPooling
 
@@ -60,6 +61,14 @@ class Refiner(keras.layers.Layer):
             `[n, k, k, C]` refined base features, S.
         """
         raise NotImplementedError
+
+    def for_inference(self, backbone: Backbone) -> "Refiner":
+        """Makes the refiner of `Detector.for_inference`.
+
+        Args:
+            backbone: of that detector.
+        """
+        return self
 
     def call(self, chosen: ChosenProposals, image_scale: float = 1.0):
         """Looks and refines; see `look` for the arguments."""
@@ -113,3 +122,7 @@ class GeneratorRefiner(Refiner):
     def refine(self, seen):
         """Makes S of F and F_sub; see `Refiner.refine`."""
         return self.generator(*seen)
+
+    def for_inference(self, backbone):
+        """Takes the generator for inference; see `Refiner.for_inference`."""
+        return GeneratorRefiner(self.generator.for_inference(), self.pool_sub)

@@ -6,6 +6,7 @@ from keras import ops
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.geometry.receptive_field import receptive_field
 from featsr_tf.model.folding import Folded
+from featsr_tf.model.folding import folded_copy
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
@@ -56,6 +57,13 @@ class TailGenerator(keras.layers.Layer):
     def start_from(self, extractor: keras.Model) -> None:
         """Copies the weights of the extractor that the tail was made of."""
         self.tail.set_weights(_layers_behind_sub(extractor).get_weights())
+
+    def for_inference(self) -> "TailGenerator":
+        """Copies the generator without its batch normalization."""
+        generator = TailGenerator(folded_copy(self.tail), name=self.name)
+        generator.fusion = self.fusion
+        generator.built = True
+        return generator
 
     def get_config(self):
         """Gives the constructor's arguments, for saving."""

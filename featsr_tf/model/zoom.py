@@ -94,6 +94,12 @@ class ZoomRefiner(Refiner):
             self.pool_base.cells.stride // MAGNIFICATION,
         )
 
+    def for_inference(self, backbone):
+        """Looks with that backbone; see `Refiner.for_inference`."""
+        return ZoomRefiner(
+            backbone, self.pool_base, self.window_size, self.margin
+        )
+
     def refine(self, seen):
         """Returns what was seen: there is nothing to learn."""
         (zoomed,) = seen

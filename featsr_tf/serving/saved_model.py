@@ -178,13 +178,15 @@ def load_detectors(
     stage = checkpoints.newest_stage(model_dir)
     is_trained = stage != checkpoints.BASE or base.refines_untrained
     if base_only or not is_trained:
-        return base, None
+        return base.for_inference(), None
     detector = build_detector(pipeline, False, operations)
     path = checkpoints.restore_detector(detector, model_dir, stage)
     if stage == checkpoints.BASE:
         detector.start_small_predictor_from_large()
     _check_same_features(base, detector, path)
-    return detector, detector.with_large_predictor(base.large_predictor)
+    detector = detector.for_inference()
+    base_predictor = base.large_predictor.for_inference()
+    return detector, detector.with_large_predictor(base_predictor)
 
 
 def _check_same_features(base: Detector, detector: Detector, path: str) -> None:

@@ -35,8 +35,11 @@ def test_settings_are_all_combinations():
     "changes, message",
     [
         ({"rounds": 0}, "--rounds: expected 1 or more, found 0"),
-        ({"windows": [64, 80]}, "expected a multiple of 32, found 80"),
-        ({"windows": [0]}, "expected a multiple of 32, found 0"),
+        (
+            {"windows": [64, 72]},
+            "expected a multiple of 16, 32 or more, found 72",
+        ),
+        ({"windows": [0]}, "expected a multiple of 16, 32 or more, found 0"),
         ({"margins": [32]}, "less than half of the least window, 64, found 32"),
         ({"margins": [-1]}, "less than half of the least window, 64, found -1"),
     ],
@@ -46,11 +49,14 @@ def test_numbers_out_of_range_are_refused(changes, message):
         zoom.make_settings(flags(**changes))
 
 
-def test_ratios_are_of_the_medians_and_of_the_sums_of_each_round():
-    # Medians 4 and 2.5; the rounds sum up to 6 / 4 and 10 / 6.
-    ratio, least, most = zoom.ratios([[2, 4], [4, 6]], [[2, 2], [3, 3]])
-    assert (ratio, least) == (4 / 2.5, 1.5)
-    assert most == pytest.approx(10 / 6)
+def test_ratios_are_of_the_times_per_frame_and_of_each_round():
+    # Medians of the frames 2 and 5, of the base 2 and 3.
+    seconds = [[2, 5], [8, 4], [2, 7]]
+    base_seconds = [[2, 2], [2, 3], [1, 4]]
+    ratio, least, most = zoom.ratios(seconds, base_seconds)
+    assert ratio == pytest.approx(7 / 5)
+    assert least == pytest.approx(7 / 4)
+    assert most == pytest.approx(12 / 5)
 
 
 def measured(boxes, num_windows, seconds):

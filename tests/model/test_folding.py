@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.model.test_target_extractor import random_features
 
 from featsr_tf.model.folding import Folded
 from featsr_tf.model.folding import FoldedConvolution
+from featsr_tf.model.folding import folded_copy
+from tests.model.small import small_detector
+from tests.model.test_target_extractor import random_features
 
 LAYERS = keras.layers
 BACKBONES = [
@@ -56,9 +58,7 @@ def test_features_are_those_of_the_plain_extractor(name):
     found = Folded(features)(inputs)
     for key in expected:
         scale = np.abs(expected[key]).max()
-        np.testing.assert_allclose(
-            found[key], expected[key], atol=1e-5 * scale
-        )
+        np.testing.assert_allclose(found[key], expected[key], atol=1e-5 * scale)
 
 
 def test_every_normalization_of_an_extractor_is_folded():
@@ -85,8 +85,10 @@ def test_all_kinds_of_pairs_give_equal_numbers(convolution, options):
     folded = Folded(network)
     assert len(folded_layers(folded)) == 1
     inputs = images(2, 8, 8, 3)
+    expected = network(inputs, training=False)
+    np.testing.assert_allclose(folded(inputs), expected, atol=2e-6)
     np.testing.assert_allclose(
-        folded(inputs), network(inputs, training=False), atol=2e-6
+        folded_copy(network)(inputs), expected, atol=2e-6
     )
 
 
@@ -114,17 +116,19 @@ def test_a_normalization_that_learns_uses_the_batch():
     before = np.array(network.layers[-1].moving_mean)
     found = Folded(network)(inputs, training=True)
     assert not np.array_equal(network.layers[-1].moving_mean, before)
-    np.testing.assert_allclose(
-        found, network(inputs, training=True), atol=1e-5
-    )
+    np.testing.assert_allclose(found, network(inputs, training=True), atol=1e-5)
 
 
 def test_what_feeds_two_layers_or_is_activated_is_left_alone():
     convolution = LAYERS.Conv2D(3, 1)
     inputs = keras.Input((8, 8, 3))
     branch = convolution(inputs)
-    forked = keras.Model(inputs, LAYERS.Add()([branch, normalization()(branch)]))
-    activated = network_of(LAYERS.Conv2D(3, 1, activation="relu"), normalization())
+    forked = keras.Model(
+        inputs, LAYERS.Add()([branch, normalization()(branch)])
+    )
+    activated = network_of(
+        LAYERS.Conv2D(3, 1, activation="relu"), normalization()
+    )
     also_output = keras.Model(inputs, [branch, normalization()(branch)])
     for network in (forked, activated, also_output):
         assert not folded_layers(Folded(network))
@@ -139,3 +143,41 @@ def test_nothing_is_owned():
 
     network = network_of(LAYERS.Conv2D(4, 3), normalization())
     assert len(Holder(network).variables) == len(network.variables) == 6
+
+
+def test_a_copy_has_variables_of_its_own_and_no_normalization():
+    network = network_of(LAYERS.Conv2D(4, 3), normalization())
+    inputs = images(2, 8, 8, 3)
+    copy = folded_copy(network)
+    assert [tuple(each.shape) for each in copy.variables] == [
+        (3, 3, 3, 4),
+        (4,),
+    ]
+    before = copy(inputs)
+    network.set_weights([weight + 1 for weight in network.get_weights()])
+    np.testing.assert_array_equal(copy(inputs), before)
+
+
+@pytest.mark.parametrize(
+    "refiner", ["GENERATOR", "TAIL_GENERATOR", "ZOOM", "NONE"]
+)
+@pytest.mark.parametrize("super_resolve", [False, True])
+def test_a_detector_for_inference_finds_the_same(refiner, super_resolve):
+    detector = small_detector(
+        f"model.feature_super_resolution.refiner={refiner}",
+        "model.feature_super_resolution.gate_score_threshold=0.1",
+    )
+    inputs = (
+        255 * tf.random.stateless_uniform([2, 96, 128, 3], seed=[3, 4]),
+        tf.constant([[96.0, 128.0]] * 2),
+        tf.ones([2, 2]),
+    )
+    expected = detector(*inputs, super_resolve=super_resolve)
+    copy = detector.for_inference()
+    kinds = {type(layer) for layer in copy._flatten_layers()}
+    assert LAYERS.BatchNormalization not in kinds
+    assert np.all(expected.count > 0)
+    for found, wanted in zip(
+        copy(*inputs, super_resolve=super_resolve), expected, strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
