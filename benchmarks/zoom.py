@@ -32,15 +32,19 @@ class Setting(NamedTuple):
         margin: of a proposal in its window, px.
         score_threshold: of the gate.
         maximum: proposals per image that pass the gate; 0 = no limit.
+        objectness_threshold: of the proposals; the base detector has none.
     """
 
     window_size: int
     margin: int
     score_threshold: float
     maximum: int
+    objectness_threshold: float
 
     def __str__(self):
         limit = f", best {self.maximum}" if self.maximum else ""
+        if self.objectness_threshold:
+            limit += f", objectness {self.objectness_threshold:g}"
         window = f"window {self.window_size}, margin {self.margin}"
         return f"{window}, gate {self.score_threshold:g}{limit}"
 
@@ -83,6 +87,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--gates", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.5]
     )
     parser.add_argument("--maxima", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--objectness",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        help="gate_objectness_threshold; the base detector has none",
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         settings = make_settings(arguments)
@@ -121,10 +132,11 @@ def make_settings(arguments: argparse.Namespace) -> list[Setting]:
                 f"{min(arguments.windows)}, found {margin}"
             )
     return [
-        Setting(size, margin, threshold, maximum)
+        Setting(size, margin, threshold, maximum, objectness)
         for size in arguments.windows
         for margin in arguments.margins
         for maximum in arguments.maxima
+        for objectness in arguments.objectness
         for threshold in arguments.gates
     ]
 
@@ -179,7 +191,9 @@ def load(pipeline, model_dir: str, settings: Sequence[Setting]) -> dict:
     detector.start_small_predictor_from_large()
     detector = detector.for_inference()
     refiner, place = detector.refiner, detector.refiner.place
-    measured = {"base": Measured(detection_function(detector, False))}
+    base = detection_function(detector, False)
+    base.get_concrete_function()
+    measured = {"base": Measured(base)}
     for setting in settings:
         windows = tf.Variable(0)
 
@@ -191,6 +205,7 @@ def load(pipeline, model_dir: str, settings: Sequence[Setting]) -> dict:
         refiner.place = count_and_place
         refiner.window_size, refiner.margin = setting[:2]
         detector.gate = Gate(setting.score_threshold, setting.maximum)
+        detector.objectness_threshold = setting.objectness_threshold
         detect = detection_function(detector, True)
         # The graph keeps the setting, the detector gets the next one.
         detect.get_concrete_function()

@@ -75,6 +75,7 @@ def build_detector(
             extension.small_area_frame == AreaFrame.ORIGINAL
         ),
         gate=_gate(extension, operations.can_branch),
+        objectness_threshold=extension.gate_objectness_threshold,
         name="detector",
     )
     _build_variables(detector)

@@ -12,6 +12,7 @@ from featsr_tf.geometry.anchors import anchor_grid
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.gate import Gate
 from featsr_tf.model.groups import choose
+from featsr_tf.model.groups import gather_rows
 from featsr_tf.model.groups import merge
 from featsr_tf.model.groups import prefer
 from featsr_tf.model.groups import rows_where
@@ -81,6 +82,8 @@ class Detector(keras.Model):
             original image rather than in I^1.0. Default True.
         gate: chooses the small proposals that are refined; None refines all
             of them, as the paper does. Default None.
+        objectness_threshold: proposals below it are not judged where small
+            ones are super-resolved. Default 0.0.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Detector(keras.Model):
         small_area_threshold: float,
         threshold_in_original_pixels: bool = True,
         gate: Gate | None = None,
+        objectness_threshold: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -111,6 +115,7 @@ class Detector(keras.Model):
         self.small_area_threshold = small_area_threshold
         self.threshold_in_original_pixels = threshold_in_original_pixels
         self.gate = gate
+        self.objectness_threshold = objectness_threshold
         self.built = True
 
     def call(self, images, image_sizes, scales, super_resolve=True):
@@ -145,16 +150,23 @@ class Detector(keras.Model):
         """
         features = self.extract(images)
         proposals = self.propose(features, image_sizes)
-        boxes, image_indices = flatten(proposals.boxes)
+        if super_resolve:
+            proposals = proposals.above(self.objectness_threshold)
+        is_valid = tf.reshape(proposals.valid, [-1])
+        rows = rows_where(is_valid)
+        boxes, image_indices = gather_rows(rows, *flatten(proposals.boxes))
         pooled = self.pool_base(features["base"], boxes, image_indices)
         chosen = ChosenProposals(boxes, image_indices, pooled, features, images)
-        is_valid = tf.reshape(proposals.valid, [-1])
         if super_resolve:
             is_small = self.is_small(boxes, image_indices, scales)
-            predictions = self.predict_by_size(chosen, is_small, is_valid)
+            predictions = self.predict_by_size(chosen, is_small)
         else:
-            predictions = self.predict_all_by_large(chosen, is_valid)
-        return self.postprocess.decode(predictions, proposals, image_sizes)
+            predictions = self.large_predictor(pooled)
+        return self.postprocess.decode(
+            merge([(rows, predictions)], tf.size(is_valid)),
+            proposals,
+            image_sizes,
+        )
 
     def extract(self, images, training=False):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
@@ -200,52 +212,50 @@ class Detector(keras.Model):
         return anchors
 
     def predict_by_size(
-        self, proposals: ChosenProposals, is_small, is_valid
+        self, proposals: ChosenProposals, is_small
     ) -> Predictions:
         """Judges proposals by the predictor of their size (section 4.4).
 
         The refiner runs on the small proposals only.
 
         Args:
-            proposals: all n proposals, with pooled features.
+            proposals: n proposals, with pooled features.
             is_small: `[n]` bool.
-            is_valid: `[n]` bool, false for padding, which costs nothing.
 
         Returns:
-            `Predictions` of the n proposals in their order, 0 for padding.
+            `Predictions` of the n proposals in their order.
         """
         if self.gate is not None:
-            return self.predict_behind_gate(proposals, is_small, is_valid)
-        small = rows_where(is_valid & is_small)
-        large = rows_where(is_valid & ~is_small)
+            return self.predict_behind_gate(proposals, is_small)
+        small, large = rows_where(is_small), rows_where(~is_small)
         refined = self.refiner(choose(proposals, small))
         return merge(
             [
                 (small, self.small_predictor(refined)),
                 (large, self.large_predictor(choose(proposals, large).base)),
             ],
-            tf.size(is_valid),
+            tf.size(is_small),
         )
 
     def predict_behind_gate(
-        self, proposals: ChosenProposals, is_small, is_valid
+        self, proposals: ChosenProposals, is_small
     ) -> Predictions:
         """Judges all proposals first, then again those that the gate chooses.
 
         Where it chooses none in the whole batch there is no second look.
 
         Args:
-            proposals: all n proposals, with pooled features.
+            proposals: n proposals, with pooled features.
             is_small: `[n]` bool.
-            is_valid: `[n]` bool, false for padding, which costs nothing.
 
         Returns:
-            `Predictions` of the n proposals in their order, 0 for padding.
+            `Predictions` of the n proposals in their order.
         """
-        first = self.predict_all_by_large(proposals, is_valid)
+        first = self.large_predictor(proposals.base)
         is_chosen = self.gate(
             self.postprocess.scores(first.class_logits),
-            is_valid & is_small,
+            is_small,
+            proposals.image_indices,
             tf.shape(proposals.images)[0],
         )
 
@@ -262,22 +272,6 @@ class Detector(keras.Model):
         return tf.cond(
             tf.reduce_any(is_chosen), judge_chosen_again, lambda: first
         )
-
-    def predict_all_by_large(
-        self, proposals: ChosenProposals, is_valid
-    ) -> Predictions:
-        """Judges all proposals as the base detector does.
-
-        Args:
-            proposals: all n proposals, with pooled features.
-            is_valid: `[n]` bool, false for padding, which costs nothing.
-
-        Returns:
-            `Predictions` of the n proposals in their order, 0 for padding.
-        """
-        rows = rows_where(is_valid)
-        predictions = self.large_predictor(choose(proposals, rows).base)
-        return merge([(rows, predictions)], tf.size(is_valid))
 
     def area_over_threshold(self, boxes, image_indices, scales):
         """Measures proposals in units of the small threshold.

@@ -30,14 +30,18 @@ class Gate:
         self.can_skip = can_skip
 
     def __call__(
-        self, scores: tf.Tensor, is_small: tf.Tensor, batch_size: tf.Tensor
+        self,
+        scores: tf.Tensor,
+        is_small: tf.Tensor,
+        image_indices: tf.Tensor,
+        batch_size: tf.Tensor,
     ) -> tf.Tensor:
         """Chooses.
 
         Args:
-            scores: `[n, C + 1]` of all proposals, image by image; column 0 is
-                background.
+            scores: `[n, C + 1]`; column 0 is background.
             is_small: `[n]` bool, those that may be chosen.
+            image_indices: `[n]` int32, row of the batch of each.
             batch_size: B, number of images.
 
         Returns:
@@ -47,11 +51,13 @@ class Gate:
         passed = is_small & (best >= self.score_threshold)
         if not self.maximum:
             return passed
-        best = tf.where(passed, best, best.dtype.min)
-        best = tf.reshape(best, [batch_size, -1])
-        count = tf.shape(best)[1]
-        _, chosen = tf.math.top_k(best, tf.minimum(self.maximum, count))
+        count = tf.size(best)
+        is_of_image = image_indices == tf.range(batch_size)[:, None]
+        _, chosen = tf.math.top_k(
+            tf.where(is_of_image & passed, best, best.dtype.min),
+            tf.minimum(self.maximum, count),
+        )
         is_chosen = tf.reduce_any(
             tf.one_hot(chosen, count, True, False, dtype=tf.bool), axis=1
         )
-        return passed & tf.reshape(is_chosen, [-1])
+        return passed & tf.reduce_any(is_chosen & is_of_image, axis=0)

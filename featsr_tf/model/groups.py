@@ -23,6 +23,20 @@ def rows_where(mask: tf.Tensor) -> tf.Tensor:
     return tf.pad(rows, [[0, missing]], constant_values=tf.size(mask))
 
 
+def gather_rows(rows: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
+    """Takes rows of tensors.
+
+    Args:
+        rows: `[m]` from `rows_where`.
+        values: tensors of n rows.
+
+    Returns:
+        The tensors with m rows.
+    """
+    rows = tf.minimum(rows, tf.shape(values[0])[0] - 1)
+    return [tf.gather(value, rows) for value in values]
+
+
 def choose(proposals: ChosenProposals, rows: tf.Tensor) -> ChosenProposals:
     """Picks proposals.
 
@@ -33,11 +47,11 @@ def choose(proposals: ChosenProposals, rows: tf.Tensor) -> ChosenProposals:
     Returns:
         m proposals.
     """
-    rows = tf.minimum(rows, tf.shape(proposals.boxes)[0] - 1)
+    boxes, image_indices, base = gather_rows(
+        rows, proposals.boxes, proposals.image_indices, proposals.base
+    )
     return proposals._replace(
-        boxes=tf.gather(proposals.boxes, rows),
-        image_indices=tf.gather(proposals.image_indices, rows),
-        base=tf.gather(proposals.base, rows),
+        boxes=boxes, image_indices=image_indices, base=base
     )
 
 

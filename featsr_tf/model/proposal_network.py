@@ -22,6 +22,10 @@ class Proposals(NamedTuple):
     scores: tf.Tensor
     valid: tf.Tensor
 
+    def above(self, threshold: float) -> "Proposals":
+        """Makes padding of proposals whose objectness is below a threshold."""
+        return self._replace(valid=self.valid & (self.scores >= threshold))
+
 
 @keras.saving.register_keras_serializable("featsr_tf")
 class ProposalNetwork(keras.layers.Layer):

@@ -58,6 +58,7 @@ _WITHOUT_EFFECT = (
 )
 # Fields that only these parts depend on.
 _OF_PARTS = {
+    f"{_EXTENSION}.gate_objectness_threshold": (),
     f"{_EXTENSION}.supervision": (Part.PAIR_WEIGHTS, Part.TARGETS),
     f"{_EXTENSION}.twin_pooling": (Part.TARGETS,),
     f"{_EXTENSION}.refiner": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),

@@ -19,6 +19,7 @@ def flags(**changes):
         "margins": [8],
         "gates": [0.1, 0.3],
         "maxima": [0],
+        "objectness": [0.0],
     }
     return argparse.Namespace(**{**values, **changes})
 
@@ -26,7 +27,7 @@ def flags(**changes):
 def test_settings_are_all_combinations():
     settings = zoom.make_settings(flags(maxima=[0, 5]))
     assert len(set(settings)) == 8
-    assert settings[0] == zoom.Setting(64, 8, 0.1, 0)
+    assert settings[0] == zoom.Setting(64, 8, 0.1, 0, 0.0)
     assert str(settings[-1]) == "window 96, margin 8, gate 0.3, best 5"
     assert str(settings[0]) == "window 64, margin 8, gate 0.1"
 

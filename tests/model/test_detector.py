@@ -58,13 +58,14 @@ def retrain_generator(detector):
 
 
 def pooled_proposals(detector):
-    """All proposals of three images with features, and which are valid."""
+    """The valid proposals of three images, with features."""
     features = detector.extract(images())
     proposals = detector.propose(features, sizes())
     boxes, image_indices = parts.flatten(proposals.boxes)
+    is_valid = proposals.valid.numpy().ravel()
+    boxes, image_indices = boxes[is_valid], image_indices[is_valid]
     base = detector.pool_base(features["base"], boxes, image_indices)
-    chosen = ChosenProposals(boxes, image_indices, base, features, images())
-    return chosen, tf.reshape(proposals.valid, [-1])
+    return ChosenProposals(boxes, image_indices, base, features, images())
 
 
 def spy(layer):
@@ -233,13 +234,12 @@ def test_without_any_proposal_nothing_is_detected(detector):
 def test_proposals_are_judged_by_the_predictor_of_their_size(detector):
     retrain(detector.small_predictor)
     retrain_generator(detector)
-    chosen, is_valid = pooled_proposals(detector)
+    chosen = pooled_proposals(detector)
     is_small = detector.is_small(chosen.boxes, chosen.image_indices, SCALES)
-    found = detector.predict_by_size(chosen, is_small, is_valid)
+    found = detector.predict_by_size(chosen, is_small)
     by_large = detector.large_predictor(chosen.base)
     by_small = detector.small_predictor(detector.refiner(chosen))
-    small = (is_small & is_valid).numpy()
-    large = (~is_small & is_valid).numpy()
+    small, large = is_small.numpy(), ~is_small.numpy()
     assert small.any() and large.any()
     for values, smalls, larges in zip(found, by_small, by_large, strict=True):
         np.testing.assert_allclose(values[small], smalls[small], rtol=1e-4)
@@ -248,9 +248,10 @@ def test_proposals_are_judged_by_the_predictor_of_their_size(detector):
 
 
 def test_the_refiner_sees_the_small_proposals_and_no_others(detector):
-    chosen, is_valid = pooled_proposals(detector)
-    is_small = detector.is_small(chosen.boxes, chosen.image_indices, SCALES)
-    small = (is_small & is_valid).numpy()
+    chosen = pooled_proposals(detector)
+    small = detector.is_small(
+        chosen.boxes, chosen.image_indices, SCALES
+    ).numpy()
     with spy(detector.refiner) as refine:
         detector(images(), sizes(), SCALES)
     refine.assert_called_once()

@@ -21,36 +21,45 @@ SCORES = tf.constant(
     ]
 )
 SMALL = tf.constant([True, True, True, False, True, True])
+IMAGES = tf.constant([0, 0, 0, 1, 1, 1])
 
 
 def test_small_proposals_pass_by_their_best_score_of_an_object():
-    passed = Gate(0.4)(SCORES, SMALL, 2)
+    passed = Gate(0.4)(SCORES, SMALL, IMAGES, 2)
     np.testing.assert_array_equal(
         passed, [True, False, True, False, False, True]
     )
 
 
 def test_of_each_image_only_the_best_pass():
-    passed = Gate(maximum=1)(SCORES, SMALL, 2)
+    passed = Gate(maximum=1)(SCORES, SMALL, IMAGES, 2)
     np.testing.assert_array_equal(passed, [1, 0, 0, 0, 0, 1])
-    passed = Gate(maximum=2)(SCORES, SMALL, 2)
+    passed = Gate(maximum=2)(SCORES, SMALL, IMAGES, 2)
     np.testing.assert_array_equal(passed, [1, 0, 1, 0, 1, 1])
 
 
+def test_an_image_gives_nothing_of_its_maximum_to_others():
+    image_indices = tf.constant([0, 0, 0, 0, 0, 2])
+    passed = Gate(maximum=2)(SCORES, SMALL, image_indices, 3)
+    np.testing.assert_array_equal(passed, [1, 0, 1, 0, 0, 1])
+
+
 def test_the_maximum_counts_among_those_above_the_threshold():
-    passed = Gate(0.6, maximum=2)(SCORES, SMALL, 2)
+    passed = Gate(0.6, maximum=2)(SCORES, SMALL, IMAGES, 2)
     np.testing.assert_array_equal(passed, [1, 0, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("maximum", [0, 3, 100])
 def test_an_open_gate_lets_all_small_proposals_pass(maximum):
-    passed = Gate(0.0, maximum)(SCORES, SMALL, 2)
+    passed = Gate(0.0, maximum)(SCORES, SMALL, IMAGES, 2)
     np.testing.assert_array_equal(passed, SMALL)
 
 
 def test_among_equal_scores_no_more_than_the_maximum_pass():
     scores = tf.fill([4, 2], 0.5)
-    passed = Gate(maximum=3)(scores, tf.fill([4], True), 1)
+    passed = Gate(maximum=3)(
+        scores, tf.fill([4], True), tf.zeros([4], tf.int32), 1
+    )
     assert np.count_nonzero(passed) == 3
 
 
@@ -113,14 +122,32 @@ def test_only_what_passes_is_refined_and_the_rest_keeps_its_first_score(
     np.testing.assert_array_equal(np.sum(~is_base, axis=1), [2, 2])
 
 
+def test_proposals_below_the_objectness_threshold_are_not_judged(detector):
+    expected = find(detector, Gate())
+    proposals = detector.propose(detector.extract(images()), SIZES)
+    threshold = float(np.median(proposals.scores[proposals.valid]))
+    with mock.patch.object(detector, "objectness_threshold", threshold):
+        found = find(detector, Gate())
+        base = find(detector, Gate(), super_resolve=False)
+    is_above = (proposals.scores >= threshold).numpy()
+    is_judged = proposals.valid.numpy() & is_above
+    assert 0 < np.sum(is_judged) < np.sum(proposals.valid)
+    np.testing.assert_array_equal(found.valid, is_judged)
+    np.testing.assert_array_equal(base.valid, proposals.valid)
+    for values, others in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            values[is_judged], others[is_judged], rtol=1e-4, atol=1e-5
+        )
+
+
 def best_scores_of_small_proposals(detector):
     """The best first score in each image."""
     with mock.patch.object(Gate, "__call__", autospec=True) as choose:
-        choose.side_effect = lambda gate, scores, is_small, batch: is_small
+        choose.side_effect = lambda gate, scores, is_small, *_: is_small
         find(detector, Gate())
-    scores, is_small, _ = choose.call_args.args[1:]
+    scores, is_small, image_indices, _ = choose.call_args.args[1:]
     best = np.where(is_small, np.max(scores[:, 1:], axis=1), 0.0)
-    return best.reshape(2, -1).max(axis=1)
+    return [np.max(best[image_indices == image]) for image in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +172,7 @@ def test_in_a_batch_a_frame_of_which_nothing_passes_is_as_in_the_base(
     base = find(detector, None, super_resolve=False).scores.numpy()
     found = find(detector, Gate(between)).scores.numpy()
     is_base = np.isclose(found, base, rtol=1e-4).all(axis=(1, 2))
-    expected = best_scores_of_small_proposals(detector) < between
+    expected = np.less(best_scores_of_small_proposals(detector), between)
     np.testing.assert_array_equal(is_base, expected)
 
 
@@ -182,8 +209,8 @@ def test_a_zoom_runs_the_extractor_again_only_where_something_passes(
     threshold, runs
 ):
     detector = small_detector("model.feature_super_resolution.refiner=ZOOM")
-    extract = detector.extractor.call
-    with mock.patch.object(detector.extractor, "call", wraps=extract) as spy:
+    backbone = detector.backbone
+    with mock.patch.object(backbone, "extract", wraps=backbone.extract) as spy:
         find(detector, Gate(threshold))
     assert spy.call_count == runs
 

@@ -277,6 +277,13 @@ class FeatureSuperResolution:
         "grid (TAIL_GENERATOR), a second look through enlarged windows "
         "(ZOOM), or NONE: two predictors, one for each size.",
     )
+    gate_objectness_threshold: float = setting(
+        0.0,
+        "Proposals of the super-resolved detector whose objectness is below "
+        "this are not judged at all, which saves time; the base detector "
+        "judges them. 0 = all are judged, as in the paper.",
+        maximum=1,
+    )
     gate_score_threshold: float = setting(
         0.0,
         "Small proposals are refined whose score before is at least this; "
