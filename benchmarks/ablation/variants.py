@@ -30,6 +30,8 @@ def _variant(name: str, title: str, *fields: str) -> Variant:
 
 
 _WITHOUT_GAN = "losses.generator_weight=0"
+# One window, larger than any frame: the whole of it is enlarged.
+_WHOLE_FRAME = ("zoom.window_size=16384", "zoom.margin=0")
 _WITHOUT_STEPS = (
     "super_resolution_stage.num_steps=0",
     "fine_tune_stage.num_steps=0",
@@ -80,6 +82,7 @@ VARIANTS = {
             "magnified",
             "Magnified target",
             "supervision=MAGNIFIED",
+            *_WHOLE_FRAME,
             _WITHOUT_GAN,
         ),
         _variant(

@@ -103,6 +103,20 @@ def build_target_features(
     return twin, _pooling(pipeline, twin, "base")
 
 
+def build_zoom(
+    pipeline: Pipeline, backbone: Backbone, pool_base: RoiPooling
+) -> ZoomRefiner:
+    """Builds what looks through enlarged windows.
+
+    Args:
+        pipeline: the config.
+        backbone: extractor of a detector.
+        pool_base: that detector's pooling of the base layer.
+    """
+    zoom = pipeline.model.feature_super_resolution.zoom
+    return ZoomRefiner(backbone, pool_base, zoom.window_size, zoom.margin)
+
+
 def build_discriminator(
     pipeline: Pipeline, detector: Detector
 ) -> Discriminator | None:
@@ -173,12 +187,7 @@ def _refiner(
     if extension.refiner == Refiner.NONE:
         return NoRefiner()
     if extension.refiner == Refiner.ZOOM:
-        return ZoomRefiner(
-            backbone,
-            pool_base,
-            extension.zoom.window_size,
-            extension.zoom.margin,
-        )
+        return build_zoom(pipeline, backbone, pool_base)
     if extension.refiner == Refiner.TAIL_GENERATOR:
         return _tail_refiner(backbone, pool_base)
     pool_sub = _pooling(pipeline, backbone.features, "sub", pool_base.sample)

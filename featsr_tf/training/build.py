@@ -8,6 +8,7 @@ from featsr_tf.config.schema import Supervision
 from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
+from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training.base_stage import AnchorSampling
@@ -195,7 +196,9 @@ def _targets(pipeline, detector) -> TargetSource | None:
     if supervision == Supervision.PLACEBO:
         return PlaceboTargets()
     if supervision == Supervision.MAGNIFIED:
-        return MagnifiedTargets(detector)
+        return MagnifiedTargets(
+            build_zoom(pipeline, detector.backbone, detector.pool_base)
+        )
     return None
 
 

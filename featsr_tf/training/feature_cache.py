@@ -62,7 +62,11 @@ _OF_PARTS = {
     f"{_EXTENSION}.supervision": (Part.PAIR_WEIGHTS, Part.TARGETS),
     f"{_EXTENSION}.twin_pooling": (Part.TARGETS,),
     f"{_EXTENSION}.refiner": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),
-    f"{_EXTENSION}.zoom": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),
+    f"{_EXTENSION}.zoom": (
+        Part.SMALL_INPUTS,
+        Part.PAIR_INPUTS,
+        Part.TARGETS,
+    ),
     f"{_EXTENSION}.gate_score_threshold": (Part.LARGE, Part.LARGE_FEATURES),
     f"{_EXTENSION}.gate_maximum": (Part.LARGE, Part.LARGE_FEATURES),
 }

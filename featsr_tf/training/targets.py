@@ -10,13 +10,10 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
-from featsr_tf.data.resize import enlarged_image
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.rois import RoiPooling
-
-# Pixels of the enlarged image per pixel of I^1.0.
-MAGNIFICATION = 2
+from featsr_tf.model.zoom import ZoomRefiner
 
 
 class TargetSource(Protocol):
@@ -112,24 +109,21 @@ class MagnifiedTargets:
 
     Extractor and weights are the detector's own, the grid of cells is twice
     as dense on the object. Nothing is to be matched at half scale: the
-    generator learns on the truly small proposals of I^1.0.
+    generator learns on the truly small proposals of I^1.0. Only windows
+    around these are enlarged; a window as large as the image makes targets of
+    the whole.
 
     Args:
-        detector: the detector whose extractor and pooling are used.
+        zoom: looks through the windows.
     """
 
     of_half_images = False
 
-    def __init__(self, detector: Detector):
-        self.detector = detector
+    def __init__(self, zoom: ZoomRefiner):
+        self.zoom = zoom
 
     def __call__(
         self, inputs: ChosenProposals, full: ChosenProposals
     ) -> tf.Tensor:
         """Makes targets; see `TargetSource`."""
-        features = self.detector.extract(
-            enlarged_image(full.images, MAGNIFICATION)
-        )
-        return self.detector.pool_base(
-            features["base"], full.boxes, full.image_indices, MAGNIFICATION
-        )
+        return self.zoom(full)

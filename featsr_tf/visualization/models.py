@@ -12,10 +12,11 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_target_features
+from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
+from featsr_tf.model.zoom import MAGNIFICATION
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
-from featsr_tf.training.targets import MAGNIFICATION
 from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import MagnifiedTargets
 from featsr_tf.training.targets import NaiveTargets
@@ -158,7 +159,13 @@ def comparisons(
             )
         )
     if any(is_magnified):
-        magnified = MagnifiedTargets(detector)
+        magnified = MagnifiedTargets(
+            build_zoom(
+                pipelines[is_magnified.index(True)],
+                detector.backbone,
+                detector.pool_base,
+            )
+        )
         chosen.append(
             Comparison(
                 "Small objects, as the detector meets them",
