@@ -172,6 +172,12 @@ def _facts_of_small_proposals(
             extension.gate_score_threshold, extension.gate_maximum
         ),
     }
+    if extension.gate_objectness_threshold:
+        facts["judged"] = (
+            "proposals whose objectness is at least "
+            f"{extension.gate_objectness_threshold:g}; the base detector "
+            "judges all"
+        )
     if extension.refiner in _SUPERVISED:
         facts["supervision"] = extension.supervision.value.lower()
     return facts

@@ -101,6 +101,11 @@ def test_a_card_tells_which_proposals_are_refined():
         f"{extension}.gate_score_threshold=0.1", f"{extension}.gate_maximum=5"
     )
     assert "| refined | scores of 0.1 or more, the best 5 of an image" in gated
+    assert "| judged |" not in gated
+    assert (
+        "| judged | proposals whose objectness is at least 0.05; the base "
+        "detector judges all |"
+    ) in card_of(f"{extension}.gate_objectness_threshold=0.05")
 
 
 @pytest.fixture(scope="module")
