@@ -10,6 +10,8 @@ import tensorflow as tf
 import tqdm
 
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.frames import Offsets
+from featsr_tf.data.good_records import record_dataset
 from featsr_tf.data.keys import Batch
 from featsr_tf.evaluation.detections import Detections
 from featsr_tf.evaluation.detections import GroundTruth
@@ -81,19 +83,23 @@ def detect_batches(
 
 
 def read_images(
-    paths: Sequence[str], positions: Collection[int]
+    paths: Sequence[str],
+    positions: Collection[int],
+    offsets: Offsets | None = None,
 ) -> dict[int, np.ndarray]:
     """Reads some images of record files at their original size.
 
     Args:
         paths: TFRecord files.
         positions: running numbers of the records, from 0.
+        offsets: where the good records begin, of files that hold bad ones
+            too; only these have numbers. Default: all are good.
 
     Returns:
         Images `[height, width, 3]`, uint8 RGB, by position.
     """
     images = {}
-    for position, record in enumerate(tf.data.TFRecordDataset(list(paths))):
+    for position, record in enumerate(record_dataset(paths, offsets or {})):
         if position in positions:
             images[position] = decode_example(record).image.numpy()
     return images

@@ -70,6 +70,7 @@ def evaluate_model(
         "threshold_chosen_on": chosen_on,
         "num_images": source.summary.num_examples,
         "num_objects": source.summary.num_objects,
+        "num_bad_examples_left_out": source.summary.num_bad,
         "records": source.paths,
         "seed": pipeline.model.feature_super_resolution.seed,
     }
@@ -147,7 +148,9 @@ def _judge(
             truths,
             found,
             names,
-            read_images(source.paths, positions).__getitem__,
+            read_images(
+                source.paths, positions, source.summary.offsets
+            ).__getitem__,
         )
     return result
 
@@ -227,7 +230,7 @@ def run_detector(
         dataset = dataset.unbatch().take(max_images)
         dataset = dataset.batch(pipeline.eval_config.batch_size)
         count = max_images
-    with named_data_errors(source.paths):
+    with named_data_errors(source.paths, source.summary.offsets):
         pairs = detect_batches(detect, dataset, count, title)
         return tuple(map(list, zip(*pairs, strict=True)))
 
@@ -272,6 +275,7 @@ def choose_model_thresholds(
         "model_dir": model_dir,
         "records": source.paths,
         "num_images": source.summary.num_examples,
+        "num_bad_examples_left_out": source.summary.num_bad,
     }
 
 

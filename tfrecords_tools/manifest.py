@@ -5,19 +5,17 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-import re
 import shlex
 import sys
 import typing
-from collections.abc import Iterable
 from collections.abc import Sequence
 
+from featsr_tf.data.manifests import FORMAT
+from featsr_tf.data.manifests import manifest_name
+from featsr_tf.data.manifests import read_manifest
 from featsr_tf.errors import DataError
 from tfrecords_tools import storage
 
-FORMAT = 1
-_ENDING = ".manifest.json"
-_SHARD_NAME = re.compile(r"(.+)\.record-\d{5}-of-\d{5}")
 _RECORDED_PACKAGES = ("featsr_tf", "tensorflow", "pillow")
 
 
@@ -92,16 +90,6 @@ class Manifest:
         storage.write_text(path, self.to_text())
 
 
-def manifest_name(split_name: str) -> str:
-    """The file name of a split's manifest."""
-    return f"{split_name}{_ENDING}"
-
-
-def is_manifest(name: str) -> bool:
-    """Whether a file name is that of a manifest."""
-    return name.endswith(_ENDING)
-
-
 def load_manifest(path: str) -> Manifest:
     """Reads a manifest.
 
@@ -114,18 +102,7 @@ def load_manifest(path: str) -> Manifest:
     Raises:
         DataError: the file cannot be read, or is no manifest of this format.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not a JSON file: {error}") from None
-    found = values.pop("format", None) if isinstance(values, dict) else None
-    if found != FORMAT:
-        raise DataError(
-            f"{path}: expected a manifest of format {FORMAT}, found {found!r}"
-        )
+    values = read_manifest(path)
     try:
         shards = tuple(ShardEntry(**shard) for shard in values.pop("shards"))
         manifest = Manifest(**values, shards=shards)
@@ -133,25 +110,6 @@ def load_manifest(path: str) -> Manifest:
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a whole manifest: {error}") from None
     return manifest
-
-
-def manifests_beside(record_paths: Iterable[str]) -> list[str]:
-    """Finds the manifests of record files.
-
-    Args:
-        record_paths: such as `data/voc_train.record-00000-of-00010`.
-
-    Returns:
-        Paths of the manifests that exist in the folders of the files, each
-        once, in the order of the files.
-    """
-    paths: dict[str, None] = {}
-    for record_path in record_paths:
-        folder, name = os.path.split(record_path)
-        match = _SHARD_NAME.fullmatch(name)
-        if match:
-            paths[os.path.join(folder, manifest_name(match[1]))] = None
-    return [path for path in paths if os.path.isfile(path)]
 
 
 def check_files(manifest: Manifest, folder: str) -> list[str]:

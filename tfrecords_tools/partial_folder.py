@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.manifests import is_manifest
+from featsr_tf.data.manifests import manifest_name
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage
 from tfrecords_tools.manifest import Manifest
-from tfrecords_tools.manifest import is_manifest
-from tfrecords_tools.manifest import manifest_name
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import is_finished
 

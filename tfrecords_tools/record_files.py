@@ -35,6 +35,22 @@ def add_record_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_max_bad_examples_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--max_bad_examples`.
+
+    Args:
+        parser: of a tool that reads all records.
+    """
+    parser.add_argument(
+        "--max_bad_examples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many damaged or unsound records may be left out, each with a"
+        " warning (default %(default)s)",
+    )
+
+
 def data_set_of(path: str) -> str:
     """The path of a record file without the number of its shard."""
     match = _SHARD.fullmatch(path)

@@ -27,10 +27,10 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.frames import read_frame
+from featsr_tf.data.frames import record_places
 from featsr_tf.data.keys import Example
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
-from featsr_tf.data.records import record_offsets
 from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -40,6 +40,7 @@ from featsr_tf.evaluation.report_markup import html_facts
 from featsr_tf.evaluation.report_markup import html_page
 from featsr_tf.files import write_text
 from tfrecords_tools import page
+from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import names_in
@@ -79,8 +80,15 @@ def run(arguments: argparse.Namespace) -> None:
     paths = expand_patterns(arguments.files)
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
     label_map = find_label_map(paths, arguments.label_map)
-    summary = scan_records(paths, label_map)
-    records = _choose(paths, arguments.max_images, arguments.seed)
+    summary = scan_records(
+        paths, label_map, max_bad_examples=arguments.max_bad_examples
+    )
+    places = [
+        (path, number, offset)
+        for path in paths
+        for number, offset in record_places(path, summary.offsets)
+    ]
+    records = _choose(places, arguments.max_images, arguments.seed)
     names = (
         label_map.names
         if label_map
@@ -98,13 +106,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"wrote {output / PAGE_NAME}")
 
 
-def _choose(paths: Sequence[str], count: int, seed: int) -> list[_Record]:
+def _choose(
+    places: Sequence[tuple[str, int, int]], count: int, seed: int
+) -> list[_Record]:
     """Reads randomly chosen records, in the order of the files."""
-    places = [
-        (path, number, offset)
-        for path in paths
-        for number, offset in enumerate(record_offsets(path))
-    ]
     generator = np.random.default_rng(seed)
     count = min(count, len(places))
     chosen = generator.choice(len(places), count, replace=False)
@@ -200,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_record_flags(parser)
+    add_max_bad_examples_flag(parser)
     parser.add_argument(
         "--output",
         required=True,

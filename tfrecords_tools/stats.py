@@ -16,7 +16,7 @@ import numpy as np
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.frames import walk_frames
+from featsr_tf.data.frames import read_records
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
@@ -26,6 +26,7 @@ from featsr_tf.evaluation.size_ranges import area_ranges
 from featsr_tf.files import write_text
 from tfrecords_tools.anchor_proposal import AnchorGrid
 from tfrecords_tools.anchor_proposal import ObjectShapes
+from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import names_in
@@ -53,10 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
     paths = expand_patterns(arguments.files)
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
     label_map = find_label_map(paths, arguments.label_map)
-    summary = scan_records(paths, label_map)
+    summary = scan_records(
+        paths, label_map, max_bad_examples=arguments.max_bad_examples
+    )
     if not summary.num_objects:
         raise DataError(f"{', '.join(paths)}: no objects in these records")
-    names = label_map.names if label_map else _names_in_files(paths)
+    names = label_map.names if label_map else _names_in_files(paths, summary)
     statistics = gather(title_of(paths), summary, names, pipeline)
     print(to_text(statistics))
     if output and output.endswith(".json"):
@@ -65,9 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
         write_text(output, to_html(statistics))
 
 
-def _names_in_files(paths: Sequence[str]) -> dict[int, str]:
+def _names_in_files(
+    paths: Sequence[str], summary: RecordSummary
+) -> dict[int, str]:
     return names_in(
-        frame.payload for path in paths for frame in walk_frames(path)
+        record
+        for path in paths
+        for record in read_records(path, summary.offsets)
     )
 
 
@@ -146,6 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_record_flags(parser)
+    add_max_bad_examples_flag(parser)
     add_pipeline_flags(parser, required=False)
     parser.add_argument(
         "--output",

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from featsr_tf.data.frames import Frame
 from featsr_tf.data.frames import walk_frames
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.manifests import manifests_beside
 from featsr_tf.errors import DataError
 from tfrecords_tools.findings import Finding
 from tfrecords_tools.findings import Kind
 from tfrecords_tools.findings import has_errors
 from tfrecords_tools.manifest import check_files
 from tfrecords_tools.manifest import load_manifest
-from tfrecords_tools.manifest import manifests_beside
 from tfrecords_tools.record_checks import CheckedRecord
 from tfrecords_tools.record_checks import check_record
 from tfrecords_tools.record_files import data_set_of

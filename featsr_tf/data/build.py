@@ -63,7 +63,10 @@ def open_source(
     label_map = load_label_map(reader.label_map_path)
     check_num_classes(label_map, num_classes)
     paths = expand_patterns(reader.tf_record_input_reader.input_path)
-    return Source(paths, label_map, scan_records(paths, label_map, decode))
+    summary = scan_records(
+        paths, label_map, decode, max_bad_examples=reader.max_bad_examples
+    )
+    return Source(paths, label_map, summary)
 
 
 def build_resizer(pipeline: Pipeline) -> resize.Resizer:
@@ -195,6 +198,7 @@ def _batch_options(pipeline, source, batch_size, with_half_images):
         room,
         source.summary.boxes_per_image.tolist(),
         with_half_images,
+        source.summary.offsets,
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import struct
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +24,9 @@ FOOTER_BYTES = 4
 _SEARCHED_AT_ONCE = 2**18
 # No payload is longer than 2^40 bytes: three bytes of a length are zero.
 _ZERO_BYTES_OF_LENGTH = (5, 6, 7)
+
+# By path: offset in bytes of each good record, by its number from 0.
+Offsets = Mapping[str, Mapping[int, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +90,94 @@ def read_frame(path: str, number: int, offset: int) -> Frame:
     """
     with open(path, "rb") as file:
         return _read_frame(file, number, offset, os.path.getsize(path))
+
+
+def count_records(path: str) -> int:
+    """Counts the records of a file by the lengths of its frames.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        DataError: as for `record_offsets`.
+    """
+    return len(record_offsets(path))
+
+
+def record_offsets(path: str) -> list[int]:
+    """Finds the records of a file by the lengths of its frames.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Returns:
+        Where each frame begins, in bytes.
+
+    Raises:
+        DataError: the file ends inside a record, a length is damaged, or the
+            file is compressed or cannot be read.
+    """
+    refuse_compressed(path)
+    offsets = []
+    end = 0
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            while end < size:
+                offsets.append(end)
+                try:
+                    end = find_frame_end(file, end, size)
+                except DataError as error:
+                    raise DataError(
+                        f"{path}: record {len(offsets) - 1}: damaged, {error};"
+                        f" the file ({size} bytes) is cut short or no TFRecord"
+                        " file: write or copy it again"
+                    ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return offsets
+
+
+def read_records(path: str, offsets: Offsets) -> Iterator[bytes]:
+    """Reads all good records of a file, in their order.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: where the good records begin, of files that hold bad ones
+            too.
+
+    Yields:
+        The records.
+
+    Raises:
+        DataError: a record is damaged that was not left out.
+    """
+    for number, offset in record_places(path, offsets):
+        frame = read_frame(path, number, offset)
+        if frame.damage:
+            raise DataError(f"{path}: record {number}: {frame.damage}")
+        yield frame.payload
+
+
+def record_places(path: str, offsets: Offsets) -> list[tuple[int, int]]:
+    """Lists the good records of a file.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: as for `read_records`.
+
+    Returns:
+        Number, from 0, and offset in bytes of each.
+
+    Raises:
+        DataError: as for `record_offsets`, where none is left out.
+    """
+    if path in offsets:
+        return list(offsets[path].items())
+    return list(enumerate(record_offsets(path)))
 
 
 def refuse_compressed(path: str) -> None:

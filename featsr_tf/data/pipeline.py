@@ -14,6 +14,8 @@ from featsr_tf.data.augment import training_crop
 from featsr_tf.data.decode import Frame
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.frames import Offsets
+from featsr_tf.data.good_records import record_dataset
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import half_image
@@ -51,12 +53,15 @@ class BatchOptions:
         boxes_per_image: number of boxes in each record of all files, from
             the scan of the records; cut boxes are warned of.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
+        offsets: where the good records begin, of files that hold bad ones
+            too. Default: all are good.
     """
 
     batch_size: int
     max_boxes: int
     boxes_per_image: Sequence[int]
     with_half_images: bool = True
+    offsets: Offsets = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +116,7 @@ def training_dataset(
         options.seed,
         options.skip_examples,
         options.shuffle_buffer_mb,
+        options.batches.offsets,
     )
     dataset = dataset.enumerate(start=options.skip_examples)
     dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
@@ -176,7 +182,11 @@ def evaluation_dataset(
             Batch.ORIGINAL_SIZES: frame.original_size,
         }
 
-    dataset = tf.data.TFRecordDataset(list(paths)).enumerate()
+    # A file cut between two records raises no error by itself.
+    dataset = record_dataset(paths, options.offsets).apply(
+        tf.data.experimental.assert_cardinality(len(options.boxes_per_image))
+    )
+    dataset = dataset.enumerate()
     if positions is not None:
         wanted = tf.constant(positions, tf.int64)
         dataset = dataset.filter(

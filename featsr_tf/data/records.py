@@ -16,11 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 import tqdm
 
+from featsr_tf.data.bad_examples import LenientScan
 from featsr_tf.data.examples import ExampleContent
 from featsr_tf.data.examples import read_example
-from featsr_tf.data.frames import find_frame_end
-from featsr_tf.data.frames import refuse_compressed
+from featsr_tf.data.frames import Offsets
+from featsr_tf.data.frames import count_records
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.manifests import check_counts
+from featsr_tf.data.manifests import expected_counts
 from featsr_tf.errors import DataError
 
 _EXAMPLES_WITHOUT_PROGRESS_BAR = 2000
@@ -46,12 +49,16 @@ class RecordSummary:
             the original images.
         object_labels: `[num_objects]` int, class ids.
         boxes_per_image: `[num_examples]` int.
+        num_bad: how many bad examples are left out.
+        offsets: where the good records begin, of files that hold bad ones.
     """
 
     image_sizes: np.ndarray
     object_sizes: np.ndarray
     object_labels: np.ndarray
     boxes_per_image: np.ndarray
+    num_bad: int = 0
+    offsets: Offsets = dataclasses.field(default_factory=dict)
 
     @property
     def num_examples(self) -> int:
@@ -175,60 +182,12 @@ def _how_to_make(pattern: str) -> str:
     )
 
 
-def count_records(path: str) -> int:
-    """Counts the records of a file by the lengths of its frames.
-
-    Args:
-        path: an uncompressed TFRecord file.
-
-    Returns:
-        The number of records.
-
-    Raises:
-        DataError: as for `record_offsets`.
-    """
-    return len(record_offsets(path))
-
-
-def record_offsets(path: str) -> list[int]:
-    """Finds the records of a file by the lengths of its frames.
-
-    Args:
-        path: an uncompressed TFRecord file.
-
-    Returns:
-        Where each frame begins, in bytes.
-
-    Raises:
-        DataError: the file ends inside a record, a length is damaged, or the
-            file is compressed or cannot be read.
-    """
-    refuse_compressed(path)
-    offsets = []
-    end = 0
-    try:
-        size = os.path.getsize(path)
-        with open(path, "rb") as file:
-            while end < size:
-                offsets.append(end)
-                try:
-                    end = find_frame_end(file, end, size)
-                except DataError as error:
-                    raise DataError(
-                        f"{path}: record {len(offsets) - 1}: damaged, {error};"
-                        f" the file ({size} bytes) is cut short or no TFRecord"
-                        " file: write or copy it again"
-                    ) from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    return offsets
-
-
 def scan_records(
     paths: Sequence[str],
     label_map: LabelMap | None,
     decode: bool = False,
     progress_bar: bool = True,
+    max_bad_examples: int = 0,
 ) -> RecordSummary:
     """Reads and checks all records.
 
@@ -238,6 +197,8 @@ def scan_records(
             from 1.
         decode: whether to decode all images, which finds every damage.
         progress_bar: whether to show one when there are many records.
+        max_bad_examples: how many may be left out, each with a warning. Above
+            0 all images are decoded. Default 0.
 
     Returns:
         The summary of all files.
@@ -245,9 +206,24 @@ def scan_records(
     Raises:
         DataError: names the file and the record (counted from 0), for
             damaged files, incomplete examples, unsound boxes, labels outside
-            the label map, and when there is no example at all.
+            the label map, another number of records than in the manifest,
+            and when there is no example at all.
     """
+    expected = expected_counts(paths)
+    if max_bad_examples:
+        scan = LenientScan(label_map, max_bad_examples, expected)
+        with tqdm.tqdm(
+            total=sum(map(os.path.getsize, paths)),
+            desc="checking records",
+            unit="B",
+            unit_scale=True,
+            disable=not progress_bar,
+        ) as bar:
+            for path in paths:
+                scan.read(path, bar.update)
+        return _summary(scan.contents, scan.num_bad, scan.offsets)
     counts = {path: count_records(path) for path in paths}
+    check_counts(counts, expected)
     total = sum(counts.values())
     if not total:
         raise DataError(f"{', '.join(paths)}: no examples in these files")
@@ -261,11 +237,21 @@ def scan_records(
             disable=not progress_bar or total <= _EXAMPLES_WITHOUT_PROGRESS_BAR,
         )
     ]
+    return _summary(contents)
+
+
+def _summary(
+    contents: Sequence[ExampleContent],
+    num_bad: int = 0,
+    offsets: Offsets | None = None,
+) -> RecordSummary:
     return RecordSummary(
         np.array([(item.height, item.width) for item in contents]),
         np.concatenate([item.object_sizes for item in contents]),
         np.concatenate([item.labels for item in contents]),
         np.array([len(item.labels) for item in contents]),
+        num_bad,
+        offsets or {},
     )
 
 

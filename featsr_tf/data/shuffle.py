@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from featsr_tf.data.frames import Offsets
+from featsr_tf.data.good_records import file_reader
+
 _MEGABYTE = 2**20
 _FILES_READ_AT_ONCE = 4
 
@@ -17,6 +20,7 @@ def shuffled_records(
     seed: int,
     skip: int = 0,
     buffer_mb: float = 64,
+    offsets: Offsets | None = None,
 ) -> tf.data.Dataset:
     """Serialized records, each epoch all of them in an order of its own.
 
@@ -31,6 +35,8 @@ def shuffled_records(
         seed: seed of the order, 0 or more.
         skip: how many records to leave out at the beginning.
         buffer_mb: how much a block may hold, in megabytes.
+        offsets: where the good records begin, of files that hold bad ones
+            too. Default: all are good.
 
     Returns:
         An endless dataset of `[]` strings.
@@ -40,7 +46,7 @@ def shuffled_records(
     def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
         return tf.data.Dataset.from_tensor_slices(order).interleave(
-            tf.data.TFRecordDataset,
+            file_reader(files, offsets or {}),
             cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
         )
 

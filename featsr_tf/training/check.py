@@ -111,6 +111,6 @@ def _object_shapes(pipeline, source: Source) -> tf.Tensor:
 
 
 def _batch_line(pipeline, source: Source) -> str:
-    with named_data_errors(source.paths):
+    with named_data_errors(source.paths, source.summary.offsets):
         batch = next(iter(training_batches(pipeline, source)))
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"

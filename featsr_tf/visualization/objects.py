@@ -11,6 +11,7 @@ import tensorflow as tf
 from featsr_tf.data.build import Source
 from featsr_tf.data.damage import named_data_errors
 from featsr_tf.data.decode import decode_details
+from featsr_tf.data.good_records import record_dataset
 from featsr_tf.data.keys import Example
 from featsr_tf.errors import DataError
 
@@ -55,7 +56,7 @@ def list_objects(
     summary = source.summary
     counts = summary.boxes_per_image
     places = np.concatenate([np.arange(count) for count in counts])
-    counted = ~_ignored(source.paths) & (places < max_boxes)
+    counted = ~_ignored(source) & (places < max_boxes)
     return Objects(
         frames=np.repeat(np.arange(len(counts)), counts)[counted],
         places=places[counted],
@@ -120,10 +121,11 @@ def find_frames(source: Source, source_ids: Sequence[str]) -> list[int]:
         DataError: there is no such frame, or a record cannot be read.
     """
     features = {Example.SOURCE_ID: tf.io.FixedLenFeature([], tf.string, "")}
-    records = tf.data.TFRecordDataset(source.paths).map(
+    offsets = source.summary.offsets
+    records = record_dataset(source.paths, offsets).map(
         lambda record: tf.io.parse_single_example(record, features)
     )
-    with named_data_errors(source.paths):
+    with named_data_errors(source.paths, offsets):
         known = {
             os.fsdecode(found[Example.SOURCE_ID]) or str(number): number
             for number, found in enumerate(records.as_numpy_iterator())
@@ -137,13 +139,14 @@ def find_frames(source: Source, source_ids: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(known[name] for name in source_ids))
 
 
-def _ignored(paths: Sequence[str]) -> np.ndarray:
+def _ignored(source: Source) -> np.ndarray:
     """`[num_boxes]` bool, whether each box of the records is ignored."""
 
     def read(serialized):
         details = decode_details(serialized)
         return details.crowd | details.difficult
 
-    flags = tf.data.TFRecordDataset(list(paths)).map(read)
-    with named_data_errors(paths):
+    offsets = source.summary.offsets
+    flags = record_dataset(source.paths, offsets).map(read)
+    with named_data_errors(source.paths, offsets):
         return np.concatenate(list(flags.as_numpy_iterator()))

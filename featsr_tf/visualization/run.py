@@ -114,7 +114,7 @@ def compare_detections(
             pipeline, detect, source, title, positions=chosen
         )
         found[name] = [item.above(thresholds[name]) for item in detections]
-    images = read_images(source.paths, chosen)
+    images = read_images(source.paths, chosen, source.summary.offsets)
     order = {position: row for row, position in enumerate(sorted(chosen))}
     frames = [
         ComparedFrame(
@@ -151,7 +151,7 @@ def _compare_features(
     frames = sorted({int(objects.frames[index]) for index in chosen})
     dataset = evaluation_batches(pipeline, source, 1, positions=frames)
     rows = {}
-    with named_data_errors(source.paths):
+    with named_data_errors(source.paths, source.summary.offsets):
         batches = tqdm.tqdm(dataset, "features", len(frames), unit="image")
         for frame, batch in zip(frames, batches, strict=True):
             here = [i for i in chosen if objects.frames[i] == frame]

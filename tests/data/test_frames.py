@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.data.frames import count_records
 from featsr_tf.data.frames import walk_frames
-from featsr_tf.data.records import count_records
 from featsr_tf.errors import DataError
 from tests.data.example_files import write_records
 

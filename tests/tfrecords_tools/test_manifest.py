@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from featsr_tf.data.manifests import manifests_beside
 from featsr_tf.errors import DataError
 from tests.tfrecords_tools.annotated import LABEL_MAP
 from tests.tfrecords_tools.annotated import make_image
@@ -15,7 +16,6 @@ from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.manifest import check_files
 from tfrecords_tools.manifest import load_manifest
-from tfrecords_tools.manifest import manifests_beside
 
 
 @pytest.fixture

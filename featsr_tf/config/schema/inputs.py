@@ -99,6 +99,11 @@ class InputReader:
     external_input_reader: OtherInputReader | None = refused(
         None, "A reader of your own; tf_record_input_reader is built."
     )
+    max_bad_examples: int = setting(
+        0,
+        "Damaged or unsound records that are left out, each with a warning, "
+        "before it is an error; above 0 all images are decoded beforehand.",
+    )
     expand_labels_hierarchy: bool = unused(
         False, "A box has the one class that its record says."
     )
