@@ -9,10 +9,20 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
 TYPED := featsr_tf/config featsr_tf/data featsr_tf/geometry
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 
+# Exact versions are known for these machines; others take the ranges of
+# setup.cfg, and so does `make install LOCK=`.
+LOCK := requirements.lock
+LOCKED := import platform, sys; sys.exit(not ( \
+  sys.platform == "linux" and platform.machine() == "x86_64" \
+  and platform.libc_ver()[0] == "glibc"))
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What needs tools of its own has them here, away from .venv.
+TOOLS := .venv/tools
+
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-slow check format clean
+.PHONY: help install demo test test-slow check format lock audit licences clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -48,12 +58,38 @@ format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+lock: $(STAMP) ## choose exact versions anew (requirements.lock)
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet 'uv>=0.8,<1'
+	@for version in 3.11 3.12; do \
+	  $(TOOLS)/bin/uv pip compile --quiet setup.cfg --extra dev --upgrade \
+	    --python-version $$version \
+	    --python-platform x86_64-manylinux_2_28 --generate-hashes \
+	    --allow-unsafe --no-annotate --no-header \
+	    $$(test $$version = 3.11 || echo "--constraint $(TOOLS)/3.11.txt") \
+	    --output-file $(TOOLS)/$$version.txt || exit 1; \
+	done
+	@cmp $(TOOLS)/3.11.txt $(TOOLS)/3.12.txt
+	@sed '/^[^#]/,$$d' $(LOCK) > $(TOOLS)/lock
+	@cat $(TOOLS)/3.12.txt >> $(TOOLS)/lock
+	@mv $(TOOLS)/lock $(LOCK)
+
+audit: $(STAMP) ## look for known vulnerabilities of the exact versions
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'
+	@$(TOOLS)/bin/pip-audit --requirement $(LOCK) --disable-pip || \
+	  { echo "make audit: vulnerabilities were found, or their list could" \
+	    "not be reached: see above" >&2; exit 1; }
+
+licences: $(STAMP) ## write the licences of all dependencies (docs/licences.md)
+	$(BIN)/python -m tests.licences --write
+
 clean: ## remove .venv and everything that the commands here have written
 	rm -rf .venv output build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # TensorFlow takes 19 s to import where nothing has compiled its byte code.
-$(STAMP): setup.cfg pyproject.toml
+$(STAMP): setup.cfg pyproject.toml $(LOCK)
 	@found=; for python in $(or $(PYTHON),python3 python3.12 python3.11); do \
 	  if $$python -c '$(SUPPORTED)' 2>/dev/null; then \
 	    found=$$python; break; \
@@ -67,7 +103,15 @@ $(STAMP): setup.cfg pyproject.toml
 	fi; \
 	echo "Installing into .venv; the first time takes some minutes."; \
 	$$found -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[dev]'
+	@if test -n "$(LOCK)" && $(BIN)/python -c '$(LOCKED)'; then \
+	  $(INSTALL) --require-hashes --requirement $(LOCK) \
+	    2>.venv/install.log && \
+	  $(INSTALL) --no-deps --no-build-isolation --editable . && exit 0; \
+	  cat .venv/install.log >&2; \
+	  if grep -q 'DO NOT MATCH THE HASHES' .venv/install.log; then exit 1; fi; \
+	  echo "The exact versions of $(LOCK) are not to be had here: taking those" \
+	    "that setup.cfg allows." >&2; \
+	fi; \
+	$(INSTALL) --editable '.[dev]'
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@
