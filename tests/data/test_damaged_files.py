@@ -158,7 +158,9 @@ def test_one_bad_example_too_many_is_an_error(tmp_path):
 def test_a_shard_that_the_manifest_names_must_be_there(tmp_path):
     first, second = write_files(tmp_path / "signs")
     (tmp_path / "signs" / SECOND).unlink()
-    with pytest.raises(DataError, match=f"{SECOND}: no such.*manifest.json names"):
+    with pytest.raises(
+        DataError, match=f"{SECOND}: no such.*manifest.json names"
+    ):
         scan_records([first], LABELS)
 
 
