@@ -6,41 +6,26 @@ record per image; the name of the file tells by what it was computed, so that
 trainings which share a folder share what they have in common.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from featsr_tf.config.fields import walk
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.pipeline import shared_out
-from featsr_tf.data.shuffle import shuffled_blocks
-from featsr_tf.errors import FeatsrError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.training import feature_files
+from featsr_tf.training.feature_files import ENDING
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
 
 _EXTENSION = "model.feature_super_resolution"
-_GIGABYTE = 1e9
-_BLOCK_BYTES = 256e6
 # The images of both stages are the same ones.
 _SEED_OFFSET = 1
-# Kept in half precision.
-_FEATURES = (
-    Part.SMALL_INPUTS,
-    Part.PAIR_INPUTS,
-    Part.TARGETS,
-    Part.LARGE_FEATURES,
-)
 # Fields that no part depends on: what is learnt, and how.
 _WITHOUT_EFFECT = (
     "eval_config",
@@ -94,7 +79,7 @@ def cached_batches(
 
     Raises:
         FeatsrError: the files would be larger than allowed, or than the room
-            on the disk.
+            on the disk, or features are too large for half precision.
     """
     batch_size = pipeline.train_config.batch_size
     options = pipeline.model.feature_super_resolution.feature_cache
@@ -110,15 +95,15 @@ def cached_batches(
     frozen = _digest_of_weights(stage)
     files = {
         part: os.path.join(
-            folder, f"{part}-{_key(pipeline, source, part, frozen)}.tfrecord"
+            folder,
+            f"{part}-{_key(pipeline, source, part, frozen)}{ENDING}",
         )
         for part in specs
     }
-    missing = [part for part, path in files.items() if not os.path.exists(path)]
-    if missing:
-        _check_size(specs, missing, num_batches, folder, options)
-        _write(stage, images, num_batches, {p: files[p] for p in missing})
-    return _read(
+    feature_files.complete(
+        stage, images, specs, files, num_batches, options.maximum_gigabytes
+    )
+    return feature_files.read(
         files,
         specs,
         num_batches * batch_size,
@@ -145,131 +130,6 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     """Shapes and types of the parts, `[B, ...]`."""
     look = tf.function(stage.look).get_concrete_function(images.element_spec)
     return look.structured_outputs
-
-
-def _check_size(
-    specs: Mapping[str, Any], missing, num_batches: int, folder: str, options
-) -> None:
-    total = num_batches * sum(_num_bytes(p, specs[p]) for p in missing)
-    tell = (
-        f"feature cache: {', '.join(missing)} take {total / _GIGABYTE:.2g} GB "
-        f"in {folder}"
-    )
-    if total > options.maximum_gigabytes * _GIGABYTE:
-        raise FeatsrError(
-            f"{tell}; expected no more than {options.maximum_gigabytes:g} GB; "
-            "raise feature_cache.maximum_gigabytes or lower num_images"
-        )
-    os.makedirs(folder, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if total > free:
-        raise FeatsrError(
-            f"{tell}, where {free / _GIGABYTE:.2g} GB are free; make room, "
-            "set feature_cache.folder or lower num_images"
-        )
-    print(tell, flush=True)
-
-
-def _num_bytes(part: str, spec: Any) -> int:
-    return sum(
-        item.shape.num_elements() * _stored_type(part, item.dtype).size
-        for item in tf.nest.flatten(spec)
-    )
-
-
-def _stored_type(part: str, dtype: tf.DType) -> tf.DType:
-    return tf.float16 if part in _FEATURES else dtype
-
-
-def _write(
-    stage: Stage,
-    images: tf.data.Dataset,
-    num_batches: int,
-    files: Mapping[str, str],
-) -> None:
-    @tf.function
-    def look(batch):
-        seen = stage.look(batch)
-        # What is not asked for drops out of the graph.
-        return {
-            part: [
-                tf.cast(x, _stored_type(part, x.dtype))
-                for x in tf.nest.flatten(seen[part])
-            ]
-            for part in files
-        }
-
-    with _writers(files) as writers:
-        for batch in tqdm.tqdm(
-            images,
-            total=num_batches,
-            desc="feature cache",
-            unit="batch",
-            dynamic_ncols=True,
-        ):
-            for part, tensors in look(batch).items():
-                for rows in zip(*(x.numpy() for x in tensors), strict=True):
-                    record = b"".join(row.tobytes() for row in rows)
-                    writers[part].write(record)
-
-
-@contextlib.contextmanager
-def _writers(
-    files: Mapping[str, str],
-) -> Iterator[dict[str, tf.io.TFRecordWriter]]:
-    """Opens all files; they appear under their names at the end."""
-    with contextlib.ExitStack() as replaced:
-        paths = {
-            part: str(replaced.enter_context(replaced_at_the_end(path)))
-            for part, path in files.items()
-        }
-        with contextlib.ExitStack() as opened:
-            yield {
-                part: opened.enter_context(tf.io.TFRecordWriter(path))
-                for part, path in paths.items()
-            }
-
-
-def _read(
-    files: Mapping[str, str],
-    specs: Mapping[str, Any],
-    num_images: int,
-    batch_size: int,
-    seed: int,
-    skip: int,
-) -> tf.data.Dataset:
-    def decode(records: dict[str, tf.Tensor]) -> dict[str, Any]:
-        return {
-            part: _decode(part, record, specs[part])
-            for part, record in records.items()
-        }
-
-    total = sum(_num_bytes(part, spec) for part, spec in specs.items())
-    dataset = shuffled_blocks(
-        lambda _: tf.data.Dataset.zip(
-            {p: tf.data.TFRecordDataset(path) for p, path in files.items()}
-        ),
-        num_images,
-        max(int(_BLOCK_BYTES * batch_size // total), batch_size),
-        seed,
-        skip,
-    )
-    dataset = dataset.map(decode, num_parallel_calls=2)
-    return shared_out(dataset.batch(batch_size, drop_remainder=True))
-
-
-def _decode(part: str, record: tf.Tensor, spec: Any) -> Any:
-    """Takes the tensors of one image out of a record."""
-    begin, tensors = 0, []
-    for item in tf.nest.flatten(spec):
-        shape, stored = item.shape[1:], _stored_type(part, item.dtype)
-        size = shape.num_elements() * stored.size
-        values = tf.io.decode_raw(
-            tf.strings.substr(record, begin, size), stored
-        )
-        tensors.append(tf.cast(tf.reshape(values, shape), item.dtype))
-        begin += size
-    return tf.nest.pack_sequence_as(spec, tensors)
 
 
 def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:

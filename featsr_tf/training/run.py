@@ -1,5 +1,6 @@
 """Runs the three stages one after the other, from wherever a run stopped."""
 
+import collections
 import contextlib
 import functools
 import os
@@ -25,6 +26,7 @@ from featsr_tf.training.build import num_steps
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.feature_files import named_cache_errors
 from featsr_tf.training.pictures import PictureMaker
 
 TENSORBOARD_DIRECTORY = "tensorboard"
@@ -80,8 +82,10 @@ def train(
     if base_from is not None:
         take_base(pipeline, model_dir, strategy, detector, base_from)
     pictures = _picture_maker(pipeline, shown)
-    paths = [path for opened in (source, *shown) for path in opened.paths]
-    with named_data_errors(paths):
+    opened = (source, *shown)
+    paths = [path for item in opened for path in item.paths]
+    offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
+    with named_data_errors(paths, offsets):
         for number, name in enumerate(checkpoints.STAGES):
             run_stage(
                 pipeline,
@@ -197,7 +201,11 @@ def run_stage(
     if step:
         print(f"{name}: continues after step {step}", flush=True)
     cache = pipeline.model.feature_super_resolution.feature_cache
+    cache_errors: contextlib.AbstractContextManager = contextlib.nullcontext()
     if cache is not None and name != checkpoints.BASE:
+        cache_errors = named_cache_errors(
+            feature_cache.cache_folder(pipeline, model_dir)
+        )
         dataset = feature_cache.cached_batches(
             pipeline, source, stage, model_dir, step
         )
@@ -208,7 +216,7 @@ def run_stage(
     log, *others = _callbacks(
         pipeline, model_dir, name, detector, saved, step, pictures
     )
-    with contextlib.closing(log):
+    with contextlib.closing(log), cache_errors:
         stage.fit(
             dataset,
             steps_per_epoch=total - step,

@@ -12,6 +12,7 @@ from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import feature_cache
+from featsr_tf.training import feature_files
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
@@ -148,7 +149,7 @@ def test_a_run_goes_on_at_any_step(open_cache):
 def test_what_is_there_is_not_computed_again(open_cache):
     cache = open_cache("feature_cache.num_images=2")
     cache.batches(1)
-    with mock.patch.object(feature_cache, "_write") as write:
+    with mock.patch.object(feature_files, "_write") as write:
         cache.batches(1)
         open_cache(
             "feature_cache.num_images=2", "losses.content_weight=2"
@@ -217,7 +218,7 @@ def test_a_full_disk_is_noticed_before_it_is_full(open_cache):
     cache = open_cache("feature_cache.num_images=1000")
     usage = mock.Mock(free=10**6)
     with mock.patch.object(
-        feature_cache.shutil, "disk_usage", return_value=usage
+        feature_files.shutil, "disk_usage", return_value=usage
     ):
         with pytest.raises(FeatsrError, match="0.001 GB are free"):
             cache.batches(1)
