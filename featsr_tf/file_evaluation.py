@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 
 from featsr_tf.errors import DataError
+from featsr_tf.errors import printable
 from featsr_tf.evaluation.coco_reader import read_annotations
 from featsr_tf.evaluation.coco_reader import read_detections
 from featsr_tf.evaluation.evaluator import evaluate
@@ -13,6 +14,7 @@ from featsr_tf.evaluation.report_inputs import describe_environment
 from featsr_tf.evaluation_flags import EvaluationOptions
 from featsr_tf.evaluation_flags import describe_options
 from featsr_tf.evaluation_flags import select_classes
+from featsr_tf.files import is_inside
 from featsr_tf.worst_pictures import draw_worst_images
 
 
@@ -74,6 +76,11 @@ def evaluate_files(
 
 def _read_image(folder: str, name: str) -> np.ndarray:
     path = os.path.join(folder, name)
+    if name and not is_inside(name):
+        raise DataError(
+            f"{printable(name)}: leads out of --image_dir {folder}; expected"
+            " the path of an image below it"
+        )
     if not name or not os.path.isfile(path):
         raise DataError(f"{path}: no such image; look whether --image_dir fits")
     try:

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from pathlib import PurePosixPath
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -15,7 +17,35 @@ def write_text(path: str | Path, text: str) -> None:
         text: Its new content.
     """
     with replaced_at_the_end(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # Names of files may hold bytes that are no text.
+        temporary.write_text(text, "utf-8", "backslashreplace")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that a file of others gives stays below its folder.
+
+    Args:
+        name: such as "train/123.jpg".
+
+    Returns:
+        False for absolute paths, those with ".." and those without a name.
+    """
+    path = PurePosixPath(name)
+    return bool(path.name) and not path.is_absolute() and ".." not in path.parts
+
+
+def safe_stem(name: str) -> str:
+    """Makes part of a file name of one that a file of others gives.
+
+    Args:
+        name: of an image, perhaps with folders, or any text.
+
+    Returns:
+        The name without folders and ending, at most 50 characters that no
+        file system objects to.
+    """
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    return re.sub(r"[^\w. -]+", "_", stem)[:50] or "image"
 
 
 @contextlib.contextmanager

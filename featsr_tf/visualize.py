@@ -19,6 +19,7 @@ from featsr_tf.errors import exit_on_error
 from featsr_tf.evaluation_flags import EvaluationOptions
 from featsr_tf.evaluation_flags import read_min_score
 from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import safe_stem
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 WIDTH = 1000
@@ -197,9 +198,12 @@ def run_detections(arguments: argparse.Namespace) -> list[Path]:
     path = Path(arguments.output)
     parts = {path: frames}
     if _is_folder(path):
+        stems = [safe_stem(frame.truth.file_name) for frame in frames]
         parts = {
-            path / f"{number:02d}_{_stem(frame.truth.file_name)}.png": [frame]
-            for number, frame in enumerate(frames, start=1)
+            path / f"{number:02d}_{stem}.png": [frame]
+            for number, (stem, frame) in enumerate(
+                zip(stems, frames, strict=True), start=1
+            )
         }
     return [
         _write(path, draw_comparison(shown, names, note, arguments.width))
@@ -266,10 +270,6 @@ def _load(model_dir: str, records: Sequence[str] | None) -> Pipeline:
             reader.tf_record_input_reader.input_path = list(records)
         expand_patterns(reader.tf_record_input_reader.input_path)
     return pipeline
-
-
-def _stem(name: str) -> str:
-    return Path(name).stem or "frame"
 
 
 def _write(path: Path, picture) -> Path:

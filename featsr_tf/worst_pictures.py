@@ -17,6 +17,7 @@ from featsr_tf.evaluation.detections import GroundTruth
 from featsr_tf.evaluation.detections import no_detections
 from featsr_tf.evaluation.report_inputs import CAPTIONS_FILE
 from featsr_tf.evaluation.report_inputs import read_captions
+from featsr_tf.files import safe_stem
 from featsr_tf.files import write_text
 from featsr_tf.zooming import with_zooms
 from featsr_tf.zooming import zoom_windows
@@ -64,7 +65,7 @@ def draw_worst_images(
         boxes = np.reshape([mark.box for mark in marks], [-1, 4])
         windows = zoom_windows(boxes, image.shape)
         picture = PIL.Image.fromarray(with_zooms(image, marks, windows))
-        stem = os.path.splitext(os.path.basename(truth.file_name))[0]
+        stem = safe_stem(truth.file_name)
         file_name = f"{name}_worst_{rank:02d}_{stem}.jpg"
         picture.save(os.path.join(folder, file_name), quality=90)
         captions[file_name] = (

@@ -8,10 +8,10 @@ import re
 from collections.abc import Collection
 from collections.abc import Iterator
 from pathlib import Path
-from pathlib import PurePosixPath
 from typing import Any
 
 from featsr_tf.errors import DataError
+from featsr_tf.files import is_inside
 
 _KINDS = {
     dict: "an object",
@@ -197,8 +197,7 @@ def path_inside(folder: str | os.PathLike, name: str, where: str) -> str:
     Raises:
         DataError: the path leads out of the folder, or is none.
     """
-    path = PurePosixPath(name)
-    if not path.name or path.is_absolute() or ".." in path.parts:
+    if not is_inside(name):
         raise DataError(f"{where}: {shown(name)} is not a path inside {folder}")
     if _UNUSABLE.search(name):
         raise DataError(f"{where}: {shown(name)} is not the name of a file")

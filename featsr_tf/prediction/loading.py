@@ -13,6 +13,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.prediction.detecting import ImageFunction
 from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import DetectionModel
+from featsr_tf.serving.graph_operations import read_saved_model
 from featsr_tf.serving.model_version import SAVED_MODEL_FILE
 from featsr_tf.serving.model_version import find_version
 from featsr_tf.serving.names import BASE_SIGNATURE
@@ -82,6 +83,7 @@ def _model_folder(path: str) -> DetectionModel:
 def _saved_model(folder: Path) -> DetectionModel:
     path = str(folder)
     pipeline = model_folder.load(path)
+    read_saved_model(str(folder / SAVED_MODEL_FILE))
     try:
         loaded = tf.saved_model.load(path)
     except (OSError, ValueError, tf.errors.OpError):

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.core.protobuf import saved_model_pb2
 
 from featsr_tf.errors import DataError
+from featsr_tf.serving.graph_operations import read_saved_model
 from featsr_tf.serving.model_version import SAVED_MODEL_FILE
 from featsr_tf.serving.model_version import ModelVersion
 from featsr_tf.serving.names import BASE_SIGNATURE
@@ -110,12 +109,7 @@ def _min_score(folder: Path) -> float | None:
 
 
 def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        saved = saved_model_pb2.SavedModel.FromString(content)
-    except DecodeError as error:
-        raise DataError(f"{path}: damaged: {error}") from None
+    saved = read_saved_model(path)
     return {
         name: definition
         for graph in saved.meta_graphs
