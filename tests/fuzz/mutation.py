@@ -14,16 +14,17 @@ STRANGE = (
 )
 
 
-def mutate_text(text: str, chance: random.Random) -> bytes:
+def mutate_text(content: bytes, chance: random.Random) -> bytes:
     """Changes a text of protocol buffers in one to three places.
 
     Args:
-        text: a sound text.
+        content: a sound text, or what has become of one.
         chance: source of randomness.
 
     Returns:
         The changed text as bytes; now and then no UTF-8.
     """
+    text = content.decode("utf-8-sig", "replace")
     for _ in range(chance.randint(1, 3)):
         tokens = _TOKEN.findall(text)
         if not tokens:
