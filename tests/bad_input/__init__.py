@@ -1,0 +1,1 @@
+"""Bad input at every door: one line that says what to do, and no traces."""
