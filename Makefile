@@ -77,7 +77,7 @@ lock: $(STAMP) ## choose exact versions anew (requirements.lock)
 audit: $(STAMP) ## look for known vulnerabilities of the exact versions
 	@$(BIN)/python -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'
-	@$(TOOLS)/bin/pip-audit --requirement $(LOCK) --disable-pip || \
+	@$(TOOLS)/bin/pip-audit --strict --requirement $(LOCK) --disable-pip || \
 	  { echo "make audit: vulnerabilities were found, or their list could" \
 	    "not be reached: see above" >&2; exit 1; }
 

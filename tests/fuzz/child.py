@@ -67,7 +67,13 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder
     target = make_target(arguments.kind)
+
+    def before(number: int, content: bytes) -> None:
+        (folder / CURRENT).write_bytes(content)
+        (folder / NUMBER).write_text(str(number))
+
     for content in target.seeds:
+        before(0, content)
         try:
             target.read(content)
         except Exception:  # noqa: BLE001, S112
@@ -75,11 +81,6 @@ def main() -> None:
             continue
     limit_memory(arguments.megabytes)
     before_all = peak_megabytes()
-
-    def before(number: int, content: bytes) -> None:
-        (folder / CURRENT).write_bytes(content)
-        (folder / NUMBER).write_text(str(number))
-
     report = fuzz(target, arguments.count, arguments.seed, before)
     values = dataclasses.asdict(report)
     values["failures"] = [message for message, _ in report.failures]
