@@ -30,6 +30,8 @@ MAXIMUM_DRIFT = 0.02
 # The first part of the time, in which whatever is made once is made.
 WARM_UP = 0.25
 SAMPLES = 400
+# Fewer say nothing about drift.
+MINIMUM_ROUNDS = 20
 STEPS_PER_CHECKPOINT = 20
 
 
@@ -72,6 +74,11 @@ class Gauges:
     def problems(self) -> list[str]:
         """What is not as it should be; nothing where all is well."""
         found = []
+        if self.rounds < MINIMUM_ROUNDS:
+            found.append(
+                f"only {self.rounds} rounds after the warm-up; expected at"
+                f" least {MINIMUM_ROUNDS}: give more --minutes"
+            )
         if abs(self.drift) > MAXIMUM_DRIFT:
             found.append(
                 f"resident memory drifts by {self.drift:+.1%}; expected at"
