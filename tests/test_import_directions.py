@@ -49,6 +49,7 @@ READERS_OF_THE_CONFIG = {
     "featsr_tf.training.model_folder",
     "featsr_tf.training.optimizers",
     "featsr_tf.training.run",
+    "featsr_tf.training.stage_run",
     "featsr_tf.visualization",
 }
 WITHOUT_TENSORFLOW = {

@@ -47,6 +47,8 @@ _FREE = tuple(
         "jittered_boxes_per_object",
         "seed",
         "steps_per_epoch",
+        "keep_checkpoints",
+        "validation",
     )
 )
 
@@ -61,6 +63,7 @@ _OF_BASE = (
     f"{_EXTENSION}.twin_aware_weight",
     f"{_EXTENSION}.jittered_boxes_per_object",
     f"{_EXTENSION}.seed",
+    f"{_EXTENSION}.validation",
 )
 # What only stages 2 and 3, or inference, look at.
 _NOT_OF_BASE = (f"{_DETECTOR}.second_stage_post_processing",)

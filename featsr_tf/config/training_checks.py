@@ -44,6 +44,7 @@ def check_training(pipeline: schema.Pipeline) -> None:
         _check_optimizer(pipeline, path, optimizer)
     _check_patterns(pipeline)
     _check_augmentation(pipeline)
+    _check_validation(pipeline)
 
 
 def _refuse(pipeline: schema.Pipeline, path: str, message: str) -> None:
@@ -150,3 +151,27 @@ def _check_augmentation(pipeline: schema.Pipeline) -> None:
                     f"{path}.{name}.{low}",
                     f"is {least:g}; expected at most {high}, {greatest:g}",
                 )
+
+
+def _check_validation(pipeline: schema.Pipeline) -> None:
+    extension = pipeline.model.feature_super_resolution
+    validation = extension.validation
+    if validation is None:
+        return
+    path = f"{_STAGES}.validation"
+    if not pipeline.eval_input_reader:
+        _refuse(pipeline, path, "is set; expected an eval_input_reader with it")
+    if validation.interval % extension.steps_per_epoch:
+        _refuse(
+            pipeline,
+            f"{path}.interval",
+            f"is {validation.interval}; expected a multiple of "
+            f"steps_per_epoch, {extension.steps_per_epoch}: what is validated "
+            "is a checkpoint",
+        )
+    if validation.patience and validation.best_by == schema.BestBy.NONE:
+        _refuse(
+            pipeline,
+            f"{path}.patience",
+            f"is {validation.patience}; expected 0 where best_by is NONE",
+        )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,16 @@ from featsr_tf.config.schema import ResizeType
 from featsr_tf.data import augment
 from featsr_tf.data import pipeline as batches
 from featsr_tf.data import resize
+from featsr_tf.data.examples import feature_texts
+from featsr_tf.data.examples import parse_example
+from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import check_num_classes
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.shuffle import shuffled_records
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,
@@ -140,6 +145,40 @@ def training_options(
         extension.seed + seed_offset,
         skip_steps * config.batch_size,
     )
+
+
+def training_names(
+    pipeline: Pipeline,
+    source: Source,
+    numbers: Iterable[int],
+    seed_offset: int = 0,
+) -> list[str]:
+    """Tells which records training examples were made of.
+
+    Args:
+        pipeline: the config.
+        source: the training records.
+        numbers: running numbers of the examples, the second of their seeds.
+        seed_offset: as for `training_batches`.
+
+    Returns:
+        The `image/source_id` of each record, or its file name.
+    """
+    options = training_options(pipeline, source, seed_offset=seed_offset)
+    names = []
+    for number in numbers:
+        (record,) = shuffled_records(
+            source.paths,
+            source.summary.num_examples,
+            options.seed,
+            number,
+            options.shuffle_buffer_mb,
+        ).take(1)
+        features = parse_example(record.numpy())
+        found = feature_texts(features, Example.SOURCE_ID)
+        found += feature_texts(features, Example.FILENAME)
+        names.append(next(filter(None, found), "without a name"))
+    return names
 
 
 def evaluation_batches(

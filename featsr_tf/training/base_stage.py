@@ -14,6 +14,7 @@ from featsr_tf.geometry import matching
 from featsr_tf.geometry import sampling
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.targets import TargetSource
@@ -100,9 +101,10 @@ class BaseStage(Stage):
 
     def learn(self, seen):
         """Makes one step of Faster R-CNN; see `Stage.learn`."""
-        return self.minimize(
+        logs, norm = self.minimize(
             lambda: self.loss_of(seen), self.trained_variables, self.optimizer
         )
+        return {**logs, GRADIENT_NORM: norm}
 
     def loss_of(self, batch):
         """Sums the losses of proposal network and large predictor."""

@@ -4,24 +4,27 @@ A stage is one call of `fit()` with one long epoch, so that everything
 periodic counts steps and a continued stage needs no bookkeeping of epochs.
 """
 
-import json
 import math
-import os
 import time
+from collections.abc import Callable
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.errors import FeatsrError
-from featsr_tf.files import write_text
 from featsr_tf.training.checkpoints import StageCheckpoints
+from featsr_tf.training.history import History
+from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
-
-HISTORY_FILE = "history.jsonl"
+from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
+from featsr_tf.training.stage import GRADIENT_NORM
+from featsr_tf.training.stopping import StopSignals
 
 # Logged values that are no losses.
 GAUGES = (
+    GRADIENT_NORM,
+    DISCRIMINATOR_GRADIENT_NORM,
     "target_mean",
     "input_mean",
     "discriminator_of_target",
@@ -34,11 +37,27 @@ class StageCallback(keras.callbacks.Callback):
 
     Args:
         first_step: steps that the stage had seen before.
+        num_steps: steps of the whole stage.
+        interval: steps between two times at which the callback acts.
     """
 
-    def __init__(self, first_step: int):
+    def __init__(self, first_step: int, num_steps: int, interval: int):
         super().__init__()
         self.step = first_step
+        self.num_steps = num_steps
+        self.interval = interval
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the callback acts after this step, as after the last one."""
+        return self.step % self.interval == 0 or self.step == self.num_steps
+
+    def make_up(self) -> None:
+        """Does what a stopped run has left out after its last checkpoint."""
+
+    def is_over(self) -> bool:
+        """Tells whether the stage ends before its last step."""
+        return False
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts."""
@@ -57,33 +76,31 @@ class TrainingLog(StageCallback):
     to `history.jsonl` and to TensorBoard.
 
     Args:
-        model_dir: model folder.
-        stage: name of the stage.
+        history: of the stage.
         first_step: steps that the stage had seen before.
         num_steps: steps of the whole stage.
         writer: TensorBoard writer.
         interval: steps between two records. Default 25.
+        pending: what `pending` gave at `first_step`. Default nothing.
     """
 
     def __init__(
         self,
-        model_dir: str,
-        stage: str,
+        history: History,
         first_step: int,
         num_steps: int,
         writer: tf.summary.SummaryWriter,
         interval: int = 25,
+        pending: Mapping | None = None,
     ):
-        super().__init__(first_step)
-        self.path = os.path.join(model_dir, HISTORY_FILE)
-        self.stage = stage
-        self.num_steps = num_steps
+        super().__init__(first_step, num_steps, interval)
+        self.history = history
         self.writer = writer
-        self.interval = interval
         self._bar = None
         self._is_first = True
         self._forget()
-        _drop_later_records(self.path, stage, first_step)
+        if pending:
+            self._sums, self._count = dict(pending["sums"]), pending["count"]
 
     def _forget(self):
         self._sums = {}
@@ -92,17 +109,20 @@ class TrainingLog(StageCallback):
         self._seconds = 0.0
         self._waited = 0.0
 
+    def pending(self) -> dict:
+        """Gives what no record holds yet, fit for JSON."""
+        return {"sums": self._sums, "count": self._count}
+
     def on_train_begin(self, logs=None):
         """Opens the bar."""
         self._bar = tqdm.tqdm(
             total=self.num_steps,
             initial=self.step,
-            desc=self.stage,
+            desc=self.history.stage,
             unit="step",
             dynamic_ncols=True,
             mininterval=0.5,
         )
-        self._forget()
 
     def on_train_batch_begin(self, batch, logs=None):
         """Notes when the step asked for data."""
@@ -121,19 +141,16 @@ class TrainingLog(StageCallback):
         for name, value in logs.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
-        if not math.isfinite(logs["loss"]):
-            raise FeatsrError(
-                f"stage {self.stage}, step {self.step}: the loss is "
-                f"{logs['loss']}; expected a finite number; lower the learning "
-                "rate and train again from the last checkpoint"
-            )
+        if not all(map(math.isfinite, logs.values())):
+            raise NonFiniteError(self.history.stage, self.step, logs)
         self._bar.update(1)
         self._bar.set_postfix_str(self._postfix(), refresh=False)
-        if self.step % self.interval == 0 or self.step == self.num_steps:
+        if self.is_due:
             self._record()
 
     def close(self):
         """Closes the bar, so that what is printed next has its own line."""
+        self.writer.flush()
         if self._bar is not None:
             self._bar.close()
 
@@ -169,52 +186,37 @@ class TrainingLog(StageCallback):
             gauges["target_over_input_mean"] = (
                 gauges["target_mean"] / gauges["input_mean"]
             )
-        record = {
-            "stage": self.stage,
-            "step": self.step,
-            "learning_rate": self._learning_rate(),
-            "seconds_per_step": seconds,
-            "data_wait": waiting,
-            "losses": means,
-            "gauges": gauges,
-        }
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        learning_rate = self._learning_rate()
+        self.history.append(
+            self.step,
+            learning_rate=learning_rate,
+            seconds_per_step=seconds,
+            data_wait=waiting,
+            losses=means,
+            gauges=gauges,
+        )
         with self.writer.as_default(step=self.step):
             for name, value in means.items():
                 tag = "total_loss" if name == "loss" else name
                 tf.summary.scalar(f"Loss/{tag}", value)
             for name, value in gauges.items():
                 tf.summary.scalar(f"Gauge/{name}", value)
-            tf.summary.scalar("learning_rate", record["learning_rate"])
+            tf.summary.scalar("learning_rate", learning_rate)
             tf.summary.scalar("seconds_per_step", seconds)
             tf.summary.scalar("data_wait", waiting)
         self._forget()
 
 
-def _drop_later_records(path: str, stage: str, step: int) -> None:
-    """Forgets what a run that was cut off wrote after its last checkpoint."""
-    if not os.path.exists(path):
-        return
-    kept = []
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if not line.endswith("\n"):
-                continue  # The run was killed while it wrote this line.
-            record = json.loads(line)
-            if record["stage"] != stage or record["step"] <= step:
-                kept.append(line)
-    write_text(path, "".join(kept))
-
-
 class CheckpointWriter(StageCallback):
-    """Writes a checkpoint at intervals and at the end.
+    """Writes a checkpoint at intervals, at the end, and before a stop.
 
     Args:
         checkpoints: of the stage.
         first_step: steps that the stage had seen before.
         num_steps: steps of the whole stage.
         interval: steps between two checkpoints.
+        log: of the stage, whose pending losses go with each checkpoint.
+        signals: tell when to stop.
     """
 
     def __init__(
@@ -223,16 +225,80 @@ class CheckpointWriter(StageCallback):
         first_step: int,
         num_steps: int,
         interval: int,
+        log: TrainingLog,
+        signals: StopSignals,
     ):
-        super().__init__(first_step)
+        super().__init__(first_step, num_steps, interval)
         self.checkpoints = checkpoints
-        self.num_steps = num_steps
-        self.interval = interval
+        self.log = log
+        self.signals = signals
 
     def on_step(self, logs):
         """Saves when it is time."""
-        if self.step % self.interval == 0 or self.step == self.num_steps:
-            self.checkpoints.save(self.step)
+        self.signals.stepped()
+        if self.is_due or self.signals.received is not None:
+            self.checkpoints.save(self.step, self.log.pending())
+            self.signals.saved(self.checkpoints.stage, self.step)
+
+
+class Validation(StageCallback):
+    """Evaluates at intervals and at the end, and ends a stage early.
+
+    Args:
+        evaluate: gives the figures of the current detector by name, None
+            where they are undefined.
+        history: of the stage.
+        writer: TensorBoard writer.
+        first_step: steps that the stage had seen before.
+        num_steps: steps of the whole stage.
+        interval: steps between two evaluations.
+        best_by: name of the figure that decides about the best checkpoint;
+            another name = none does.
+        patience: evaluations without a greater figure after which the stage
+            ends; 0 = it never does.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[], Mapping[str, float | None]],
+        history: History,
+        writer: tf.summary.SummaryWriter,
+        first_step: int,
+        num_steps: int,
+        interval: int,
+        best_by: str,
+        patience: int,
+    ):
+        super().__init__(first_step, num_steps, interval)
+        self.evaluate = evaluate
+        self.history = history
+        self.writer = writer
+        self.best_by = best_by
+        self.patience = patience
+
+    def on_step(self, logs):
+        """Evaluates when it is time."""
+        if self.is_due:
+            self._validate()
+            self.model.stop_training = self.is_over()
+
+    def make_up(self) -> None:
+        """Evaluates the last checkpoint if that is missing."""
+        is_missing = not self.history.is_validated(self.step)
+        if self.step and self.is_due and is_missing:
+            self._validate()
+
+    def is_over(self) -> bool:
+        """Tells whether the stage no longer gets better."""
+        return self.history.has_run_out(self.patience)
+
+    def _validate(self):
+        figures = self.evaluate()
+        self.history.append(self.step, validation=figures, best_by=self.best_by)
+        with self.writer.as_default(step=self.step):
+            for name, value in figures.items():
+                if value is not None:
+                    tf.summary.scalar(f"Validation/{name}", value)
 
 
 class DetectionPictures(StageCallback):
@@ -247,15 +313,13 @@ class DetectionPictures(StageCallback):
     """
 
     def __init__(self, draw, writer, first_step, num_steps, interval):
-        super().__init__(first_step)
+        super().__init__(first_step, num_steps, interval)
         self.draw = draw
         self.writer = writer
-        self.num_steps = num_steps
-        self.interval = interval
 
     def on_step(self, logs):
         """Draws when it is time."""
-        if self.step % self.interval == 0 or self.step == self.num_steps:
+        if self.is_due:
             with self.writer.as_default(step=self.step):
                 for index, picture in enumerate(self.draw()):
                     tf.summary.image(

@@ -25,7 +25,7 @@ from featsr_tf.training.stage import Stage
 
 _EXTENSION = "model.feature_super_resolution"
 # The images of both stages are the same ones.
-_SEED_OFFSET = 1
+SEED_OFFSET = 1
 # Fields that no part depends on: what is learnt, and how.
 _WITHOUT_EFFECT = (
     "eval_config",
@@ -40,6 +40,8 @@ _WITHOUT_EFFECT = (
     f"{_EXTENSION}.super_resolution_stage",
     f"{_EXTENSION}.fine_tune_stage",
     f"{_EXTENSION}.steps_per_epoch",
+    f"{_EXTENSION}.keep_checkpoints",
+    f"{_EXTENSION}.validation",
 )
 # Fields that only these parts depend on.
 _OF_PARTS = {
@@ -88,7 +90,7 @@ def cached_batches(
         pipeline,
         source,
         with_half_images=stage.needs_half_images,
-        seed_offset=_SEED_OFFSET,
+        seed_offset=SEED_OFFSET,
     ).take(num_batches)
     specs = _specs(stage, images)
     folder = cache_folder(pipeline, model_dir)

@@ -271,19 +271,22 @@ def read(
         skip: how many images to leave out at the beginning.
 
     Returns:
-        Endless dataset of the parts of batches.
+        Endless dataset of the parts of batches, with `Part.NUMBERS`.
     """
 
     def decode(records: dict[str, tf.Tensor]) -> dict[str, Any]:
-        return {
+        numbers = records.pop(Part.NUMBERS)
+        parts = {
             part: _decode(part, record, specs[part])
             for part, record in records.items()
         }
+        return {**parts, Part.NUMBERS: numbers}
 
     total = sum(_num_bytes(part, spec) for part, spec in specs.items())
     dataset = shuffled_blocks(
         lambda _: tf.data.Dataset.zip(
             {p: tf.data.TFRecordDataset(path) for p, path in files.items()}
+            | {Part.NUMBERS: tf.data.Dataset.range(num_images)}
         ),
         num_images,
         max(int(_BLOCK_BYTES * batch_size // total), batch_size),

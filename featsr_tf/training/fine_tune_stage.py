@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import flatten
+from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stage import of_batch
@@ -54,11 +55,12 @@ class FineTuneStage(Stage):
         """Makes one step of both predictors; see `Stage.learn`."""
         inputs = of_batch(seen[Part.SMALL_INPUTS])
         refined = tf.stop_gradient(self.detector.refiner.refine(inputs))
-        return self.minimize(
+        logs, norm = self.minimize(
             lambda: self.loss_of(seen, refined),
             self.trained_variables,
             self.optimizer,
         )
+        return {**logs, GRADIENT_NORM: norm}
 
     def loss_of(self, seen, refined):
         """Sums the losses of both predictors."""

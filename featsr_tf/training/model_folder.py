@@ -7,9 +7,13 @@ It can be copied elsewhere as a whole; its parts are:
     MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)
     MODEL_DIR/history.jsonl      losses and gauges over the steps
     MODEL_DIR/tensorboard/       the same for TensorBoard, with pictures
+    MODEL_DIR/non_finite/        steps that gave NaN or infinity (`dump.py`)
 """
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 
 from featsr_tf.config import base_differences
 from featsr_tf.config import differences
@@ -23,6 +27,7 @@ from featsr_tf.files import write_text
 
 PIPELINE_FILE = "pipeline.config"
 LABEL_MAP_FILE = "label_map.pbtxt"
+_LOCK_FILE = ".lock"
 
 
 def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
@@ -33,9 +38,46 @@ def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
         pipeline: the effective config.
         label_map: the classes.
     """
-    os.makedirs(model_dir, exist_ok=True)
-    write_text(os.path.join(model_dir, PIPELINE_FILE), to_text(pipeline))
+    write_config(model_dir, pipeline)
     write_text(os.path.join(model_dir, LABEL_MAP_FILE), label_map.to_text())
+
+
+def write_config(folder: str, pipeline: Pipeline) -> None:
+    """Writes the config that `load` reads, making the folder when needed.
+
+    Args:
+        folder: model folder, or another one.
+        pipeline: the effective config.
+    """
+    write_text(os.path.join(folder, PIPELINE_FILE), to_text(pipeline))
+
+
+@contextlib.contextmanager
+def locked(model_dir: str) -> Iterator[None]:
+    """Keeps a model folder, made when needed, for one training.
+
+    The lock goes with the process, however that ends.
+
+    Args:
+        model_dir: model folder.
+
+    Raises:
+        ConfigError: another process trains in it.
+    """
+    os.makedirs(model_dir, exist_ok=True)
+    with open(os.path.join(model_dir, _LOCK_FILE), "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ConfigError(
+                f"{model_dir}: process {file.read() or 'unknown'} trains in "
+                "this folder; wait until it ends, or give another --model_dir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def check(model_dir: str, pipeline: Pipeline) -> None:

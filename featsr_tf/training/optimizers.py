@@ -233,25 +233,61 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
     clip_norm: float,
-) -> None:
+) -> tf.Tensor:
     """Clips the global batch's gradients by their global norm, applies them.
 
     Keras clips before it sums over replicas; the sum must come first for two
-    replicas to take the step that one would.
+    replicas to take the step that one would. Where the norm is not finite,
+    neither variables nor optimizer change.
 
     Args:
         optimizer: the optimizer of the variables.
         gradients: of this replica's part of the loss.
         variables: as many as gradients.
         clip_norm: largest global norm; 0 = not clipped.
+
+    Returns:
+        The global norm before clipping.
     """
-    context = tf.distribute.get_replica_context()
-    replicas = context.num_replicas_in_sync if context is not None else 1
+    replicas = num_replicas()
     if replicas > 1:
+        context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    norm = tf.linalg.global_norm(gradients)
     if clip_norm:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, norm)
     if replicas > 1:
         # The optimizer sums over replicas once more.
         gradients = [gradient / replicas for gradient in gradients]
-    optimizer.apply(gradients, variables)
+    _apply_if(tf.math.is_finite(norm), optimizer, gradients, variables)
+    return norm
+
+
+def num_replicas() -> int:
+    """Counts the replicas that take each step together."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context is not None else 1
+
+
+def _apply_if(is_finite, optimizer, gradients, variables) -> None:
+    if num_replicas() == 1:
+        tf.cond(
+            is_finite,
+            lambda: optimizer.apply(gradients, variables),
+            lambda: None,
+        )
+        return
+
+    def apply_in_all(strategy, is_finite, gradients):
+        # The same in all replicas; each branch must hold all of them.
+        first, *_ = strategy.experimental_local_results(is_finite)
+        tf.cond(
+            first,
+            lambda: strategy.extended.call_for_each_replica(
+                optimizer.apply, args=(gradients, variables)
+            ),
+            lambda: None,
+        )
+
+    context = tf.distribute.get_replica_context()
+    context.merge_call(apply_in_all, args=(is_finite, gradients))

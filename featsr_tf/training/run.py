@@ -2,8 +2,10 @@
 
 import collections
 import contextlib
+import errno
 import functools
 import os
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import keras
@@ -13,9 +15,9 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import open_source
-from featsr_tf.data.build import training_batches
 from featsr_tf.data.damage import named_data_errors
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
@@ -23,13 +25,14 @@ from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
-from featsr_tf.training.callbacks import CheckpointWriter
-from featsr_tf.training.callbacks import DetectionPictures
-from featsr_tf.training.callbacks import TrainingLog
-from featsr_tf.training.feature_files import named_cache_errors
+from featsr_tf.training.history import History
 from featsr_tf.training.pictures import PictureMaker
+from featsr_tf.training.stage_run import Run
+from featsr_tf.training.stage_run import run_stage
+from featsr_tf.training.stopping import StopSignals
 
-TENSORBOARD_DIRECTORY = "tensorboard"
+# When a disk takes no more.
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def train(
@@ -77,28 +80,56 @@ def train(
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
     with strategy.scope():
         detector = build_detector(pipeline)
-    # Nothing is written before all input is known to be sound.
-    model_folder.prepare(model_dir, pipeline, source.label_map)
-    if base_from is not None:
-        take_base(pipeline, model_dir, strategy, detector, base_from)
-    pictures = _picture_maker(pipeline, shown)
     opened = (source, *shown)
     paths = [path for item in opened for path in item.paths]
     offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
-    with named_data_errors(paths, offsets):
-        for number, name in enumerate(checkpoints.STAGES):
-            run_stage(
-                pipeline,
-                model_dir,
-                strategy,
-                detector,
-                source,
-                number,
-                name,
-                pictures,
-            )
-    feature_cache.remove_own_cache(pipeline, model_dir)
+    run = Run(
+        pipeline,
+        model_dir,
+        strategy,
+        detector,
+        source,
+        shown[0] if shown else None,
+        _picture_maker(pipeline, shown),
+        StopSignals(),
+    )
+    # Nothing is written before all input is known to be sound.
+    with (
+        named_data_errors(paths, offsets),
+        named_write_errors(model_dir),
+        model_folder.locked(model_dir),
+        run.signals.caught(),
+    ):
+        model_folder.prepare(model_dir, pipeline, source.label_map)
+        if base_from is not None:
+            take_base(pipeline, model_dir, strategy, detector, base_from)
+        for name in checkpoints.STAGES:
+            run_stage(run, name)
+        feature_cache.remove_own_cache(pipeline, model_dir)
     return detector
+
+
+@contextlib.contextmanager
+def named_write_errors(model_dir: str) -> Iterator[None]:
+    """Turns errors about a disk that takes no more into a `FeatsrError`.
+
+    Args:
+        model_dir: model folder, in which a block writes.
+
+    Raises:
+        FeatsrError: the disk is full or read-only.
+    """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reasons = map(os.strerror, _WRITE_ERRORS)
+        reason = next((r for r in reasons if r in str(error)), None)
+        if reason is None:
+            raise
+        raise FeatsrError(
+            f"{model_dir}: cannot be written to: {reason}; its checkpoints "
+            "are whole: make room and run the same command again to go on"
+        ) from error
 
 
 def check_base_from(pipeline: Pipeline, model_dir: str, base_from: str) -> None:
@@ -116,7 +147,10 @@ def check_base_from(pipeline: Pipeline, model_dir: str, base_from: str) -> None:
     model_folder.check_base(base_from, pipeline)
     total = num_steps(pipeline, checkpoints.BASE)
     step = checkpoints.newest_step(base_from, checkpoints.BASE)
-    if step != total:
+    validation = pipeline.model.feature_super_resolution.validation
+    patience = validation.patience if validation is not None else 0
+    history = History(base_from, checkpoints.BASE)
+    if step != total and not history.has_run_out(patience):
         raise ConfigError(
             f"{base_from}: its base stage is at step {step or 0} of {total}; "
             "finish it first"
@@ -161,103 +195,6 @@ def take_base(
     )
     saved.save(total)
     print(f"base: taken from {base_from}", flush=True)
-
-
-def run_stage(
-    pipeline: Pipeline,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    detector: Detector,
-    source: Source,
-    number: int,
-    name: str,
-    pictures: PictureMaker | None,
-) -> None:
-    """Runs what is left of one stage.
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        strategy: how steps are spread over devices.
-        detector: as the stage before left it.
-        source: the training records.
-        number: place of the stage, from 0.
-        name: name of the stage.
-        pictures: draws detections for TensorBoard, or None.
-    """
-    if name == checkpoints.SUPER_RESOLUTION:
-        detector.start_small_predictor_from_large()
-        detector.start_tail_from_extractor()
-    total = num_steps(pipeline, name)
-    if not total:
-        return
-    with strategy.scope():
-        stage = build_stage(pipeline, name, detector)
-    saved = checkpoints.StageCheckpoints(model_dir, name, stage.checkpointed())
-    step = saved.restore()
-    if step >= total:
-        print(f"{name}: finished at step {step}, not repeated", flush=True)
-        return
-    if step:
-        print(f"{name}: continues after step {step}", flush=True)
-    cache = pipeline.model.feature_super_resolution.feature_cache
-    cache_errors: contextlib.AbstractContextManager = contextlib.nullcontext()
-    if cache is not None and name != checkpoints.BASE:
-        cache_errors = named_cache_errors(
-            feature_cache.cache_folder(pipeline, model_dir)
-        )
-        dataset = feature_cache.cached_batches(
-            pipeline, source, stage, model_dir, step
-        )
-    else:
-        dataset = training_batches(
-            pipeline, source, step, stage.needs_half_images, number
-        )
-    log, *others = _callbacks(
-        pipeline, model_dir, name, detector, saved, step, pictures
-    )
-    with contextlib.closing(log), cache_errors:
-        stage.fit(
-            dataset,
-            steps_per_epoch=total - step,
-            epochs=1,
-            verbose=0,
-            shuffle=False,
-            callbacks=[log, *others],
-        )
-
-
-def _callbacks(
-    pipeline: Pipeline,
-    model_dir: str,
-    name: str,
-    detector: Detector,
-    saved: checkpoints.StageCheckpoints,
-    step: int,
-    pictures: PictureMaker | None,
-) -> list[keras.callbacks.Callback]:
-    """The log, which is to be closed, the checkpoints and the pictures."""
-    total = num_steps(pipeline, name)
-    interval = pipeline.model.feature_super_resolution.steps_per_epoch
-    writer = tf.summary.create_file_writer(
-        os.path.join(model_dir, TENSORBOARD_DIRECTORY, name)
-    )
-    callbacks = [
-        TrainingLog(model_dir, name, step, total, writer),
-        CheckpointWriter(saved, step, total, interval),
-    ]
-    if pictures is not None:
-        super_resolve = name != checkpoints.BASE
-        callbacks.append(
-            DetectionPictures(
-                lambda: pictures(detector, super_resolve),
-                writer,
-                step,
-                total,
-                interval,
-            )
-        )
-    return callbacks
 
 
 @functools.cache

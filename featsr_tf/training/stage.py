@@ -1,5 +1,6 @@
 """What the three stages of training have in common (section 4.3)."""
 
+import time
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,13 @@ from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.training.optimizers import apply_gradients
+from featsr_tf.training.optimizers import num_replicas
 
 # The time at which a step's data were there, for the share of waiting time.
 DATA_READY = "data_ready"
+# Names of gauges: norms before the gradients are clipped.
+GRADIENT_NORM = "gradient_norm"
+DISCRIMINATOR_GRADIENT_NORM = "discriminator_gradient_norm"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Part:
         TARGETS: `[B, K, k, k, C]` targets of the pairs, T^1.0.
         LARGE: `SampledProposals` for the large predictor.
         LARGE_FEATURES: `[B, K, k, k, C]` their features, F.
+        NUMBERS: `[B]` int64, running number of the example that a row is of,
+            where it comes from a cache.
     """
 
     SMALL = "small"
@@ -60,6 +67,7 @@ class Part:
     TARGETS = "targets"
     LARGE = "large"
     LARGE_FEATURES = "large_features"
+    NUMBERS = "numbers"
 
 
 class Stage(keras.Model):
@@ -150,15 +158,18 @@ class Stage(keras.Model):
 
     def checkpointed(self) -> dict:
         """The objects whose state makes up this stage, by name."""
-        return {"detector": self.detector, "optimizer": self.optimizer}
+        objects = {"detector": self.detector, "optimizer": self.optimizer}
+        # The states of dropout, which TensorFlow does not find in layers.
+        states = [v for v in self.detector.variables if _is_random_state(v)]
+        return {**objects, "random_states": states} if states else objects
 
     def minimize(
         self,
         loss: Callable[[], tuple[tf.Tensor, Any]],
         variables: Sequence[keras.Variable],
         optimizer: keras.optimizers.Optimizer,
-    ) -> Any:
-        """Makes one step down the gradient of a loss.
+    ) -> tuple[Any, tf.Tensor]:
+        """Makes one step down the gradient of a loss, if that is finite.
 
         Args:
             loss: gives the scalar to minimise and anything else.
@@ -166,13 +177,14 @@ class Stage(keras.Model):
             optimizer: the optimizer of these variables.
 
         Returns:
-            What the loss gave beside the scalar, such as what is to be logged.
+            What the loss gave beside the scalar, such as what is to be logged;
+            and this replica's share of the gradient's global norm.
         """
         with tf.GradientTape() as tape:
             total, others = loss()
         gradients = tape.gradient(total, [v.value for v in variables])
-        apply_gradients(optimizer, gradients, variables, self.clip_norm)
-        return others
+        norm = apply_gradients(optimizer, gradients, variables, self.clip_norm)
+        return others, norm / num_replicas()
 
     def total_loss(
         self, total: tf.Tensor, parts: dict[str, tf.Tensor]
@@ -193,9 +205,7 @@ class Stage(keras.Model):
         ]
         if terms:
             # The losses of the replicas are summed.
-            context = tf.distribute.get_replica_context()
-            replicas = context.num_replicas_in_sync if context else 1
-            regularization = tf.add_n(terms) / replicas
+            regularization = tf.add_n(terms) / num_replicas()
             total += regularization
             parts = {**parts, "regularization_loss": regularization}
         return total, {"loss": total, **parts}
@@ -288,10 +298,15 @@ class Stage(keras.Model):
         return {name: tf.stop_gradient(f) for name, f in features.items()}
 
 
+def _is_random_state(variable: keras.Variable) -> bool:
+    return variable.path.endswith("seed_generator_state")
+
+
 def data_ready(batch) -> tf.Tensor:
     """Tells when the batch had arrived, in seconds, float64."""
     with tf.control_dependencies(tf.nest.flatten(batch)[:1]):
-        return tf.timestamp()
+        # TensorFlow refuses tf.timestamp where all is to be deterministic.
+        return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
 
 
 def per_image(parts: Any, batch_size: int) -> Any:
@@ -325,7 +340,7 @@ def of_batch(parts: Any) -> Any:
 
 def sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Makes the losses of the global batch of those of the replicas."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if num_replicas() == 1:
         return logs
+    context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, logs)

@@ -9,6 +9,8 @@ from featsr_tf import losses
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
+from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
@@ -149,17 +151,20 @@ class SuperResolutionStage(Stage):
     def learn(self, seen):
         """Makes generator steps, then a discriminator step."""
         for _ in range(self.generator_updates):
-            logs, refined = self.minimize(
+            (logs, refined), norm = self.minimize(
                 lambda: self.generator_total(seen),
                 self.trained_variables,
                 self.optimizer,
             )
+        logs[GRADIENT_NORM] = norm
         if self.discriminator is not None:
-            logs |= self.minimize(
+            discriminator_logs, norm = self.minimize(
                 lambda: self.discriminator_total(seen, refined),
                 self.discriminator.trainable_variables,
                 self.discriminator_optimizer,
             )
+            logs |= discriminator_logs
+            logs[DISCRIMINATOR_GRADIENT_NORM] = norm
         return logs
 
     def generator_total(self, seen):

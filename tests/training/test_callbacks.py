@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from featsr_tf.errors import FeatsrError
 from featsr_tf.training import callbacks
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.history import History
+from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.stopping import StopSignals
 
 SILENT = tf.summary.create_noop_writer()
 
@@ -56,9 +58,9 @@ def records(path):
 
 def training_log(path, first_step=0, num_steps=5, stage="base", **options):
     options = {"writer": SILENT, "interval": 2, **options}
-    return start(
-        TrainingLog(str(path), stage, first_step, num_steps, **options)
-    )
+    history = History(str(path), stage)
+    history.forget_after(first_step)
+    return start(TrainingLog(history, first_step, num_steps, **options))
 
 
 def test_means_are_written_at_intervals_and_at_the_end(tmp_path, clock):
@@ -104,14 +106,37 @@ def test_times_leave_out_the_first_step_with_its_tracing(tmp_path, clock):
     assert record["data_wait"] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_with_stage_and_step(
-    tmp_path, clock, loss
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["content", "gradient_norm"])
+def test_the_first_number_that_is_not_finite_stops_with_stage_and_step(
+    tmp_path, clock, name, value
 ):
     log = training_log(tmp_path, first_step=7, num_steps=20, stage="fine_tune")
     step(log, clock, loss=1.0)
-    with pytest.raises(FeatsrError, match="stage fine_tune, step 9: the loss"):
+    with pytest.raises(NonFiniteError) as stopped:
+        step(log, clock, **{"loss": 1.0, name: value})
+    assert (stopped.value.stage, stopped.value.step) == ("fine_tune", 9)
+    assert str(stopped.value) == (
+        "stage fine_tune, step 9: expected finite numbers, found "
+        f"{name} {value}"
+    )
+
+
+def test_a_record_holds_the_mean_of_losses_from_before_a_stop(tmp_path, clock):
+    log = training_log(tmp_path, num_steps=4, interval=4)
+    for loss in (0.1, 0.2, 0.3, 0.7):
         step(log, clock, loss=loss)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    log = training_log(parts, num_steps=4, interval=4)
+    for loss in (0.1, 0.2, 0.3):
+        step(log, clock, loss=loss)
+    # As it comes out of a checkpoint.
+    pending = json.loads(json.dumps(log.pending()))
+    log = training_log(parts, 3, num_steps=4, interval=4, pending=pending)
+    step(log, clock, loss=0.7)
+    whole, stopped = records(tmp_path), records(parts)
+    assert [r["losses"] for r in stopped] == [r["losses"] for r in whole]
 
 
 def test_a_continued_stage_drops_what_came_after_its_checkpoint(
@@ -172,7 +197,7 @@ def test_tensorboard_gets_the_same_numbers(tmp_path, clock):
 
 def test_checkpoints_are_written_at_intervals_and_at_the_end():
     checkpoints = mock.Mock()
-    writer = CheckpointWriter(checkpoints, 3, num_steps=9, interval=4)
+    writer = CheckpointWriter(checkpoints, 3, 9, 4, mock.Mock(), StopSignals())
     for _ in range(6):
         writer.on_train_batch_end(0, {})
     steps = [call.args[0] for call in checkpoints.save.call_args_list]

@@ -14,6 +14,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
 from featsr_tf.training import run
+from featsr_tf.training import stage_run
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
@@ -73,7 +74,7 @@ def numbered_batches(monkeypatch):
         stacked = tf.nest.map_structure(lambda *v: tf.stack(v), *batches)
         return tf.data.Dataset.from_tensor_slices(stacked)
 
-    monkeypatch.setattr(run, "training_batches", training_batches)
+    monkeypatch.setattr(stage_run, "training_batches", training_batches)
     return asked
 
 
@@ -105,8 +106,7 @@ def killed(stage, step):
     on_step = CheckpointWriter.on_step
 
     def on_step_or_die(writer, logs):
-        directory = writer.checkpoints._manager.directory
-        if directory.endswith(stage) and writer.step == step:
+        if writer.checkpoints.stage == stage and writer.step == step:
             raise KeyboardInterrupt
         on_step(writer, logs)
 
@@ -187,9 +187,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(
     images = tf.fill(BATCH[Batch.IMAGES].shape, np.nan)
     monkeypatch.setitem(BATCH, Batch.IMAGES, images)
     pipeline = make_pipeline(records, STEPS)
-    with pytest.raises(
-        FeatsrError, match="stage base, step 1: the loss is nan"
-    ):
+    with pytest.raises(FeatsrError, match="stage base, step 1: .* loss nan"):
         train(pipeline, tmp_path / "model")
     assert checkpoint_steps(tmp_path / "model", BASE) == []
 

@@ -22,6 +22,7 @@ from featsr_tf.config.schema.preprocessing import PreprocessingStep
 from featsr_tf.config.schema.resizer import ImageResizer
 from featsr_tf.config.schema.resizer import ResizeType
 from featsr_tf.config.schema.super_resolution import AreaFrame
+from featsr_tf.config.schema.super_resolution import BestBy
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
 from featsr_tf.config.schema.super_resolution import GeneratorBlock
 from featsr_tf.config.schema.super_resolution import Refiner
@@ -32,6 +33,7 @@ from featsr_tf.config.schema.train import TrainConfig
 
 __all__ = [
     "Activation",
+    "BestBy",
     "AreaFrame",
     "EvalConfig",
     "FasterRcnn",

@@ -53,6 +53,20 @@ class TwinPooling(enum.StrEnum):
     ROOT_MAX = "ROOT_MAX"
 
 
+class BestBy(enum.StrEnum):
+    """Figure of a validation: average precision, by size of the objects."""
+
+    AP50_SMALL = "AP50_SMALL"
+    AP50_MEDIUM = "AP50_MEDIUM"
+    AP50_LARGE = "AP50_LARGE"
+    AP50_ALL = "AP50_ALL"
+    AP_SMALL = "AP_SMALL"
+    AP_MEDIUM = "AP_MEDIUM"
+    AP_LARGE = "AP_LARGE"
+    AP_ALL = "AP_ALL"
+    NONE = "NONE"
+
+
 @dataclasses.dataclass
 class Backbone:
     """Weights and shape of the feature extractor."""
@@ -230,6 +244,31 @@ class FeatureCache:
 
 
 @dataclasses.dataclass
+class Validation:
+    """Evaluation while training, on images of the first eval_input_reader."""
+
+    interval: int = setting(
+        0,
+        "Steps between two validations; 0 = one with each checkpoint. The end "
+        "of a stage is validated as well.",
+    )
+    num_images: int = setting(
+        200, "Images, the first of the records; 0 = all of them."
+    )
+    best_by: BestBy = setting(
+        BestBy.AP50_SMALL,
+        "Figure whose greatest value tells the best checkpoint of a stage. It "
+        "is kept, the next stage begins with it, and evaluation, prediction "
+        "and export use it; NONE: the newest one instead.",
+    )
+    patience: int = setting(
+        0,
+        "Validations without a greater figure after which a stage ends early; "
+        "0 = it makes all its steps.",
+    )
+
+
+@dataclasses.dataclass
 class FeatureSuperResolution:
     """Feature super-resolution of small proposals (section 4)."""
 
@@ -309,6 +348,10 @@ class FeatureSuperResolution:
         "Stages 2 and 3 see a fixed number of images again and again, whose "
         "features are computed once; not set = each step sees new crops."
     )
+    validation: Validation | None = optional(
+        "Average precision over the steps, and the best checkpoint; not set = "
+        "the newest checkpoint of a stage is its result."
+    )
     rois_per_image: int = setting(
         32, "Proposals per image in the losses of stages 2 and 3.", 1, 100000
     )
@@ -321,4 +364,11 @@ class FeatureSuperResolution:
     seed: int = setting(0, "Seed of all randomness.")
     steps_per_epoch: int = setting(
         250, "Steps between two checkpoints and lines of progress.", minimum=1
+    )
+    keep_checkpoints: int = setting(
+        2,
+        "Newest checkpoints of each stage that are kept; with only one, its "
+        "damage would lose the stage.",
+        minimum=1,
+        maximum=1000000,
     )

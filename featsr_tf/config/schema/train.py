@@ -40,7 +40,8 @@ class TrainConfig:
     )
     sync_replicas: bool = unused(False, _DEVICES)
     keep_checkpoint_every_n_hours: float = unused(
-        10000.0, "The two newest checkpoints of every stage are kept."
+        10000.0,
+        "See model.feature_super_resolution.keep_checkpoints.",
     )
     optimizer: Optimizer = message(Optimizer, "Optimizer of stage 1.")
     gradient_clipping_by_norm: float = setting(

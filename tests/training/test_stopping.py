@@ -1,0 +1,79 @@
+"""A signal ends a training between two steps, with all of them saved."""
+
+import signal
+import threading
+
+import pytest
+
+from featsr_tf.training.stopping import StopSignals
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_waits_until_the_steps_are_saved(capsys):
+    signals = StopSignals()
+    saved = []
+    with pytest.raises(KeyboardInterrupt), signals.caught():
+        signals.stepped()
+        interrupt()
+        assert signals.received == signal.SIGINT
+        saved.append(7)
+        signals.saved("base", 7)
+        saved.append("what comes after")
+    assert saved == [7]
+    assert capsys.readouterr().out == (
+        "stopped by SIGINT after step 7 of stage base; run the same command "
+        "again to go on from there\n"
+    )
+
+
+def test_where_nothing_is_to_be_saved_a_signal_is_obeyed_at_once(capsys):
+    signals = StopSignals()
+    went_on = False
+    with pytest.raises(KeyboardInterrupt), signals.caught():
+        signals.stepped()
+        signals.saved("base", 4)
+        interrupt()
+        went_on = True
+    assert not went_on
+    assert "after step 4 of stage base" in capsys.readouterr().out
+
+
+def test_a_second_signal_is_obeyed_at_once():
+    signals = StopSignals()
+    went_on = []
+    with pytest.raises(KeyboardInterrupt), signals.caught():
+        signals.stepped()
+        interrupt()
+        went_on.append(1)
+        interrupt()
+        went_on.append(2)
+    assert went_on == [1]
+
+
+def test_the_handlers_from_before_come_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals().caught():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_another_error_passes():
+    with pytest.raises(ValueError), StopSignals().caught():
+        raise ValueError
+
+
+def test_in_another_thread_no_signal_is_caught():
+    seen = []
+
+    def train():
+        with StopSignals().caught():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert seen == [before]
