@@ -87,7 +87,7 @@ def test_a_killed_training_goes_on_and_leaves_a_detector_that_works(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(model_dir / "checkpoints/base/checkpoint", process)
+    wait_for(model_dir / "checkpoints/base/ckpt-5.index", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (model_dir / "checkpoints/fine_tune").exists()

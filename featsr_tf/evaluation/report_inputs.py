@@ -128,8 +128,9 @@ def compare_metrics(before: str | Path, after: str | Path) -> Metrics:
 def read_history(path: str | Path) -> dict[str, list[dict]]:
     """Reads the training history, one JSON object per line.
 
-    A last line without its end, as a killed run leaves it, is left out. Where
-    a continued run repeated steps, the later record stands.
+    A last line without its end, as a killed run leaves it, is left out. Lines
+    of the same step, such as losses and validation, are joined; where a
+    continued run repeated steps, what the later one says stands.
 
     Args:
         path: The `history.jsonl` of a model folder.
@@ -144,7 +145,8 @@ def read_history(path: str | Path) -> dict[str, list[dict]]:
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
             record = json.loads(line)
-            stages.setdefault(record["stage"], {})[record["step"]] = record
+            steps = stages.setdefault(record["stage"], {})
+            steps.setdefault(record["step"], {}).update(record)
         except (ValueError, KeyError, TypeError):
             raise DataError(
                 f"{path}, line {number}: expected an object with 'stage' and "

@@ -184,26 +184,26 @@ def _history_section(history: Mapping[str, Sequence[Mapping]]) -> str:
 
 
 def _stage(name: str, records: Sequence[Mapping]) -> str:
+    rates = [
+        {"step": r["step"], "rates": {"learning rate": r["learning_rate"]}}
+        for r in records
+        if "learning_rate" in r
+    ]
     groups = {
-        "Losses": _values(records, "losses"),
-        "Gauges": _values(records, "gauges"),
-        "Learning rate": {
-            "learning rate": [r.get("learning_rate") for r in records]
-        },
+        "Losses": _lines(records, "losses"),
+        "Gauges": _lines(records, "gauges"),
+        "Validation": _lines(records, "validation"),
+        "Learning rate": _lines(rates, "rates"),
     }
-    steps = [record["step"] for record in records]
     charts = [
         chart(
             title,
-            [
-                Line(key.replace("_", " "), steps, values, index + 1)
-                for index, (key, values) in enumerate(columns.items())
-            ],
+            lines,
             "step",
             scale="loss" if title == "Losses" else "linear",
         )
-        for title, columns in groups.items()
-        if columns
+        for title, lines in groups.items()
+        if lines
     ]
     title = html.escape(STAGE_TITLES.get(name, name.replace("_", " ")))
     return (
@@ -212,12 +212,20 @@ def _stage(name: str, records: Sequence[Mapping]) -> str:
     )
 
 
-def _values(records: Sequence[Mapping], group: str) -> dict[str, list]:
-    names = dict.fromkeys(key for r in records for key in r.get(group, {}))
-    return {
-        name: [record.get(group, {}).get(name) for record in records]
-        for name in names
-    }
+def _lines(records: Sequence[Mapping], group: str) -> list[Line]:
+    """A line for each name in a group, over the steps that have the group."""
+    found = [record for record in records if record.get(group)]
+    names = dict.fromkeys(name for record in found for name in record[group])
+    steps = [record["step"] for record in found]
+    return [
+        Line(
+            name.replace("_", " "),
+            steps,
+            [record[group].get(name) for record in found],
+            index,
+        )
+        for index, name in enumerate(names, start=1)
+    ]
 
 
 def _pace(records: Sequence[Mapping]) -> str:

@@ -292,7 +292,7 @@ def _warm_up_requests(kinds: Mapping[str, str]) -> dict[str, tf.Tensor]:
 
 def _steps(model_dir: str, base_only: bool) -> dict[str, int]:
     steps = {
-        stage: checkpoints.newest_step(model_dir, stage)
+        stage: checkpoints.used_step(model_dir, stage)
         for stage in checkpoints.STAGES
         if stage == checkpoints.BASE or not base_only
     }

@@ -33,12 +33,12 @@ def main() -> None:
 
 def run(folder: Path, kills: int, draw: random.Random) -> None:
     """Trains, kills, compares and prints a summary."""
-    from tests.soak.trainings import EXTENSION
     from tests.soak.trainings import SmallTraining
     from tests.soak.trainings import differences
+    from tests.soak.trainings import trained_stages
     from tests.soak.trainings import variables
 
-    training = SmallTraining(folder, STEPS, [f"{EXTENSION}.steps_per_epoch=1"])
+    training = SmallTraining(folder, [STEPS] * 3)
     whole, killed = folder / "whole", folder / "killed"
     begin = time.monotonic()
     training.finish(whole)
@@ -50,8 +50,7 @@ def run(folder: Path, kills: int, draw: random.Random) -> None:
     training.finish(killed)
     different = differences(killed, whole)
     compared = sum(
-        len(variables(whole, stage))
-        for stage in ("base", "super_resolution", "fine_tune")
+        len(variables(whole, stage)) for stage in trained_stages(whole)
     )
     for place, count in sorted(places.items()):
         print(f"{count:3} kills {place}")

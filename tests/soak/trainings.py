@@ -14,16 +14,17 @@ import tensorflow as tf
 from featsr_tf.training.checkpoint_files import find_damage
 from featsr_tf.training.checkpoint_files import prefix_of
 from featsr_tf.training.checkpoint_files import written_steps
-from featsr_tf.training.checkpoints import BASE
-from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
-from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import checkpoint_directory
+from featsr_tf.training.checkpoints import newest_step
 from tests.model.small import CONFIG
 from tests.support import REPOSITORY
 from tests.training.batches import write_noise
 
 EXTENSION = "model.feature_super_resolution"
+PREDICTOR = (
+    "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor"
+)
 # No two runs take the same time.
 _CLOCKS = ("seconds_per_step", "data_wait")
 
@@ -33,19 +34,20 @@ class SmallTraining:
 
     Args:
         folder: for config and records.
-        steps: steps of each stage.
-        overrides: of the config.
+        steps: steps of the three stages; a checkpoint comes after each.
     """
 
-    def __init__(self, folder: Path, steps: int, overrides: Sequence[str] = ()):
+    def __init__(self, folder: Path, steps: Sequence[int]):
         config = folder / "small.config"
         config.write_text(CONFIG)
         fields = [
             *write_noise(folder, num_images=6),
-            f"train_config.num_steps={steps}",
-            f"{EXTENSION}.super_resolution_stage.num_steps={steps}",
-            f"{EXTENSION}.fine_tune_stage.num_steps={steps}",
-            *overrides,
+            f"train_config.num_steps={steps[0]}",
+            f"{EXTENSION}.super_resolution_stage.num_steps={steps[1]}",
+            f"{EXTENSION}.fine_tune_stage.num_steps={steps[2]}",
+            f"{EXTENSION}.steps_per_epoch=1",
+            # Its random numbers must go on as well.
+            f"{PREDICTOR}.use_dropout=true",
         ]
         self.command = [
             *(sys.executable, "-m", "tests.soak.small_training"),
@@ -53,10 +55,10 @@ class SmallTraining:
             *(flag for field in fields for flag in ("--set", field)),
         ]
 
-    def start(self, model_dir: Path, *flags: str) -> subprocess.Popen:
+    def start(self, model_dir: Path) -> subprocess.Popen:
         """Starts or continues a training."""
         return subprocess.Popen(
-            [*self.command, "--model_dir", str(model_dir), *flags],
+            [*self.command, "--model_dir", str(model_dir)],
             cwd=REPOSITORY,
             env={
                 **os.environ,
@@ -86,12 +88,12 @@ def wait_until(condition, process: subprocess.Popen, seconds=600) -> None:
 
 
 def progress(model_dir: Path) -> tuple[int, int]:
-    """Number of the stage and step of the newest checkpoint."""
-    for number, stage in reversed(list(enumerate(STAGES))):
-        steps = written_steps(checkpoint_directory(str(model_dir), stage))
-        if steps:
-            return number, steps[-1]
-    return 0, 0
+    """Number of the newest stage, and the step of its newest checkpoint."""
+    found = trained_stages(model_dir)
+    if not found:
+        return 0, 0
+    step = newest_step(str(model_dir), found[-1])
+    return STAGES.index(found[-1]), step
 
 
 def differences(found: Path, expected: Path) -> list[str]:
@@ -99,7 +101,7 @@ def differences(found: Path, expected: Path) -> list[str]:
     different = []
     if history(found) != history(expected):
         different.append("history.jsonl")
-    for stage in (BASE, SUPER_RESOLUTION, FINE_TUNE):
+    for stage in trained_stages(expected):
         ours, theirs = variables(found, stage), variables(expected, stage)
         different += [
             f"{stage}: {name}"
@@ -107,6 +109,15 @@ def differences(found: Path, expected: Path) -> list[str]:
             if ours.get(name) != theirs.get(name)
         ]
     return different
+
+
+def trained_stages(model_dir: Path) -> list[str]:
+    """Names the stages that have checkpoints."""
+    return [
+        stage
+        for stage in STAGES
+        if newest_step(str(model_dir), stage) is not None
+    ]
 
 
 def history(model_dir: Path) -> list[dict]:

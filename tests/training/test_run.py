@@ -1,6 +1,7 @@
 """Runs that stop anywhere go on as if they had not, and write nothing twice."""
 
 import json
+import random
 import types
 from unittest import mock
 
@@ -161,6 +162,26 @@ def test_a_killed_run_goes_on_as_if_it_had_not_stopped(
     assert written_steps(parts) == history
     output = capsys.readouterr().out
     assert "super_resolution: finished at step 2, not repeated" in output
+
+
+def test_first_weights_of_a_stage_do_not_depend_on_the_steps_before(
+    eager, numbered_batches, records, tmp_path
+):
+    states = []
+    build = stage_run.build_stage
+
+    def build_stage(pipeline, name, detector):
+        # Initializers draw their seeds from it.
+        states.append((name, random.getstate()))
+        return build(pipeline, name, detector)
+
+    pipeline = make_pipeline(records, STEPS)
+    with mock.patch.object(stage_run, "build_stage", build_stage):
+        train(pipeline, tmp_path)
+        first, states = states, []
+        train(pipeline, tmp_path)
+    assert [name for name, _ in states] == [BASE, SUPER_RESOLUTION]
+    assert states == first
 
 
 def test_without_stage_2_stage_3_starts_from_the_large_predictor(

@@ -1,0 +1,69 @@
+"""A training that is killed or stopped goes on as if nothing had happened.
+
+The trainings run in processes of their own, so that nothing but the files in
+the model folder survives. `python -m tests.soak` kills far more often.
+"""
+
+import signal
+
+import pytest
+
+from featsr_tf.training.checkpoints import STAGES
+from tests.soak.trainings import SmallTraining
+from tests.soak.trainings import differences
+from tests.soak.trainings import progress
+from tests.soak.trainings import wait_until
+
+
+def kill_in(training, model_dir, stage, step=1):
+    """Kills a training after a step of a stage."""
+    process = training.start(model_dir)
+    place = (STAGES.index(stage), step)
+    wait_until(lambda: progress(model_dir) >= place, process)
+    process.send_signal(signal.SIGKILL)
+    output, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, output[-2000:]
+
+
+def test_a_killed_base_stage_goes_on_to_the_same_bits(tmp_path):
+    training = SmallTraining(tmp_path, (30, 0, 0))
+    kill_in(training, tmp_path / "killed", "base")
+    assert "base: continues after step" in training.finish(tmp_path / "killed")
+    training.finish(tmp_path / "whole")
+    assert differences(tmp_path / "killed", tmp_path / "whole") == []
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    """A training of three stages, and the folder of a whole one."""
+    folder = tmp_path_factory.mktemp("training")
+    training = SmallTraining(folder, (20, 20, 20))
+    training.finish(folder / "whole")
+    return training, folder / "whole"
+
+
+@pytest.mark.journey
+def test_kills_in_each_stage_change_no_bit(training, tmp_path):
+    training, whole = training
+    for stage in STAGES:
+        kill_in(training, tmp_path, stage)
+    training.finish(tmp_path)
+    assert differences(tmp_path, whole) == []
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_training_says_how_to_go_on_and_does(
+    training, tmp_path, number
+):
+    training, whole = training
+    process = training.start(tmp_path)
+    wait_until(lambda: progress(tmp_path) != (0, 0), process)
+    process.send_signal(number)
+    output, _ = process.communicate()
+    is_term = number == signal.SIGTERM
+    assert process.returncode == (-signal.SIGTERM if is_term else 130)
+    assert f"stopped by {number.name} after step" in output
+    assert "run the same command again to go on from there" in output
+    training.finish(tmp_path)
+    assert differences(tmp_path, whole) == []
