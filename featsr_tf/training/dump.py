@@ -13,6 +13,7 @@ changes none.
 import json
 import math
 import os
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,16 @@ from featsr_tf.training.stage import Stage
 DIRECTORY = "non_finite"
 _STEP_FILE = "step.json"
 _BATCH_FILE = "batch.npz"
+# What files raise that are missing, cut or of another kind.
+_READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+)
 _SAMPLES = (Part.SMALL, Part.LARGE)
 _INPUTS = (Part.SMALL_INPUTS, Part.PAIR_INPUTS)
 
@@ -144,7 +155,7 @@ def _read(folder: str) -> tuple[str, int, dict[str, float], dict[str, Any]]:
         with np.load(os.path.join(folder, _BATCH_FILE)) as arrays:
             batch = _batch(arrays)
         return content["stage"], content["step"], values, batch
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except _READ_ERRORS as error:
         raise DataError(
             f"{folder}: expected a folder that a training has written below "
             f"{DIRECTORY}, found none that is whole ({error})"

@@ -23,13 +23,13 @@ from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import StageCallback
 from featsr_tf.training.callbacks import TrainingLog
-from featsr_tf.training.callbacks import Validation
 from featsr_tf.training.feature_files import named_cache_errors
 from featsr_tf.training.history import History
 from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.pictures import PictureMaker
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stopping import StopSignals
+from featsr_tf.training.validation import Validation
 from featsr_tf.training.validation import validate
 
 TENSORBOARD_DIRECTORY = "tensorboard"
