@@ -11,6 +11,7 @@ from featsr_tf.config.model_checks import check_extractor
 from featsr_tf.config.model_checks import check_model
 from featsr_tf.config.training_checks import check_training
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import printable
 
 Pipeline = schema.Pipeline
 
@@ -52,7 +53,8 @@ def _check_field(
     for element in value if field.repeated else [value]:
         if problem := _problem(field, element):
             raise ConfigError(
-                f"{pipeline.where(path)}: {path} is {element!r}; {problem}"
+                f"{pipeline.where(path)}: {path} is "
+                f"{printable(repr(element))}; {problem}"
             )
 
 

@@ -3,6 +3,7 @@
 from featsr_tf.config import schema
 from featsr_tf.config.names import nearest
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import printable
 
 IMAGENET_ALPHAS = (0.25, 0.5, 0.75, 1.0)
 _SPELLINGS = {
@@ -92,7 +93,7 @@ def check_extractor(pipeline: schema.Pipeline) -> None:
         _refuse(
             pipeline,
             _EXTRACTOR,
-            f"{name!r} is not supported; expected one of "
+            f"{printable(repr(name))} is not supported; expected one of "
             f"{', '.join(BACKBONES)}; {nearest(name, BACKBONES)}",
         )
 

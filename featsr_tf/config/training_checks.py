@@ -7,6 +7,7 @@ from typing import Any
 from featsr_tf.config import schema
 from featsr_tf.config.fields import fields_of
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import printable
 
 _STAGES = "model.feature_super_resolution"
 # Least and greatest value of what steps of data augmentation draw.
@@ -126,7 +127,8 @@ def _check_patterns(pipeline: schema.Pipeline) -> None:
                 _refuse(
                     pipeline,
                     f"train_config.{name}",
-                    f"has {pattern!r}, which is no regular expression: {error}",
+                    f"has {printable(repr(pattern))}, which is no regular "
+                    f"expression: {error}",
                 )
 
 

@@ -234,3 +234,11 @@ def test_every_field_without_effect_is_named_when_it_is_set():
                 continue
             path = f"{owner}.{field.name}"
             assert path in str(find_warnings(parse(f"{path}={value}")))
+
+
+def test_long_values_are_cut_in_messages():
+    inner = "feature_extractor { type: '" + "x" * 5000 + "' }"
+    text = "model { faster_rcnn { " + inner + " } }"
+    with pytest.raises(ConfigError) as caught:
+        parse_pipeline(text.encode(), "long.config")
+    assert len(str(caught.value)) < 1000
