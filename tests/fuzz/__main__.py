@@ -9,8 +9,10 @@ fails; such inputs are kept in the folder of --output.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -33,6 +35,8 @@ MEGABYTES = 2048
 # Longer than anything takes on a busy machine.
 HANG_SECONDS = 120
 POLL_SECONDS = 0.5
+STOPPED = set("Tt")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclasses.dataclass
@@ -125,15 +129,16 @@ def _wait(
     child: subprocess.Popen, number_file: pathlib.Path, hang_seconds: float
 ) -> bool:
     """Waits for the end; ends it itself where an input takes for ever."""
-    last, stood_still = -1, 0.0
+    last, stood_still, used = -1, 0.0, 0.0
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
-        number = _number(number_file)
-        # A process that was stopped from outside does not hang.
-        if number != last or _is_stopped(child.pid):
+        number, before = _number(number_file), used
+        states, used = _condition(child.pid)
+        if number != last or states & STOPPED:
             last, stood_still = number, 0.0
             continue
-        stood_still += POLL_SECONDS
+        # On a busy machine a process may have to wait for the processor.
+        stood_still += used - before if "R" in states else POLL_SECONDS
         if number >= 0 and stood_still > hang_seconds:
             child.kill()
             return True
@@ -147,12 +152,15 @@ def _number(path: pathlib.Path) -> int:
         return -1
 
 
-def _is_stopped(pid: int) -> bool:
-    try:
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] in "Tt"
+def _condition(pid: int) -> tuple[set[str], float]:
+    """States of the threads of a process, and its processor time."""
+    states, used = set(), 0.0
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            words = path.read_text().rpartition(")")[2].split()
+            states.add(words[0])
+            used += (int(words[11]) + int(words[12])) / TICKS
+    return states, used
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
