@@ -131,7 +131,10 @@ def rows_by_boxes(batches):
     """What is seen of each image, by the boxes of its proposals."""
     return {
         np.asarray(batch[Part.SMALL].boxes)[row].tobytes(): [
-            np.asarray(x)[row] for x in tf.nest.flatten(batch)
+            np.asarray(x)[row]
+            for part, tensors in batch.items()
+            if part != Part.NUMBERS
+            for x in tf.nest.flatten(tensors)
         ]
         for batch in batches
         for row in range(2)
