@@ -170,7 +170,7 @@ class Detector(keras.Model):
 
     def extract(self, images, training=False):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
-        return self.backbone.extract(images, training)
+        return self.backbone.extract(images, training=training)
 
     def propose(self, features, image_sizes) -> Proposals:
         """Finds regions that may hold an object."""

@@ -160,7 +160,7 @@ def test_a_damaged_saved_model_is_named(save):
     with pytest.raises(DataError, match="signs/2: the SavedModel is damaged"):
         featsr_tf.load(folder)
     (folder / "saved_model.pb").write_bytes(b"damaged")
-    with pytest.raises(DataError, match="signs/2: the SavedModel is damaged"):
+    with pytest.raises(DataError, match="signs/2/saved_model.pb: damaged"):
         featsr_tf.load(folder)
 
 

@@ -20,6 +20,12 @@ def spy(layer):
     return mock.patch.object(layer, "call", wraps=layer.call)
 
 
+def spy_on_extractor(detector):
+    """Records the calls of a detector's extractor."""
+    backbone = detector.backbone
+    return mock.patch.object(backbone, "extract", wraps=backbone.extract)
+
+
 def build(detector, name, *overrides):
     return build_stage(small_pipeline(*overrides), name, detector)
 

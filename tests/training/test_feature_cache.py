@@ -132,7 +132,7 @@ def rows_by_boxes(batches):
     return {
         np.asarray(batch[Part.SMALL].boxes)[row].tobytes(): [
             np.asarray(x)[row]
-            for part, tensors in batch.items()
+            for part, tensors in sorted(batch.items())
             if part != Part.NUMBERS
             for x in tf.nest.flatten(tensors)
         ]

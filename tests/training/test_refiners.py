@@ -40,7 +40,12 @@ def test_stage_2_trains_the_small_predictor_alone(refiner):
     assert set(gradients) == expected
     before = values_of(stage)
     first, second = step(stage), step(stage)
-    assert set(first) == {"loss", "classification", "localization"}
+    assert set(first) == {
+        "loss",
+        "classification",
+        "localization",
+        "gradient_norm",
+    }
     assert second["loss"] < first["loss"]
     assert changed(before, values_of(stage)) == expected
 

@@ -24,7 +24,7 @@ from tests.training.steps import build
 from tests.training.steps import changed
 from tests.training.steps import gradients_of
 from tests.training.steps import paths
-from tests.training.steps import spy
+from tests.training.steps import spy_on_extractor
 from tests.training.steps import step
 from tests.training.steps import values_of
 
@@ -214,7 +214,7 @@ def test_stage_3_trains_each_predictor_on_proposals_of_its_size_only(
     detector.small_area_threshold = threshold
     stage = build(detector, FINE_TUNE)
     before = values_of(stage)
-    with spy(detector.extractor) as extract:
+    with spy_on_extractor(detector) as extract:
         logs = step(stage)
     extract.assert_called_once()
     prefix = idle.removesuffix("predictor")

@@ -8,6 +8,14 @@ import pytest
 from featsr_tf.training.stopping import StopSignals
 
 
+@pytest.fixture(autouse=True)
+def python_handles_interrupts():
+    """As in a terminal: programs in the background may ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     signal.raise_signal(signal.SIGINT)
 
