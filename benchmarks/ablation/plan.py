@@ -13,8 +13,10 @@ from pathlib import Path
 from benchmarks.ablation.folds import fold_paths
 from benchmarks.ablation.variants import BASE
 from benchmarks.ablation.variants import EXTENSION
+from benchmarks.ablation.variants import VARIANTS
 from benchmarks.ablation.variants import Variant
 from featsr_tf.config import all_differences
+from featsr_tf.config import base_differences
 from featsr_tf.config import load_pipeline
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
@@ -263,16 +265,24 @@ def possible_variants(
 ) -> tuple[dict[str, Variant], dict[str, ConfigError]]:
     """Finds the variants that the config can be changed to.
 
+    All start from one base detector: what it is trained by cannot be changed.
+
     Args:
         plan: Its variants are tried.
 
     Returns:
         The possible ones, and the reasons against the others, by name.
     """
+    base = plan.pipeline(Cell(0, 0, VARIANTS[BASE]))
     possible, refused = {}, {}
     for name, variant in plan.variants.items():
         try:
-            plan.pipeline(Cell(0, 0, variant))
+            changes = base_differences(base, plan.pipeline(Cell(0, 0, variant)))
+            if changes:
+                raise ConfigError(
+                    f"changes the base detector: {'; '.join(changes)}; "
+                    "compare it in a folder of its own, with --set"
+                )
             possible[name] = variant
         except ConfigError as error:
             refused[name] = error

@@ -98,6 +98,13 @@ def test_a_variant_that_the_config_does_not_know_is_told_with_its_reason(
     )
 
 
+def test_a_variant_that_changes_the_base_detector_is_left_out(tmp_path):
+    twin_aware = f"{EXTENSION}.twin_aware_weight=0.5"
+    possible, refused = possible_variants(make_plan(tmp_path, twin_aware))
+    assert "atrous_paper" in possible
+    assert "twin_pooling: PAPER and STRIDE" in str(refused["atrous_stride"])
+
+
 def test_steps_are_scaled_with_their_schedules():
     pipeline = load_pipeline(PIPELINE, [f"{EXTENSION}.{WARMUP}=100"])
     assert scaled_steps(pipeline, 1.0) == []

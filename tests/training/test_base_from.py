@@ -17,19 +17,13 @@ from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
 from tests.model.small import randomize
-from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 
 EXTENSION = "model.feature_super_resolution"
+pytestmark = pytest.mark.usefixtures("small_network")
 OTHER_GENERATOR = f"{EXTENSION}.generator.residual_blocks=3"
 STEPS = 4
-
-
-@pytest.fixture(autouse=True)
-def _small_backbone():
-    with small_backbone():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -44,20 +44,8 @@ from tests.training.steps import step
 from tests.training.steps import values_of
 
 EXTENSION = "model.feature_super_resolution"
+pytestmark = pytest.mark.usefixtures("small_network")
 SINGLE = tf.distribute.get_strategy()
-
-
-@pytest.fixture(autouse=True)
-def _small_backbone():
-    with small_backbone():
-        yield
-
-
-@pytest.fixture
-def eager():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -169,15 +157,20 @@ def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
     assert "loss nan" in now and "loss nan" in then
 
 
-def test_replay_says_so_where_all_is_finite_now(
-    eager, records, tmp_path, capsys
-):
+def write_dump(records, folder):
+    """Dumps a first step as if its loss had been NaN."""
     pipeline = small_pipeline(*records)
     source = open_source(pipeline.train_input_reader, 2)
     stage = build(small_detector(), BASE)
     error = NonFiniteError(BASE, 1, {"loss": math.nan})
     batches = training_batches(pipeline, source)
-    folder = dump.write(pipeline, source, str(tmp_path), stage, batches, error)
+    return dump.write(pipeline, source, str(folder), stage, batches, error)
+
+
+def test_replay_says_so_where_all_is_finite_now(
+    eager, records, tmp_path, capsys
+):
+    folder = write_dump(records, tmp_path)
     with pytest.raises(SystemExit) as stopped:
         replay.main([folder])
     assert stopped.value.code == 1
@@ -190,12 +183,7 @@ def test_replay_says_so_where_all_is_finite_now(
 def test_a_folder_that_is_not_whole_is_refused(
     records, tmp_path, missing, capsys
 ):
-    pipeline = small_pipeline(*records)
-    source = open_source(pipeline.train_input_reader, 2)
-    stage = build(small_detector(), BASE)
-    error = NonFiniteError(BASE, 1, {"loss": math.nan})
-    batches = training_batches(pipeline, source)
-    folder = dump.write(pipeline, source, str(tmp_path), stage, batches, error)
+    folder = write_dump(records, tmp_path)
     (tmp_path / "non_finite" / "base-1" / missing).write_bytes(b"cut")
     with pytest.raises(SystemExit) as stopped:
         replay.main([folder])

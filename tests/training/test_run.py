@@ -31,23 +31,10 @@ from tests.training.batches import write_noise
 
 SINGLE = tf.distribute.get_strategy()
 EXTENSION = "model.feature_super_resolution"
+pytestmark = pytest.mark.usefixtures("small_network")
 BATCH = make_batch([SMALL, LARGE], [LARGE])
 STEPS = {BASE: 1, SUPER_RESOLUTION: 2, FINE_TUNE: 0}
 WITHOUT_STAGE_2 = {BASE: 1, SUPER_RESOLUTION: 0, FINE_TUNE: 1}
-
-
-@pytest.fixture(autouse=True)
-def _small_backbone():
-    with small_backbone():
-        yield
-
-
-@pytest.fixture
-def eager():
-    """Eager steps: graphs take longer to make than a few steps."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -16,26 +16,13 @@ from featsr_tf.training import run
 from featsr_tf.training import stage_run
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.validation import validate
-from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import write_noise
 
 EXTENSION = "model.feature_super_resolution"
+pytestmark = pytest.mark.usefixtures("small_network")
 SINGLE = tf.distribute.get_strategy()
-
-
-@pytest.fixture(autouse=True)
-def _small_backbone():
-    with small_backbone():
-        yield
-
-
-@pytest.fixture
-def eager():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
