@@ -153,6 +153,7 @@ class Detector(keras.Model):
         if super_resolve:
             proposals = proposals.above(self.objectness_threshold)
         is_valid = tf.reshape(proposals.valid, [-1])
+        # From here on padding costs nothing.
         rows = rows_where(is_valid)
         boxes, image_indices = gather_rows(rows, *flatten(proposals.boxes))
         pooled = self.pool_base(features["base"], boxes, image_indices)
@@ -313,7 +314,8 @@ class Detector(keras.Model):
     def for_inference(self) -> "Detector":
         """Makes a detector that does the same faster, and cannot be trained.
 
-        Its variables do not follow those of this detector.
+        Its convolutions are copies of what they are now, the other variables
+        are this detector's: make it anew once this detector has learnt more.
 
         Returns:
             A detector whose batch normalization is folded into its
