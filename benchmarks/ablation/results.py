@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import tqdm
@@ -43,57 +44,38 @@ def collect(
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
     label_map = load_label_map(pipeline.train_input_reader.label_map_path)
-    extension = pipeline.model.feature_super_resolution
-    resized = extension.small_area_frame == AreaFrame.RESIZED
+    frame = pipeline.model.feature_super_resolution.small_area_frame
     judged = {
         name: [
-            judge(_folds(plan, name, seed, resized), label_map.names)
+            judge(_folds(plan, name, seed, frame), label_map.names)
             for seed in plan.seeds
         ]
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
     }
     reference = CONTROL if CONTROL in judged else BASE
     differences = _differences(judged, reference, num_resamples)
-    first = judged[reference][0]
-    objects = first.counts.objects.sum(axis=0)
+    objects_of_frames = judged[reference][0].counts.objects
     return none_if_nan(
         {
             "reference": reference,
             "variants": {
                 name: {
-                    "title": plan.variants[name].title,
-                    "overrides": list(plan.variants[name].overrides),
-                    "figures": mean_figures(seeds),
+                    **_of_variant(plan, name, seeds),
                     "difference": differences[name],
-                    "content": mean_content(seeds),
-                    "seeds": {
-                        seed: {
-                            "thresholds": list(item.thresholds),
-                            "seconds_per_frame": item.seconds,
-                            "content": item.content,
-                            "figures": item.figures(),
-                        }
-                        for seed, item in zip(plan.seeds, seeds, strict=True)
-                    },
-                    "curves": _curves(seeds),
                 }
                 for name, seeds in judged.items()
             },
             "left_out": {name: str(why) for name, why in refused.items()},
             "settings": {
-                "pipeline": plan.pipeline_file,
-                "overrides": list(plan.overrides),
-                "folds": plan.num_folds,
-                "seeds": list(plan.seeds),
-                "steps_scale": plan.steps_scale,
+                **_settings(plan, frame),
                 "resamples": num_resamples,
-                "sizes_in_pixels_of": "the resized frame"
-                if resized
-                else "the original frame",
-                "frames": len(first.counts.objects),
-                "objects": dict(zip(SIZE_NAMES, objects.tolist(), strict=True)),
-                "command": " ".join(
-                    ["python -m benchmarks.ablation", *sys.argv[1:]]
+                "frames": len(objects_of_frames),
+                "objects": dict(
+                    zip(
+                        SIZE_NAMES,
+                        objects_of_frames.sum(axis=0).tolist(),
+                        strict=True,
+                    )
                 ),
             },
             "environment": describe_environment(),
@@ -101,14 +83,48 @@ def collect(
     )
 
 
-def _folds(plan: Plan, name: str, seed: int, resized: bool) -> list:
+def _of_variant(plan: Plan, name: str, seeds: Sequence[Judged]) -> dict:
+    variant = plan.variants[name]
+    return {
+        "title": variant.title,
+        "overrides": list(variant.overrides),
+        "figures": mean_figures(seeds),
+        "content": mean_content(seeds),
+        "seeds": {
+            seed: {
+                "thresholds": list(item.thresholds),
+                "seconds_per_frame": item.seconds,
+                "content": item.content,
+                "figures": item.figures(),
+            }
+            for seed, item in zip(plan.seeds, seeds, strict=True)
+        },
+        "curves": _curves(seeds),
+    }
+
+
+def _settings(plan: Plan, frame: AreaFrame) -> dict:
+    return {
+        "pipeline": plan.pipeline_file,
+        "overrides": list(plan.overrides),
+        "folds": plan.num_folds,
+        "seeds": list(plan.seeds),
+        "steps_scale": plan.steps_scale,
+        "sizes_in_pixels_of": f"the {frame.lower()} frame",
+        "command": " ".join(["python -m benchmarks.ablation", *sys.argv[1:]]),
+    }
+
+
+def _folds(plan: Plan, name: str, seed: int, frame: AreaFrame) -> list:
     parts = []
     for fold in range(plan.num_folds):
         cell = Cell(fold, seed, plan.variants[name])
         part = read_kept(plan.kept_file(cell))
         if cell.base is not None:
             part = part.with_proposals_of(read_kept(plan.kept_file(cell.base)))
-        parts.append(part.resized() if resized else part)
+        if frame == AreaFrame.RESIZED:
+            part = part.resized()
+        parts.append(part)
     return parts
 
 
