@@ -139,43 +139,37 @@ def comparisons(
     ]
     chosen = []
     if not all(is_magnified):
-        chosen.append(
-            Comparison(
-                "Medium-sized objects, seen at half scale by the generator",
-                0.5,
-                extensions[0].minimum_pair_area_ratio,
-                extensions[0].maximum_pair_area_ratio,
-                [
-                    Target(
-                        TWIN,
-                        "atrous twin",
-                        AtrousTargets(
-                            detector,
-                            *build_target_features(pipelines[0], detector),
-                        ),
-                    ),
-                    Target(PLAIN, "plain features", NaiveTargets()),
-                ],
-            )
-        )
+        chosen.append(_on_pairs(pipelines[0], detector))
     if any(is_magnified):
-        magnified = MagnifiedTargets(
-            build_zoom(
-                pipelines[is_magnified.index(True)],
-                detector.backbone,
-                detector.pool_base,
-            )
-        )
-        chosen.append(
-            Comparison(
-                "Small objects, as the detector meets them",
-                1.0,
-                0.0,
-                1.0,
-                [Target(MAGNIFIED, "magnified image", magnified)],
-            )
-        )
+        pipeline = pipelines[is_magnified.index(True)]
+        chosen.append(_on_small_proposals(pipeline, detector))
     return chosen
+
+
+def _on_pairs(pipeline: Pipeline, detector: Detector) -> Comparison:
+    extension = pipeline.model.feature_super_resolution
+    twin = AtrousTargets(detector, *build_target_features(pipeline, detector))
+    return Comparison(
+        "Medium-sized objects, seen at half scale by the generator",
+        0.5,
+        extension.minimum_pair_area_ratio,
+        extension.maximum_pair_area_ratio,
+        [
+            Target(TWIN, "atrous twin", twin),
+            Target(PLAIN, "plain features", NaiveTargets()),
+        ],
+    )
+
+
+def _on_small_proposals(pipeline: Pipeline, detector: Detector) -> Comparison:
+    zoom = build_zoom(pipeline, detector.backbone, detector.pool_base)
+    return Comparison(
+        "Small objects, as the detector meets them",
+        1.0,
+        0.0,
+        1.0,
+        [Target(MAGNIFIED, "magnified image", MagnifiedTargets(zoom))],
+    )
 
 
 def _load(name: str, folder: str, pipeline: Pipeline) -> TrainedModel:
