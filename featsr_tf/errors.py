@@ -7,13 +7,21 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+# "Try again", as in sysexits.h.
+_TRY_AGAIN = 75
 # What shells report of a program whose reader left (128 + SIGPIPE).
 _READER_LEFT = 141
 _INTERRUPTED = 130
 
 
 class FeatsrError(Exception):
-    """Bad input, described in one line: what, where, expected, found."""
+    """Bad input, described in one line: what, where, expected, found.
+
+    Attributes:
+        exit_code: what a command ends with.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(FeatsrError):
@@ -22,6 +30,12 @@ class ConfigError(FeatsrError):
 
 class DataError(FeatsrError):
     """Records, label maps, images or weights that cannot be used."""
+
+
+class WorkerError(FeatsrError):
+    """Another machine is gone; the same command continues where it was."""
+
+    exit_code = _TRY_AGAIN
 
 
 def printable(text: str, length: int = 200) -> str:
@@ -45,8 +59,9 @@ def printable(text: str, length: int = 200) -> str:
 def exit_on_error() -> Iterator[None]:
     """Turns what a user can act on into one line on stderr and an exit code.
 
-    Bad input and files that cannot be read or written give 2, Ctrl-C gives
-    130. Warnings become one line each. Errors of the program itself pass.
+    Bad input and files that cannot be read or written give 2, a machine that
+    is gone gives 75, Ctrl-C gives 130. Warnings become one line each. Errors of
+    the program itself pass.
     """
     try:
         with warnings.catch_warnings():
@@ -55,7 +70,7 @@ def exit_on_error() -> Iterator[None]:
         # Only this shows that a reader such as `head` has left.
         sys.stdout.flush()
     except FeatsrError as error:
-        _stop(str(error), 2)
+        _stop(str(error), error.exit_code)
     except BrokenPipeError:
         # Python flushes once more at its end and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
