@@ -4,11 +4,13 @@
 
 The same command continues where a run stopped; a finished stage is not
 repeated. `--check` reads everything, builds the model and trains nothing.
+On several machines it is the same command too, with TF_CONFIG set.
 """
 
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.cluster import read_cluster
 from featsr_tf.command_line import add_model_dir_flag
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import check_input_files
@@ -46,6 +48,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="same numbers in every run on the same hardware; slower",
     )
+    parser.add_argument(
+        "--data_service",
+        action="append",
+        default=[],
+        metavar="grpc://HOST:PORT",
+        help="decode images there, by `python -m featsr_tf.data_service`; may "
+        "be repeated",
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
@@ -55,6 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or checks."""
     pipeline = read_pipeline(arguments)
     check_input_files(pipeline)
+    # TensorFlow itself, seconds later, would say less of a mistake in it.
+    read_cluster()
     if arguments.check:
         from featsr_tf.training.check import check
 
@@ -65,7 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.deterministic:
         set_determinism()
-    train(pipeline, model_dir_of(arguments), base_from=arguments.base_from)
+    train(
+        pipeline,
+        model_dir_of(arguments),
+        base_from=arguments.base_from,
+        data_services=arguments.data_service,
+    )
 
 
 if __name__ == "__main__":

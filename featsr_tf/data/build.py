@@ -23,6 +23,7 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.shares import Share
 from featsr_tf.data.shuffle import shuffled_records
 
 _METHODS = {
@@ -98,6 +99,8 @@ def training_batches(
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
+    share: Share | None = None,
+    services: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Makes the endless training batches of a stage.
 
@@ -107,6 +110,8 @@ def training_batches(
         skip_steps: steps that the stage has seen before.
         with_half_images: whether I^0.5 is wanted. Default False.
         seed_offset: tells the stages' orders apart. Default 0.
+        share: what this worker sees of every batch. Default all of it.
+        services: addresses of data services that decode. Default none.
 
     Returns:
         Dataset of dicts, see `Batch`.
@@ -114,6 +119,7 @@ def training_batches(
     options = training_options(
         pipeline, source, skip_steps, with_half_images, seed_offset
     )
+    options = dataclasses.replace(options, share=share, services=services)
     return batches.training_dataset(source.paths, options)
 
 

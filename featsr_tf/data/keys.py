@@ -51,6 +51,9 @@ class Batch:
     IGNORED = "ignored"
     # [B, 2] int32, the stateless seed of each example.
     SEEDS = "seeds"
+    # [B] float32, 0 for images that stand in for missing ones and count for
+    # nothing; there only where devices share a batch unevenly.
+    COUNTED = "counted"
     # [B] string, evaluation only.
     SOURCE_IDS = "source_ids"
     # [B, 2] int32, original height and width in px, evaluation only.

@@ -1,6 +1,7 @@
 """`tf.data` from records to batches, for training and for evaluation."""
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -22,10 +23,14 @@ from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import pad_to
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
+from featsr_tf.data.service import mapped_by_services
+from featsr_tf.data.shares import Share
+from featsr_tf.data.shares import batches_of_devices
+from featsr_tf.data.shares import made_ahead
+from featsr_tf.data.shares import own_examples
 from featsr_tf.data.shuffle import shuffled_records
 
-_PARALLEL_CALLS = 2
-_PREFETCHED_BATCHES = 2
+_PARALLEL_CALLS = max(os.cpu_count() or 1, 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +80,9 @@ class TrainingOptions:
         seed: seed of all randomness, 0 or more.
         skip_examples: how many examples an earlier run has used up.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
+        share: what this worker sees of every batch; None = all of it.
+        services: addresses of `python -m featsr_tf.data_service`, which
+            decode instead of this process. Default none.
     """
 
     batches: BatchOptions
@@ -83,6 +91,8 @@ class TrainingOptions:
     seed: int = 0
     skip_examples: int = 0
     shuffle_buffer_mb: float = 64
+    share: Share | None = None
+    services: Sequence[str] = ()
 
 
 def training_dataset(
@@ -92,7 +102,8 @@ def training_dataset(
 
     Each example has a running number over all epochs and the seed
     `[options.seed, number]`; what it looks like depends on nothing else, so
-    `skip_examples` continues an interrupted run bit by bit.
+    `skip_examples` continues an interrupted run bit by bit, on any number of
+    devices.
 
     Args:
         paths: TFRecord files.
@@ -100,9 +111,11 @@ def training_dataset(
 
     Returns:
         A dataset of dicts with the keys of `Batch`, all shapes static,
-        without those that are for evaluation only.
+        without those that are for evaluation only; the parts of this
+        worker's devices in turn, where it has several.
     """
     _warn_of_cut_boxes(options.batches)
+    share = options.share or Share(options.batches.batch_size)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
@@ -118,9 +131,17 @@ def training_dataset(
         options.shuffle_buffer_mb,
         options.batches.offsets,
     )
+    # The count leaves out whole batches: a row is a number's remainder.
     dataset = dataset.enumerate(start=options.skip_examples)
-    dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
-    return _batched(dataset, options.batches, drop_remainder=True)
+    dataset = own_examples(dataset, share)
+    if options.services:
+        dataset = mapped_by_services(
+            dataset, example, share, options.skip_examples, options.services
+        )
+    else:
+        dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
+    dataset = batches_of_devices(dataset, share)
+    return _with_halves(dataset, options.batches, share.num_devices)
 
 
 def training_frame(
@@ -193,7 +214,7 @@ def evaluation_dataset(
             lambda number, _: tf.reduce_any(number == wanted)
         )
     dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
-    return _batched(dataset, options, drop_remainder=False)
+    return _with_halves(dataset.batch(options.batch_size), options)
 
 
 def _warn_of_cut_boxes(options: BatchOptions) -> None:
@@ -253,30 +274,12 @@ def _padded(values: tf.Tensor, max_boxes: int) -> tf.Tensor:
     return tf.ensure_shape(values, [max_boxes, *values.shape[1:]])
 
 
-def _batched(
-    dataset: tf.data.Dataset, options: BatchOptions, drop_remainder: bool
+def _with_halves(
+    batches: tf.data.Dataset, options: BatchOptions, num_devices: int = 1
 ) -> tf.data.Dataset:
-    dataset = dataset.batch(options.batch_size, drop_remainder=drop_remainder)
     if options.with_half_images:
-        dataset = dataset.map(_with_half_images)
-    return shared_out(dataset)
-
-
-def shared_out(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Makes batches ahead, of which each worker takes its share of examples.
-
-    Args:
-        dataset: batches.
-
-    Returns:
-        The same batches.
-    """
-    distribution = tf.data.Options()
-    # There may be fewer files than workers.
-    distribution.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.DATA
-    )
-    return dataset.prefetch(_PREFETCHED_BATCHES).with_options(distribution)
+        batches = batches.map(_with_half_images)
+    return made_ahead(batches, num_devices)
 
 
 def _with_half_images(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

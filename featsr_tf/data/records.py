@@ -66,6 +66,16 @@ class RecordSummary:
         return len(self.image_sizes)
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that is known."""
+        return (
+            self.image_sizes,
+            self.object_sizes,
+            self.object_labels,
+            self.boxes_per_image,
+        )
+
+    @property
     def num_objects(self) -> int:
         """Number of boxes in all images."""
         return len(self.object_labels)

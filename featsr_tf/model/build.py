@@ -1,6 +1,7 @@
 """Models from a pipeline: the only place of `model/` that knows the config."""
 
 import keras
+import tensorflow as tf
 
 from featsr_tf.config import backbone_name
 from featsr_tf.config import chosen
@@ -81,6 +82,8 @@ def build_detector(
     _build_variables(detector)
     if not config.feature_extractor.batch_norm_trainable:
         _freeze_batch_normalization(detector)
+    elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        _share_batch_statistics(detector)
     return detector
 
 
@@ -330,6 +333,21 @@ def _pooled_shape(detector: Detector, name: str) -> tuple:
 
 
 def _freeze_batch_normalization(model: keras.Model) -> None:
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+    for layer in _batch_normalizations(model):
+        layer.trainable = False
+
+
+def _share_batch_statistics(model: keras.Model) -> None:
+    """Makes them those of all devices, which would drift apart otherwise."""
+    for layer in _batch_normalizations(model):
+        layer.synchronized = True
+
+
+def _batch_normalizations(
+    model: keras.Model,
+) -> list[keras.layers.BatchNormalization]:
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]

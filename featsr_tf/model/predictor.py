@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from featsr_tf.model.dropout import SeededDropout
 from featsr_tf.model.folding import Folded
 from featsr_tf.model.folding import folded_copy
 
@@ -58,7 +59,7 @@ class Predictor(keras.Model):
         self.second_stage = second_stage
         self._folded_stage = Folded(second_stage)
         self.pool = keras.layers.GlobalAveragePooling2D()
-        self.dropout = keras.layers.Dropout(dropout_rate)
+        self.dropout = SeededDropout(dropout_rate)
 
         def dense(units: int, deviation: float, name: str):
             initializer = keras.initializers.RandomNormal(stddev=deviation)
@@ -82,19 +83,21 @@ class Predictor(keras.Model):
         self.deltas.build((None, channels))
         self.built = True
 
-    def call(self, features, training=False):
+    def call(self, features, training=False, seeds=None):
         """Predicts class and box of each proposal.
 
         Args:
             features: `[n, k, k, C]` pooled features.
             training: whether there is dropout, and batch statistics are used
                 by trainable batch normalisation. Default False.
+            seeds: `[B, 2]` int32 of the images whose proposals they are, for
+                dropout. Default none: there is none.
 
         Returns:
             `Predictions`.
         """
         hidden = self.pool(self._folded_stage(features, training))
-        hidden = self.dropout(hidden, training=training)
+        hidden = self.dropout(hidden, seeds if training else None)
         deltas = ops.reshape(self.deltas(hidden), [-1, self.box_classes, 4])
         return Predictions(self.classes(hidden), deltas)
 

@@ -17,6 +17,7 @@ from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import counted
 from featsr_tf.training.targets import TargetSource
 
 
@@ -117,7 +118,9 @@ class BaseStage(Stage):
         )
         sample = self.sample(batch, *self.candidates(batch, proposals))
         chosen = self.chosen(sample, features, batch[Batch.IMAGES])
-        predictions = self.detector.large_predictor(chosen.base, training=True)
+        predictions = self.detector.large_predictor(
+            chosen.base, training=True, seeds=batch[Batch.SEEDS]
+        )
         predictor_loss, predictor_logs = self.predictor_loss(
             predictions, sample
         )
@@ -157,6 +160,7 @@ class BaseStage(Stage):
             options.count,
             options.positive_fraction,
         )
+        weights = counted(batch, weights)
         positive = matches.labels == matching.POSITIVE
         is_object = tf.cast(positive, tf.float32)
         targets = tf.gather(batch[Batch.BOXES], matches.indices, batch_dims=1)

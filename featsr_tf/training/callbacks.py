@@ -66,6 +66,9 @@ class StageCallback(keras.callbacks.Callback):
     def on_step(self, logs) -> None:
         """Is called after each step, with `self.step` steps done."""
 
+    def close(self) -> None:
+        """Is called at the end, whatever that is."""
+
 
 class TrainingLog(StageCallback):
     """Shows a progress bar and keeps means of the losses.
@@ -209,12 +212,15 @@ class TrainingLog(StageCallback):
 class CheckpointWriter(StageCallback):
     """Writes a checkpoint at intervals, at the end, and before a stop.
 
+    All workers have one, so that they stop together; the chief's writes.
+
     Args:
         checkpoints: of the stage.
         first_step: steps that the stage had seen before.
         num_steps: steps of the whole stage.
         interval: steps between two checkpoints.
-        log: of the stage, whose pending losses go with each checkpoint.
+        log: of the stage, whose pending losses go with each checkpoint; None
+            where another worker writes.
         signals: tell when to stop.
     """
 
@@ -224,7 +230,7 @@ class CheckpointWriter(StageCallback):
         first_step: int,
         num_steps: int,
         interval: int,
-        log: TrainingLog,
+        log: TrainingLog | None,
         signals: StopSignals,
     ):
         super().__init__(first_step, num_steps, interval)
@@ -235,8 +241,9 @@ class CheckpointWriter(StageCallback):
     def on_step(self, logs):
         """Saves when it is time."""
         self.signals.stepped()
-        if self.is_due or self.signals.received is not None:
-            self.checkpoints.save(self.step, self.log.pending())
+        if self.is_due or self.signals.is_stopping:
+            if self.log is not None:
+                self.checkpoints.save(self.step, self.log.pending())
             self.signals.saved(self.checkpoints.stage, self.step)
 
 

@@ -239,7 +239,12 @@ def used_step(model_dir: str, stage: str) -> int | None:
         The number of steps; None where there is no checkpoint.
     """
     path = find_used(model_dir, stage)
-    return None if path is None else int(path.rpartition("-")[2])
+    return None if path is None else step_of(path)
+
+
+def step_of(path: str) -> int:
+    """Tells how many steps a checkpoint has seen, by its path."""
+    return int(path.rpartition("-")[2])
 
 
 def restore_base(detector: Detector, model_dir: str) -> str:

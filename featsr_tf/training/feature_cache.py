@@ -9,6 +9,7 @@ trainings which share a folder share what they have in common.
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from featsr_tf.config.fields import walk
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.shares import Share
 from featsr_tf.training import feature_files
 from featsr_tf.training.feature_files import ENDING
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.workers import check_agreement
+from featsr_tf.training.workers import is_chief
 
 _EXTENSION = "model.feature_super_resolution"
 # The images of both stages are the same ones.
@@ -64,20 +68,23 @@ def cached_batches(
     source: Source,
     stage: Stage,
     model_dir: str,
-    skip_steps: int = 0,
-) -> tf.data.Dataset:
+    strategy: tf.distribute.Strategy,
+) -> Callable[..., tf.data.Dataset]:
     """Makes endless batches of what a stage sees, computing what is missing.
+
+    Where several machines train, the chief computes and the others wait.
 
     Args:
         pipeline: the config, with a `feature_cache`.
         source: the training records.
         stage: stage 2 or 3, its frozen weights in place.
         model_dir: model folder.
-        skip_steps: steps that the stage has seen before. Default 0.
+        strategy: how steps are spread over devices.
 
     Returns:
-        Dataset of what `Stage.look` gives, the images in an order of its own
-        in each pass.
+        Makes of a `Share`, and of the steps that the stage has seen before
+        (default 0), a dataset of what `Stage.look` gives, the images in an
+        order of its own in each pass.
 
     Raises:
         FeatsrError: the files would be larger than allowed, or than the room
@@ -102,17 +109,28 @@ def cached_batches(
         )
         for part in specs
     }
-    feature_files.complete(
-        stage, images, specs, files, num_batches, options.maximum_gigabytes
+    if is_chief(strategy):
+        feature_files.complete(
+            stage, images, specs, files, num_batches, options.maximum_gigabytes
+        )
+    check_agreement(
+        strategy,
+        "the feature cache",
+        " ".join(files.values()),
+        "give all machines the same folders and the same record files",
     )
-    return feature_files.read(
-        files,
-        specs,
-        num_batches * batch_size,
-        batch_size,
-        pipeline.model.feature_super_resolution.seed,
-        skip_steps * batch_size,
-    )
+
+    def batches(share: Share, skip_steps: int = 0) -> tf.data.Dataset:
+        return feature_files.read(
+            files,
+            specs,
+            num_batches * batch_size,
+            share,
+            pipeline.model.feature_super_resolution.seed,
+            skip_steps * batch_size,
+        )
+
+    return batches
 
 
 def cache_folder(pipeline: Pipeline, model_dir: str) -> str:

@@ -19,7 +19,11 @@ import tqdm
 
 from featsr_tf.data.frames import FOOTER_BYTES
 from featsr_tf.data.frames import HEADER_BYTES
-from featsr_tf.data.pipeline import shared_out
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.shares import Share
+from featsr_tf.data.shares import batches_of_devices
+from featsr_tf.data.shares import made_ahead
+from featsr_tf.data.shares import own_examples
 from featsr_tf.data.shuffle import shuffled_blocks
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
@@ -27,6 +31,7 @@ from featsr_tf.files import replaced_at_the_end
 from featsr_tf.training.folder_lock import locked
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import counted
 
 ENDING = ".tfrecord"
 _GIGABYTE = 1e9
@@ -256,7 +261,7 @@ def read(
     files: Mapping[str, str],
     specs: Mapping[str, Any],
     num_images: int,
-    batch_size: int,
+    share: Share,
     seed: int,
     skip: int,
 ) -> tf.data.Dataset:
@@ -266,7 +271,7 @@ def read(
         files: paths by part.
         specs: shapes and types by part, `[B, ...]`.
         num_images: number of images in each file.
-        batch_size: images per batch.
+        share: what this worker sees of every batch.
         seed: of the order.
         skip: how many images to leave out at the beginning.
 
@@ -274,7 +279,7 @@ def read(
         Endless dataset of the parts of batches, with `Part.NUMBERS`.
     """
 
-    def decode(records: dict[str, tf.Tensor]) -> dict[str, Any]:
+    def decode(_, records: dict[str, tf.Tensor]) -> dict[str, Any]:
         numbers = records.pop(Part.NUMBERS)
         parts = {
             part: _decode(part, record, specs[part])
@@ -282,6 +287,7 @@ def read(
         }
         return {**parts, Part.NUMBERS: numbers}
 
+    size = share.batch_size
     total = sum(_num_bytes(part, spec) for part, spec in specs.items())
     dataset = shuffled_blocks(
         lambda _: tf.data.Dataset.zip(
@@ -289,12 +295,27 @@ def read(
             | {Part.NUMBERS: tf.data.Dataset.range(num_images)}
         ),
         num_images,
-        max(int(_BLOCK_BYTES * batch_size // total), batch_size),
+        max(int(_BLOCK_BYTES * size // total), size),
         seed,
         skip,
     )
+    dataset = own_examples(dataset.enumerate(start=skip), share)
     dataset = dataset.map(decode, num_parallel_calls=2)
-    return shared_out(dataset.batch(batch_size, drop_remainder=True))
+    batches = batches_of_devices(dataset, share)
+    if Batch.COUNTED in batches.element_spec:
+        batches = batches.map(_without_stand_ins)
+    return made_ahead(batches, share.num_devices)
+
+
+def _without_stand_ins(seen: dict[str, Any]) -> dict[str, Any]:
+    """Takes the weights from images that stand in for missing ones."""
+    for part in (Part.SMALL, Part.LARGE):
+        if part in seen:
+            weights = counted(seen, seen[part].weights)
+            seen[part] = seen[part]._replace(weights=weights)
+    if Part.PAIR_WEIGHTS in seen:
+        seen[Part.PAIR_WEIGHTS] = counted(seen, seen[Part.PAIR_WEIGHTS])
+    return seen
 
 
 def _decode(part: str, record: tf.Tensor, spec: Any) -> Any:

@@ -249,16 +249,14 @@ def apply_gradients(
     Returns:
         The global norm before clipping.
     """
-    replicas = num_replicas()
-    if replicas > 1:
+    if num_replicas() > 1:
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        # The optimizer would send them all around once more.
+        optimizer._all_reduce_sum_gradients = list
     norm = tf.linalg.global_norm(gradients)
     if clip_norm:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, norm)
-    if replicas > 1:
-        # The optimizer sums over replicas once more.
-        gradients = [gradient / replicas for gradient in gradients]
     _apply_if(tf.math.is_finite(norm), optimizer, gradients, variables)
     return norm
 

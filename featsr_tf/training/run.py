@@ -11,25 +11,34 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import open_source
 from featsr_tf.data.damage import named_data_errors
-from featsr_tf.errors import ConfigError
+from featsr_tf.data.service import check_services
+from featsr_tf.data.service import watched_services
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
-from featsr_tf.training.build import build_stage
+from featsr_tf.training.base_from import check_base_from
+from featsr_tf.training.base_from import take_base
 from featsr_tf.training.build import num_steps
-from featsr_tf.training.history import History
 from featsr_tf.training.pictures import PictureMaker
 from featsr_tf.training.stage_run import Run
 from featsr_tf.training.stage_run import run_stage
 from featsr_tf.training.stopping import StopSignals
+from featsr_tf.training.workers import any_worker
+from featsr_tf.training.workers import check_agreement
+from featsr_tf.training.workers import default_strategy
+from featsr_tf.training.workers import digest
+from featsr_tf.training.workers import is_chief
+from featsr_tf.training.workers import named_losses_of_workers
+from featsr_tf.training.workers import warn_of_idle_devices
 
 # When a disk takes no more.
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -40,30 +49,37 @@ def train(
     model_dir: str,
     strategy: tf.distribute.Strategy | None = None,
     base_from: str | None = None,
+    data_services: Sequence[str] = (),
 ) -> Detector:
     """Trains a detector through all stages.
 
     A second call continues where the first one stopped; a finished stage is
-    not repeated.
+    not repeated. Where several machines train together, each calls it alike.
 
     Args:
         pipeline: the config.
         model_dir: model folder.
         strategy: how steps are spread over devices; default is
-            `MirroredStrategy` over all that are visible.
+            `default_strategy`.
         base_from: another model folder, whose finished base stage this one
             takes instead of training its own. Default none.
+        data_services: addresses of `python -m featsr_tf.data_service`, which
+            decode the images. Default none: this process does.
 
     Returns:
         The trained detector.
 
     Raises:
         ConfigError: the model folder belongs to another config, stage 1 has
-            no steps, or its base stage is not to be had from `base_from`.
+            no steps, its base stage is not to be had from `base_from`, a
+            data service does not answer, or the machines do not agree.
         DataError: records or label maps are missing or unsound.
+        WorkerError: another machine has stopped.
     """
+    # TensorFlow takes signals when it starts: stops are caught after that.
     strategy = strategy or default_strategy()
-    check_batch_size(pipeline, strategy)
+    warn_of_idle_devices(pipeline.train_config.batch_size, strategy)
+    check_services(data_services)
     num_steps(pipeline, checkpoints.BASE)
     model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
@@ -80,9 +96,6 @@ def train(
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
     with strategy.scope():
         detector = build_detector(pipeline)
-    opened = (source, *shown)
-    paths = [path for item in opened for path in item.paths]
-    offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
     run = Run(
         pipeline,
         model_dir,
@@ -91,22 +104,52 @@ def train(
         source,
         shown[0] if shown else None,
         _picture_maker(pipeline, shown),
-        StopSignals(),
+        StopSignals(functools.partial(any_worker, strategy)),
+        data_services,
     )
-    # Nothing is written before all input is known to be sound.
+    opened = (source, *shown)
+    paths = [path for item in opened for path in item.paths]
+    offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
     with (
         named_data_errors(paths, offsets),
         named_write_errors(model_dir),
-        model_folder.locked(model_dir),
-        run.signals.caught(),
+        named_losses_of_workers(strategy),
+        watched_services(data_services),
     ):
-        model_folder.prepare(model_dir, pipeline, source.label_map)
+        _run_stages(run, base_from)
+    return detector
+
+
+def _run_stages(run: Run, base_from: str | None) -> None:
+    strategy = run.strategy
+    check_agreement(
+        strategy,
+        "config or records",
+        f"{digest(*run.source.summary.arrays)} {to_text(run.pipeline)}",
+        "give all machines the same --pipeline, --set and record files",
+    )
+    # Nothing is written before all input is known to be sound.
+    writes = is_chief(strategy)
+    lock = model_folder.locked(run.model_dir)
+    with lock if writes else contextlib.nullcontext(), run.signals.caught():
+        if writes:
+            model_folder.prepare(
+                run.model_dir, run.pipeline, run.source.label_map
+            )
         if base_from is not None:
-            take_base(pipeline, model_dir, strategy, detector, base_from)
+            take_base(
+                run.pipeline, run.model_dir, strategy, run.detector, base_from
+            )
         for name in checkpoints.STAGES:
             run_stage(run, name)
-        feature_cache.remove_own_cache(pipeline, model_dir)
-    return detector
+        check_agreement(
+            strategy,
+            "weights",
+            digest(*run.detector.get_weights()),
+            "this must not be: report it, with the config",
+        )
+        if writes:
+            feature_cache.remove_own_cache(run.pipeline, run.model_dir)
 
 
 @contextlib.contextmanager
@@ -132,109 +175,9 @@ def named_write_errors(model_dir: str) -> Iterator[None]:
         ) from error
 
 
-def check_base_from(pipeline: Pipeline, model_dir: str, base_from: str) -> None:
-    """Checks that a model folder can start from the base stage of another.
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        base_from: the other model folder.
-
-    Raises:
-        ConfigError: both would not train the same base detector, that of
-            `base_from` is not finished, or `model_dir` has begun its own.
-    """
-    model_folder.check_base(base_from, pipeline)
-    total = num_steps(pipeline, checkpoints.BASE)
-    step = checkpoints.newest_step(base_from, checkpoints.BASE)
-    validation = pipeline.model.feature_super_resolution.validation
-    patience = validation.patience if validation is not None else 0
-    history = History(base_from, checkpoints.BASE)
-    if step != total and not history.has_run_out(patience):
-        raise ConfigError(
-            f"{base_from}: its base stage is at step {step or 0} of {total}; "
-            "finish it first"
-        )
-    own = checkpoints.newest_step(model_dir, checkpoints.BASE)
-    if own not in (None, total):
-        raise ConfigError(
-            f"{model_dir}: has a base stage of its own, at step {own} of "
-            f"{total}; go on without --base_from or give another --model_dir"
-        )
-
-
-def take_base(
-    pipeline: Pipeline,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    detector: Detector,
-    base_from: str,
-) -> None:
-    """Makes the base stage of another model folder that of this one.
-
-    Where this one has it already, nothing is done.
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        strategy: how steps are spread over devices.
-        detector: gets the weights.
-        base_from: the other model folder, checked by `check_base_from`.
-
-    Raises:
-        DataError: the checkpoint of the other folder is damaged.
-    """
-    total = num_steps(pipeline, checkpoints.BASE)
-    if checkpoints.newest_step(model_dir, checkpoints.BASE) == total:
-        return
-    with strategy.scope():
-        stage = build_stage(pipeline, checkpoints.BASE, detector)
-    checkpoints.restore_base(detector, base_from)
-    saved = checkpoints.StageCheckpoints(
-        model_dir, checkpoints.BASE, stage.checkpointed()
-    )
-    saved.save(total)
-    print(f"base: taken from {base_from}", flush=True)
-
-
-@functools.cache
-def default_strategy() -> tf.distribute.Strategy:
-    """Spreads steps over all GPUs, or over all logical CPUs.
-
-    Always the same one: reductions of a second one in the same process meet
-    the shapes of the first.
-    """
-    devices = tf.config.list_logical_devices("GPU")
-    devices = devices or tf.config.list_logical_devices("CPU")
-    if len(devices) == 1:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
 def set_determinism() -> None:
     """Makes every operation give the same numbers in every run."""
     tf.config.experimental.enable_op_determinism()
-
-
-def check_batch_size(
-    pipeline: Pipeline, strategy: tf.distribute.Strategy
-) -> None:
-    """Checks that every replica gets its share of a batch.
-
-    Args:
-        pipeline: the config.
-        strategy: how steps are spread over devices.
-
-    Raises:
-        ConfigError: the batch cannot be shared out evenly.
-    """
-    batch_size = pipeline.train_config.batch_size
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise ConfigError(
-            f"train_config.batch_size {batch_size} cannot be shared evenly by "
-            f"{replicas} devices; set a multiple of {replicas}"
-        )
 
 
 def _picture_maker(

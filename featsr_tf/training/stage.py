@@ -107,13 +107,6 @@ class Stage(keras.Model):
         self.clip_norm = clip_norm
         self.built = True
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds nothing: every variable is there already.
-
-        Keras would use up the first batch for it, after a mean over the
-        replicas that fails on truth values.
-        """
-
     @property
     def trained_variables(self) -> list[keras.Variable]:
         """The variables that this stage changes (batch statistics apart)."""
@@ -158,10 +151,7 @@ class Stage(keras.Model):
 
     def checkpointed(self) -> dict:
         """The objects whose state makes up this stage, by name."""
-        objects = {"detector": self.detector, "optimizer": self.optimizer}
-        # The states of dropout, which TensorFlow does not find in layers.
-        states = [v for v in self.detector.variables if _is_random_state(v)]
-        return {**objects, "random_states": states} if states else objects
+        return {"detector": self.detector, "optimizer": self.optimizer}
 
     def minimize(
         self,
@@ -226,7 +216,7 @@ class Stage(keras.Model):
         self, batch, candidates, allowed, count=None, positive_fraction=None
     ) -> sampling.SampledProposals:
         """Samples proposals with targets for a predictor's losses."""
-        return sampling.sample_proposals(
+        sample = sampling.sample_proposals(
             candidates,
             allowed,
             batch[Batch.BOXES],
@@ -236,6 +226,7 @@ class Stage(keras.Model):
             count or self.proposal_sampling.count,
             positive_fraction or self.proposal_sampling.positive_fraction,
         )
+        return sample._replace(weights=counted(batch, sample.weights))
 
     def area_over_threshold(self, batch, candidates) -> tf.Tensor:
         """Measures boxes `[B, N, 4]` against the small threshold, `[B, N]`."""
@@ -298,15 +289,26 @@ class Stage(keras.Model):
         return {name: tf.stop_gradient(f) for name, f in features.items()}
 
 
-def _is_random_state(variable: keras.Variable) -> bool:
-    return variable.path.endswith("seed_generator_state")
-
-
 def data_ready(batch) -> tf.Tensor:
     """Tells when the batch had arrived, in seconds, float64."""
     with tf.control_dependencies(tf.nest.flatten(batch)[:1]):
         # TensorFlow refuses tf.timestamp where all is to be deterministic.
         return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
+
+
+def counted(batch: dict[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+    """Takes the weights from images that stand in for missing ones.
+
+    Args:
+        batch: see `Batch`.
+        weights: `[B, K]`.
+
+    Returns:
+        `[B, K]`, 0 for images that do not count.
+    """
+    if Batch.COUNTED not in batch:
+        return weights
+    return weights * batch[Batch.COUNTED][:, None]
 
 
 def per_image(parts: Any, batch_size: int) -> Any:

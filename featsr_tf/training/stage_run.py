@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import os
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -11,6 +13,7 @@ import tensorflow as tf
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
 from featsr_tf.inference import detection_function
 from featsr_tf.model.detector import Detector
@@ -25,12 +28,16 @@ from featsr_tf.training.callbacks import StageCallback
 from featsr_tf.training.callbacks import TrainingLog
 from featsr_tf.training.feature_files import named_cache_errors
 from featsr_tf.training.history import History
+from featsr_tf.training.loop import fit
 from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.pictures import PictureMaker
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stopping import StopSignals
 from featsr_tf.training.validation import Validation
 from featsr_tf.training.validation import validate
+from featsr_tf.training.workers import any_worker
+from featsr_tf.training.workers import check_agreement
+from featsr_tf.training.workers import is_chief
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 
@@ -48,6 +55,7 @@ class Run:
         shown: the records that are validated on, or None.
         pictures: draws detections for TensorBoard, or None.
         signals: tell when to stop.
+        data_services: addresses of processes that decode. Default none.
     """
 
     pipeline: Pipeline
@@ -58,6 +66,17 @@ class Run:
     shown: Source | None
     pictures: PictureMaker | None
     signals: StopSignals
+    data_services: Sequence[str] = ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether this worker is the one that writes the model folder."""
+        return is_chief(self.strategy)
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per batch, of all devices together."""
+        return self.pipeline.train_config.batch_size
 
 
 def run_stage(run: Run, name: str) -> None:
@@ -84,67 +103,95 @@ def run_stage(run: Run, name: str) -> None:
         run.model_dir, name, stage.checkpointed(), keep
     )
     step = saved.restore()
+    _check_step(run, f"the step of stage {name}", step)
     history = History(run.model_dir, name)
-    history.forget_after(step)
+    if run.writes:
+        history.forget_after(step)
     callbacks = _callbacks(run, saved, history, step)
     for callback in callbacks:
         callback.make_up()
-    if step >= total or any(callback.is_over() for callback in callbacks):
-        print(f"{name}: finished at step {step}, not repeated", flush=True)
+    is_over = step >= total or any(callback.is_over() for callback in callbacks)
+    # What has been validated, the chief alone knows.
+    if any_worker(run.strategy, is_over):
+        if run.writes:
+            print(f"{name}: finished at step {step}, not repeated", flush=True)
     else:
         _fit(run, stage, name, step, callbacks)
-    if history.best_step() is not None:
+    has_best = run.writes and history.best_step() is not None
+    if any_worker(run.strategy, has_best):
         # The next stage begins with what validations have chosen.
-        checkpoints.restore_detector(run.detector, run.model_dir, name)
+        path = checkpoints.restore_detector(run.detector, run.model_dir, name)
+        _check_step(
+            run, f"the best step of stage {name}", checkpoints.step_of(path)
+        )
+
+
+def _check_step(run: Run, what: str, step: int) -> None:
+    """Waits for all workers, and refuses that they go on from other steps."""
+    check_agreement(
+        run.strategy,
+        f"{what} (here {step})",
+        str(step),
+        "give all machines the same --model_dir, on a file system that they "
+        "share",
+    )
 
 
 def _fit(
     run: Run, stage: Stage, name: str, step: int, callbacks: list[StageCallback]
 ) -> None:
-    if step:
+    if step and run.writes:
         print(f"{name}: continues after step {step}", flush=True)
-    log, *_ = callbacks
-    with (
-        contextlib.closing(log),
-        named_cache_errors(
-            feature_cache.cache_folder(run.pipeline, run.model_dir)
-        )
-        if _is_cached(run, name)
-        else contextlib.nullcontext(),
-        _dumped_if_not_finite(run, stage, name),
-    ):
-        stage.fit(
-            stage_batches(run, stage, name, step),
-            steps_per_epoch=num_steps(run.pipeline, name) - step,
-            epochs=1,
-            verbose=0,
-            shuffle=False,
-            callbacks=callbacks,
+    with contextlib.ExitStack() as stack:
+        for callback in callbacks:
+            stack.enter_context(contextlib.closing(callback))
+        if _is_cached(run, name):
+            folder = feature_cache.cache_folder(run.pipeline, run.model_dir)
+            stack.enter_context(named_cache_errors(folder))
+        batches = stage_batches(run, stage, name)
+        stack.enter_context(_dumped_if_not_finite(run, stage, batches))
+        fit(
+            stage,
+            run.strategy,
+            functools.partial(batches, skip_steps=step),
+            run.batch_size,
+            num_steps(run.pipeline, name) - step,
+            callbacks,
         )
 
 
 def stage_batches(
-    run: Run, stage: Stage, name: str, step: int
-) -> tf.data.Dataset:
+    run: Run, stage: Stage, name: str
+) -> Callable[..., tf.data.Dataset]:
     """Makes the batches of a stage; they depend on nothing but the step.
 
     Args:
         run: what the stages share.
         stage: the stage.
         name: its name.
-        step: steps that it has made.
 
     Returns:
-        Endless batches from the next step on.
+        Makes endless batches of a `Share`, and of `skip_steps` that the stage
+        has made.
     """
     if _is_cached(run, name):
         return feature_cache.cached_batches(
-            run.pipeline, run.source, stage, run.model_dir, step
+            run.pipeline, run.source, stage, run.model_dir, run.strategy
         )
     number = checkpoints.STAGES.index(name)
-    return training_batches(
-        run.pipeline, run.source, step, stage.needs_half_images, number
-    )
+
+    def batches(share: Share, skip_steps: int) -> tf.data.Dataset:
+        return training_batches(
+            run.pipeline,
+            run.source,
+            skip_steps,
+            stage.needs_half_images,
+            number,
+            share,
+            run.data_services,
+        )
+
+    return batches
 
 
 def _is_cached(run: Run, name: str) -> bool:
@@ -153,14 +200,23 @@ def _is_cached(run: Run, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _dumped_if_not_finite(run: Run, stage: Stage, name: str) -> Iterator[None]:
-    """Keeps the step that gave a number which is not finite."""
+def _dumped_if_not_finite(
+    run: Run, stage: Stage, batches: Callable[..., tf.data.Dataset]
+) -> Iterator[None]:
+    """Keeps the step that gave a number which is not finite.
+
+    That is noticed by the chief, with which the other workers end.
+    """
     try:
         yield
     except NonFiniteError as error:
-        batches = stage_batches(run, stage, name, error.step - 1)
         folder = dump.write(
-            run.pipeline, run.source, run.model_dir, stage, batches, error
+            run.pipeline,
+            run.source,
+            run.model_dir,
+            stage,
+            batches(Share(run.batch_size), skip_steps=error.step - 1),
+            error,
         )
         raise FeatsrError(
             f"{error}; look at it with `python -m featsr_tf.replay {folder}`; "
@@ -172,11 +228,15 @@ def _dumped_if_not_finite(run: Run, stage: Stage, name: str) -> Iterator[None]:
 def _callbacks(
     run: Run, saved: checkpoints.StageCheckpoints, history: History, step: int
 ) -> list[StageCallback]:
-    """What happens between steps, in this order; the log comes first."""
+    """What happens on this worker between steps, in this order."""
     name = history.stage
     total = num_steps(run.pipeline, name)
     extension = run.pipeline.model.feature_super_resolution
     interval = extension.steps_per_epoch
+    if not run.writes:
+        return [
+            CheckpointWriter(saved, step, total, interval, None, run.signals)
+        ]
     writer = tf.summary.create_file_writer(
         os.path.join(run.model_dir, TENSORBOARD_DIRECTORY, name)
     )

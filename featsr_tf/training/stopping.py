@@ -3,7 +3,10 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
+
+from featsr_tf.errors import WorkerError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -19,27 +22,41 @@ class StopSignals:
     `saved` is called; otherwise, and when it comes twice, it ends the
     training at once. In the end it does what it would have done without.
 
+    Where several machines train, a signal to one stops all after one step.
+
+    Args:
+        on_any: tells all workers, who call it together, whether something
+            holds on any of them. Default: there is no other one.
+
     Attributes:
-        received: the signal that came, or None.
+        received: the signal that came to this process, or None.
+        is_stopping: whether all stop after this step.
     """
 
-    def __init__(self):
+    def __init__(self, on_any: Callable[[bool], bool] = bool):
         self.received: signal.Signals | None = None
+        self.is_stopping = False
+        self._on_any = on_any
         self._place = "the newest checkpoint"
         self._has_unsaved_step = False
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """Catches signals in a block; only the main thread gets any."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
-        for number in _SIGNALS:
+        """Catches signals in a block; only the main thread gets any.
+
+        Raises:
+            WorkerError: another worker has got a signal.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = _SIGNALS if is_main else ()
+        before = {number: signal.getsignal(number) for number in numbers}
+        for number in numbers:
             signal.signal(number, self._note)
+        is_stopped = False
         try:
-            with contextlib.suppress(_Stop):
-                yield
+            yield
+        except _Stop:
+            is_stopped = True
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -50,21 +67,29 @@ class StopSignals:
                 flush=True,
             )
             signal.raise_signal(self.received)
+        elif is_stopped:
+            raise WorkerError(
+                f"another worker was told to stop, after {self._place}; start "
+                "the same command on all machines again to go on from there"
+            )
 
     def stepped(self) -> None:
-        """Is to be called after a step."""
+        """Is to be called after a step, by all workers."""
         self._has_unsaved_step = True
+        self.is_stopping = self._on_any(self.received is not None)
 
     def saved(self, stage: str, step: int) -> None:
-        """Is to be called when all steps are in a checkpoint.
+        """Is to be called when all steps are in a checkpoint, by all workers.
 
         Args:
             stage: name of the stage.
             step: steps that it has made.
         """
         self._place = f"step {step} of stage {stage}"
+        # Nobody leaves before the one who writes has written.
+        is_stopping = self._on_any(self.received is not None)
         self._has_unsaved_step = False
-        if self.received is not None:
+        if is_stopping or self.received is not None:
             raise _Stop
 
     def _note(self, number, _):

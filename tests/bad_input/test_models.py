@@ -54,10 +54,10 @@ def test_a_file_is_no_model_folder(folder, refuse):
     assert "small.config: is a file; expected a model folder" in error
 
 
-def test_a_batch_that_the_devices_cannot_share_is_refused(folder, refuse):
+def test_a_data_service_that_does_not_answer_is_refused(folder, refuse):
     main, arguments = DOORS["train"]
-    error = refuse(main, *arguments, "--set", "train_config.batch_size=3")
-    assert "batch_size 3 cannot be shared evenly by 2 devices" in error
+    error = refuse(main, *arguments, "--data_service", "grpc://localhost:1")
+    assert "--data_service grpc://localhost:1: nothing answers there" in error
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from featsr_tf.data.pipeline import evaluation_dataset
 from featsr_tf.data.pipeline import training_dataset
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import KeepAspectRatioResizer
+from featsr_tf.data.shares import Share
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -247,11 +248,23 @@ def test_a_record_that_was_not_counted_beforehand_is_an_error(paths):
         examples(training_dataset(paths, changed), 9)
 
 
-def test_replicas_share_each_batch(paths):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    dataset = training_dataset(paths, options(**WHOLE_FRAMES))
-    distributed = strategy.experimental_distribute_dataset(dataset)
-    parts = strategy.experimental_local_results(
-        next(iter(distributed))[Batch.SEEDS]
+def test_workers_decode_what_is_theirs_and_nothing_is_left_out(paths, whole):
+    found = {}
+    for worker in range(2):
+        share = Share(2, num_replicas=2, num_workers=2, worker=worker)
+        changed = options(share=share, **WHOLE_FRAMES)
+        for item in examples(training_dataset(paths, changed), 7):
+            found[int(item[Batch.SEEDS][1])] = item
+    assert sorted(found) == list(range(14))
+    assert_same([found[number] for number in range(14)], whole[:14])
+
+
+def test_data_services_decode_the_same_images(paths, whole):
+    service = tf.data.experimental.service
+    dispatcher = service.DispatchServer()
+    worker = service.WorkerServer(
+        service.WorkerConfig(dispatcher.target.removeprefix("grpc://"))
     )
-    assert [part.numpy().tolist() for part in parts] == [[[5, 0]], [[5, 1]]]
+    changed = options(services=[dispatcher.target], **WHOLE_FRAMES)
+    assert_same(examples(training_dataset(paths, changed), 21), whole)
+    del worker

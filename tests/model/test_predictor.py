@@ -74,13 +74,29 @@ def test_training_drops_channels_and_scales_up_the_others():
     features = np.ones((4000, 1, 1, 2), "float32")
     kept = predictor(features).class_logits
     np.testing.assert_array_equal(kept, np.ones((4000, 2)))
-    dropped = np.array(predictor(features, training=True).class_logits)
+    seeds = np.array([[7, image] for image in range(40)], "int32")
+    logits = predictor(features, training=True, seeds=seeds).class_logits
+    dropped = np.array(logits)
     assert set(np.unique(dropped)) == {0.0, 4.0}
     assert np.mean(dropped > 0) == pytest.approx(0.25, abs=0.03)
+    for unseeded in (
+        predictor(features, training=True),
+        predictor(features, seeds=seeds),
+    ):
+        np.testing.assert_array_equal(unseeded.class_logits, kept)
 
 
-def test_without_dropout_there_is_no_state_of_randomness():
-    assert len(Predictor(identity(), 1).dropout.variables) == 0
+def test_what_is_dropped_depends_on_the_image_alone():
+    predictor = Predictor(identity(), 1, dropout_rate=0.5)
+    predictor.build((None, 1, 1, 2))
+    predictor.classes.kernel.assign(np.eye(2))
+    features = np.ones((60, 1, 1, 2), "float32")
+    seeds = np.array([[7, 1], [7, 2], [7, 3]], "int32")
+    whole = predictor(features, training=True, seeds=seeds).class_logits
+    last = predictor(features[40:], training=True, seeds=seeds[2:])
+    np.testing.assert_array_equal(last.class_logits, whole[40:])
+    assert np.any(whole[:20] != whole[20:40])
+    assert len(predictor.dropout.variables) == 0
 
 
 def test_initializer_and_regularizer_hold_for_both_dense_layers():

@@ -9,9 +9,9 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.training import model_folder
 from featsr_tf.training import run
+from featsr_tf.training import stage_run
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
-from featsr_tf.training.stage import Stage
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -61,7 +61,7 @@ def make_base(pipeline, folder, step=STEPS):
 def train_without_steps(pipeline, folder, base_from):
     """Trains, but no stage makes a step; names the stages that would."""
     fitted = []
-    with mock.patch.object(Stage, "fit", lambda s, *_, **__: fitted.append(s)):
+    with mock.patch.object(stage_run, "fit", lambda s, *_: fitted.append(s)):
         detector = run.train(pipeline, str(folder), base_from=str(base_from))
     return detector, [stage.name for stage in fitted]
 

@@ -1,60 +1,81 @@
-"""Two replicas make the steps that one makes at the same global batch."""
+"""Several devices make the steps that one makes at the same global batch."""
+
+import functools
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.keys import Batch
+from featsr_tf.data.build import open_source
+from featsr_tf.data.shares import Share
+from featsr_tf.data.shares import batches_of_devices
+from featsr_tf.training import feature_cache
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.run import default_strategy
+from featsr_tf.training.loop import fit
 from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.workers import default_strategy
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
+from tests.support import REPOSITORY
 from tests.training.batches import LARGE
 from tests.training.batches import SMALL
 from tests.training.batches import make_batch
+from tests.training.batches import write_noise
 
-# Statistics of trainable batch normalization are those of a replica.
 OVERRIDES = (
     "model.faster_rcnn.feature_extractor.batch_norm_trainable=false",
     # Low enough for both gradients to be clipped.
     "train_config.gradient_clipping_by_norm=0.1",
     "model.feature_super_resolution.super_resolution_stage"
     ".gradient_clipping_by_norm=0.1",
+    "model.faster_rcnn.second_stage_box_predictor.mask_rcnn_box_predictor"
+    ".use_dropout=true",
     # Changes its weights in the midst of a step.
     "model.feature_super_resolution.discriminator.spectral_normalization=true",
 )
-# The second replica has no large object, so no pair, and fewer of the rest.
-BATCH = make_batch([SMALL, LARGE], [SMALL])
+# Images with other numbers of samples and pairs, some without any pair; two
+# devices cannot share them evenly, and of four one has none.
+BATCH = make_batch([SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE])
+BATCH_SIZE = 5
 STEPS = 2
 
 
 SINGLE = tf.distribute.get_strategy()
 
 
-def build(strategy, name):
+def build(strategy, name, overrides=OVERRIDES):
     """A stage that is the same in every call but for its replicas."""
     keras.utils.set_random_seed(0)
     with strategy.scope():
         return build_stage(
-            small_pipeline(*OVERRIDES), name, small_detector(*OVERRIDES)
+            small_pipeline(*overrides), name, small_detector(*overrides)
         )
 
 
-def train_by_one_step(strategy, name):
+def batches(share):
+    """The same batch over and over."""
+    examples = tf.data.Dataset.from_tensor_slices(BATCH).repeat()
+    return batches_of_devices(examples, share)
+
+
+def train_by_one_step(
+    strategy, name, overrides=OVERRIDES, batch_size=BATCH_SIZE
+):
     """Makes a step without a graph, which would take longer to make."""
-    stage = build(strategy, name)
+    stage = build(strategy, name, overrides)
     count = strategy.num_replicas_in_sync
-    share = len(BATCH[Batch.IMAGES]) // count
-
-    def part(context):
-        first = context.replica_id_in_sync_group * share
-        return {key: v[first : first + share] for key, v in BATCH.items()}
-
-    batch = strategy.experimental_distribute_values_from_function(part)
+    parts = list(batches(Share(batch_size, count)).take(count))
+    batch = strategy.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group]
+    )
     logs = strategy.run(stage.train_step, args=(batch,))
     replicas = [
         {
@@ -75,13 +96,8 @@ def train_by_fit(strategy, name):
     recorder = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda _, logs: losses.append(without_time(logs))
     )
-    stage.fit(
-        tf.data.Dataset.from_tensors(BATCH).repeat(),
-        steps_per_epoch=STEPS,
-        verbose=0,
-        shuffle=False,
-        callbacks=[recorder],
-    )
+    fit(stage, strategy, batches, BATCH_SIZE, STEPS, [recorder])
+    assert len(losses) == STEPS
     return losses, values_of(stage)
 
 
@@ -96,12 +112,9 @@ def values_of(stage):
     return {variable.path: variable.numpy() for variable in variables}
 
 
-def assert_replicas_agree(train, name):
+def assert_replicas_agree(train, name, several):
     losses, variables = train(SINGLE, name)
-    # The tests see two logical CPUs.
-    double = default_strategy()
-    assert double.num_replicas_in_sync == 2
-    other_losses, other_variables = train(double, name)
+    other_losses, other_variables = train(several, name)
     assert len(losses) == len(other_losses) > 0
     for ours, theirs in zip(losses, other_losses, strict=True):
         assert ours.keys() == theirs.keys()
@@ -116,10 +129,87 @@ def assert_replicas_agree(train, name):
 
 
 def test_two_replicas_give_losses_and_weights_of_one():
-    assert_replicas_agree(train_by_one_step, SUPER_RESOLUTION)
+    # The tests see two logical CPUs.
+    assert default_strategy().num_replicas_in_sync == 2
+    assert_replicas_agree(
+        train_by_one_step, SUPER_RESOLUTION, default_strategy()
+    )
+
+
+def test_replicas_share_the_statistics_of_batch_normalization():
+    field = "model.faster_rcnn.feature_extractor.batch_norm_trainable=true"
+    assert_replicas_agree(
+        functools.partial(
+            train_by_one_step, overrides=(*OVERRIDES, field), batch_size=4
+        ),
+        BASE,
+        default_strategy(),
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_two_replicas_agree_with_one_in_fit_as_well(name):
-    assert_replicas_agree(train_by_fit, name)
+    assert_replicas_agree(train_by_fit, name, default_strategy())
+
+
+@pytest.mark.slow
+def test_four_replicas_give_losses_and_weights_of_one():
+    """In a process of its own, since none can get more devices later."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(
+        [sys.executable, "-m", "tests.training.test_distribution"],
+        cwd=REPOSITORY,
+        env=environment,
+        check=True,
+    )
+
+
+def check_four_replicas():
+    """Compares four devices with one in all stages."""
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 4,
+    )
+    assert default_strategy().num_replicas_in_sync == 4
+    for name in STAGES:
+        assert_replicas_agree(train_by_one_step, name, default_strategy())
+
+
+def cached_losses(strategy, name, records, folder):
+    """Trains on two cached images at a time."""
+    pipeline = small_pipeline(
+        *OVERRIDES,
+        *records,
+        f"model.feature_super_resolution.feature_cache.folder='{folder}'",
+        "model.feature_super_resolution.feature_cache.num_images=4",
+    )
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        stage = build_stage(pipeline, name, small_detector(*OVERRIDES))
+    source = open_source(pipeline.train_input_reader, 2)
+    cached = feature_cache.cached_batches(pipeline, source, stage, "", strategy)
+    losses = []
+    recorder = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda _, logs: losses.append(without_time(logs))
+    )
+    fit(stage, strategy, cached, 2, STEPS, [recorder])
+    return losses
+
+
+@pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
+def test_two_replicas_agree_with_one_on_cached_features(name, tmp_path):
+    records = write_noise(tmp_path)
+    single = cached_losses(SINGLE, name, records, tmp_path / "one")
+    double = cached_losses(default_strategy(), name, records, tmp_path / "two")
+    assert len(single) == len(double) == STEPS
+    for ours, theirs in zip(single, double, strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            np.testing.assert_allclose(
+                theirs[key], value, rtol=1e-5, atol=1e-6, err_msg=key
+            )
+
+
+if __name__ == "__main__":
+    check_four_replicas()

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import feature_cache
 from featsr_tf.training import feature_files
@@ -54,11 +56,15 @@ class Cache:
         self.source = open_source(self.pipeline.train_input_reader, 2)
         self.stage = build_stage(self.pipeline, name, detector)
 
-    def batches(self, count, skip_steps=0):
-        dataset = feature_cache.cached_batches(
-            self.pipeline, self.source, self.stage, "", skip_steps
+    def batches(self, count, skip_steps=0, share=None):
+        make = feature_cache.cached_batches(
+            self.pipeline,
+            self.source,
+            self.stage,
+            "",
+            tf.distribute.get_strategy(),
         )
-        return list(dataset.take(count))
+        return list(make(share or Share(2), skip_steps).take(count))
 
     def uncached(self, count):
         return training_batches(
@@ -147,6 +153,25 @@ def test_a_run_goes_on_at_any_step(open_cache):
     rest = cache.batches(3, skip_steps=4)
     for ours, theirs in zip(rest, whole[4:], strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
+def test_what_stands_in_for_a_missing_image_counts_for_nothing(
+    open_cache, name
+):
+    cache = open_cache("feature_cache.num_images=6", name=name)
+    whole = cache.batches(2)
+    # Of two images on one of three devices there is none for the third.
+    first, second, third = cache.batches(3, share=Share(2, num_replicas=3))
+    for row, part in enumerate((first, second)):
+        expected = whole[0][Part.SMALL].weights[row : row + 1]
+        np.testing.assert_array_equal(part[Part.SMALL].weights, expected)
+    assert third[Batch.COUNTED].numpy().tolist() == [0.0]
+    assert not np.any(third[Part.SMALL].weights)
+    weights = third.get(Part.PAIR_WEIGHTS)
+    if weights is None:
+        weights = third[Part.LARGE].weights
+    assert not np.any(weights)
 
 
 def test_what_is_there_is_not_computed_again(open_cache):
@@ -239,8 +264,8 @@ def test_a_training_clears_its_own_cache_away(tmp_path, records):
     seen = []
     original = feature_cache.cached_batches
 
-    def spy(pipeline, source, stage, model_dir, skip_steps):
-        dataset = original(pipeline, source, stage, model_dir, skip_steps)
+    def spy(pipeline, source, stage, model_dir, *others):
+        dataset = original(pipeline, source, stage, model_dir, *others)
         folder = Path(feature_cache.cache_folder(pipeline, model_dir))
         seen.append({path.name.partition("-")[0] for path in folder.iterdir()})
         return dataset

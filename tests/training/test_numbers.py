@@ -15,6 +15,7 @@ from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.training import dump
@@ -201,7 +202,8 @@ def test_what_a_stage_sees_of_a_cache_is_kept_with_its_records(
     )
     source = open_source(pipeline.train_input_reader, 2)
     stage = build(small_detector(), SUPER_RESOLUTION)
-    batches = feature_cache.cached_batches(pipeline, source, stage, "", 1)
+    make = feature_cache.cached_batches(pipeline, source, stage, "", SINGLE)
+    batches = make(Share(2), skip_steps=1)
     error = NonFiniteError(SUPER_RESOLUTION, 2, {"content": math.inf})
     folder = dump.write(pipeline, source, str(tmp_path), stage, batches, error)
     *_, values, batch = dump._read(folder)

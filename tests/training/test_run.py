@@ -2,7 +2,6 @@
 
 import json
 import random
-import types
 from unittest import mock
 
 import numpy as np
@@ -21,7 +20,6 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.stage import Stage
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE
@@ -43,7 +41,7 @@ def numbered_batches(monkeypatch):
     asked = []
 
     def training_batches(
-        pipeline, source, skip_steps, with_half_images, seed_offset
+        pipeline, source, skip_steps, with_half_images, seed_offset, *_, **__
     ):
         asked.append((seed_offset, skip_steps, with_half_images))
 
@@ -176,7 +174,7 @@ def test_without_stage_2_stage_3_starts_from_the_large_predictor(
 ):
     seen = []
 
-    def fit(stage, *arguments, **options):
+    def fit(stage, *_):
         detector = stage.detector
         if stage.name == "base_stage":
             detector.large_predictor.classes.bias.assign([1.0, 2.0, 3.0])
@@ -184,7 +182,7 @@ def test_without_stage_2_stage_3_starts_from_the_large_predictor(
             small = detector.small_predictor.classes.bias.numpy()
             seen.append((stage.name, small.tolist()))
 
-    with mock.patch.object(Stage, "fit", fit):
+    with mock.patch.object(stage_run, "fit", fit):
         train(make_pipeline(records, WITHOUT_STAGE_2), tmp_path)
     assert seen == [("fine_tune_stage", [1.0, 2.0, 3.0])]
 
@@ -228,16 +226,6 @@ def test_a_folder_may_go_on_with_more_steps_and_other_loss_weights(
     more = {name: steps + 10 for name, steps in STEPS.items()}
     changed = f"{EXTENSION}.losses.generator_weight=0.5"
     model_folder.check(str(tmp_path), make_pipeline(records, more, changed))
-
-
-def test_a_batch_is_shared_evenly_by_the_devices():
-    pipeline = small_pipeline("train_config.batch_size=3")
-    for replicas in (1, 3):
-        strategy = types.SimpleNamespace(num_replicas_in_sync=replicas)
-        run.check_batch_size(pipeline, strategy)
-    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
-    with pytest.raises(ConfigError, match="set a multiple of 2"):
-        run.check_batch_size(pipeline, strategy)
 
 
 @pytest.fixture(scope="module")

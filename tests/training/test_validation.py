@@ -14,6 +14,7 @@ from featsr_tf.inference import detection_function
 from featsr_tf.training import checkpoints
 from featsr_tf.training import run
 from featsr_tf.training import stage_run
+from featsr_tf.training.base_from import check_base_from
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.validation import validate
 from tests.model.small import small_detector
@@ -108,7 +109,7 @@ def test_a_stage_ends_early_and_is_not_repeated(
         assert checkpoints.newest_step(str(tmp_path), BASE) == 2
     assert "base: finished at step 2, not repeated" in capsys.readouterr().out
     # Another model may begin with it.
-    run.check_base_from(pipeline, str(tmp_path / "other"), str(tmp_path))
+    check_base_from(pipeline, str(tmp_path / "other"), str(tmp_path))
 
 
 @pytest.mark.parametrize("last", [2, 4])

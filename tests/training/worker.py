@@ -1,0 +1,57 @@
+"""One of several processes that train the small detector together.
+
+    TF_CONFIG=... python -m tests.training.worker MODEL_DIR OUTPUT OVERRIDES...
+
+The variables are written to OUTPUT. `STOP_AT=stage:step` in the environment
+sends the signal `STOP_BY` to the process in the midst of that step.
+"""
+
+import os
+import signal
+import sys
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from featsr_tf.errors import exit_on_error
+from featsr_tf.training import run
+from featsr_tf.training import stage_run
+from featsr_tf.training.loop import fit
+from featsr_tf.training.stage import Stage
+from tests.model.small import small_backbone
+from tests.model.small import small_pipeline
+
+
+def main(model_dir: str, output: str, *overrides: str) -> None:
+    """Trains; a step without a graph takes less time than to make one."""
+    tf.config.run_functions_eagerly(True)
+    with exit_on_error(), small_backbone(), stopped():
+        detector = run.train(small_pipeline(*overrides), model_dir)
+        values = {v.path: v.numpy() for v in detector.variables}
+        np.savez(output, **values)
+
+
+def stopped():
+    """Sends this process a signal in the midst of a step."""
+    place, _, last = os.environ.get("STOP_AT", ":0").partition(":")
+    steps = []
+
+    def learn(stage: Stage, seen):
+        steps.append(stage.name)
+        if steps.count(f"{place}_stage") == int(last) > 0:
+            os.kill(os.getpid(), signal.Signals[os.environ["STOP_BY"]])
+        return original(stage, seen)
+
+    def fit_stage(stage, *arguments, **options):
+        nonlocal original
+        original = type(stage).learn
+        with mock.patch.object(type(stage), "learn", learn):
+            fit(stage, *arguments, **options)
+
+    original = None
+    return mock.patch.object(stage_run, "fit", fit_stage)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
