@@ -1,0 +1,51 @@
+"""The model of the network, by hand, and what a step really sends."""
+
+import keras
+import pytest
+
+from benchmarks.network import Network
+from benchmarks.network import Traffic
+from benchmarks.network import count_traffic
+from benchmarks.network import speedups
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.workers import default_strategy
+from tests.model.small import small_detector
+from tests.model.small import small_pipeline
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
+
+NETWORK = Network(bandwidth=100.0, latency=1.0)
+TRAFFIC = Traffic(num_calls=2, num_tensors=3, num_bytes=400)
+
+
+@pytest.mark.parametrize(
+    ("num_devices", "by_rings", "by_trees"),
+    # 4 + 3 * 2 and 4 + 2 * 2; 6 + 3 * 6 and 6 + 2 * 4.
+    [(1, 0.0, 0.0), (2, 10.0, 8.0), (4, 24.0, 14.0)],
+)
+def test_times_by_hand(num_devices, by_rings, by_trees):
+    assert NETWORK.seconds(TRAFFIC, num_devices) == by_rings
+    assert NETWORK.seconds_of_trees(TRAFFIC, num_devices) == by_trees
+
+
+def test_speedups_by_hand():
+    assert speedups(NETWORK, TRAFFIC, 10.0, 1) == "1"
+    assert speedups(NETWORK, TRAFFIC, 10.0, 2) == "1 / 1.11"
+    assert speedups(NETWORK, TRAFFIC, 16.0, 4) == "1.6 / 2.13"
+
+
+def test_a_step_sends_its_gradients_once_and_single_numbers():
+    strategy = default_strategy()
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        stage = build_stage(small_pipeline(), FINE_TUNE, small_detector())
+    traffic = count_traffic(strategy, stage, make_batch([SMALL]))
+    gradients = stage.trained_variables
+    sizes = [4 * variable.value.shape.num_elements() for variable in gradients]
+    rest = traffic.num_tensors - len(gradients)
+    assert traffic.num_bytes == sum(sizes) + 4 * rest
+    # Divisors of four losses, and the losses themselves with their sum.
+    assert rest == 4 + 5
+    # The losses go together, and so do the gradients.
+    assert traffic.num_calls == 4 + 1 + 1
