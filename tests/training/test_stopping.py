@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from featsr_tf.errors import WorkerError
 from featsr_tf.training.stopping import StopSignals
 
 
@@ -59,6 +60,26 @@ def test_a_second_signal_is_obeyed_at_once():
         interrupt()
         went_on.append(2)
     assert went_on == [1]
+
+
+def test_a_signal_to_another_worker_stops_this_one_after_the_same_step():
+    asked = []
+
+    def on_any(holds):
+        asked.append(holds)
+        return len(asked) > 2
+
+    signals = StopSignals(on_any)
+    with pytest.raises(WorkerError, match="after step 4 of stage base"):
+        with signals.caught():
+            signals.stepped()
+            assert not signals.is_stopping
+            signals.saved("base", 3)
+            signals.stepped()
+            assert signals.is_stopping
+            signals.saved("base", 4)
+    # This one itself has got none, and waits until all have saved.
+    assert asked == [False] * 4
 
 
 def test_the_handlers_from_before_come_back():

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,10 @@ import tensorflow as tf
 from featsr_tf.errors import WorkerError
 from featsr_tf.training import workers
 from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.checkpoints import newest_step
+from featsr_tf.training.checkpoints import used_step
 from tests.support import REPOSITORY
 from tests.training.batches import write_noise
 
@@ -55,7 +60,8 @@ def train_together(count, folder, overrides, stop=None, own=()):
         count: how many.
         folder: gets the model folder and each worker's weights.
         overrides: of the config.
-        stop: number, stage and step of one that is killed in its midst.
+        stop: number, stage and step of one that gets a signal in its midst,
+            and which; "NAN" are losses that are no numbers instead.
         own: number and override of one whose config differs.
 
     Returns:
@@ -70,6 +76,7 @@ def train_together(count, folder, overrides, stop=None, own=()):
         environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
         if stop and stop[0] == index:
             environment["STOP_AT"] = f"{stop[1]}:{stop[2]}"
+            environment["STOP_BY"] = stop[3]
         more = own[1:] if own and own[0] == index else ()
         command = [sys.executable, "-m", "tests.training.worker"]
         command += [folder / "model", folder / f"{index}.npz"]
@@ -142,7 +149,7 @@ def test_a_killed_worker_ends_all_and_the_same_command_goes_on(
 ):
     whole = train_together(2, tmp_path / "whole", overrides)
     parts = tmp_path / "parts"
-    stop = (place, SUPER_RESOLUTION, 2)
+    stop = (place, SUPER_RESOLUTION, 2, "SIGKILL")
     results = train_together(2, parts, overrides, stop=stop)
     rest = results[1 - place]
     assert rest.code == TRY_AGAIN, rest.error
@@ -152,6 +159,83 @@ def test_a_killed_worker_ends_all_and_the_same_command_goes_on(
     assert "Traceback" not in rest.error
     assert_equal_weights(train_together(2, parts, overrides), whole[0].weights)
     assert written_steps(parts) == written_steps(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_signal_to_one_stops_all_after_the_same_step(
+    overrides, tmp_path, place
+):
+    # Without the signal there would be no checkpoint in its midst.
+    longer = (
+        *overrides,
+        f"{EXTENSION}.super_resolution_stage.num_steps=4",
+        f"{EXTENSION}.steps_per_epoch=4",
+    )
+    whole = train_together(2, tmp_path / "whole", longer)
+    parts = tmp_path / "parts"
+    stop = (place, SUPER_RESOLUTION, 2, "SIGTERM")
+    results = train_together(2, parts, longer, stop=stop)
+    told, other = results[place], results[1 - place]
+    assert told.code == -signal.SIGTERM, told.error
+    assert "stopped by SIGTERM after step 2 of stage super_res" in told.output
+    assert other.code == TRY_AGAIN, other.error
+    assert last_line(other).startswith(
+        "error: another worker was told to stop, after step 2 of stage super_"
+    )
+    assert newest_step(str(parts / "model"), SUPER_RESOLUTION) == 2
+    assert_equal_weights(train_together(2, parts, longer), whole[0].weights)
+
+
+@pytest.mark.slow
+def test_validations_of_the_chief_end_a_stage_of_all(overrides, tmp_path):
+    training = [field for field in overrides if "_input_reader" in field]
+    more = (
+        *(
+            field.replace("train_input_reader", "eval_input_reader.0")
+            for field in training
+        ),
+        "train_config.num_steps=4",
+        f"{EXTENSION}.super_resolution_stage.num_steps=1",
+        f"{EXTENSION}.fine_tune_stage.num_steps=0",
+        f"{EXTENSION}.validation={{num_images: 1 best_by: AP50_ALL}}",
+        f"{EXTENSION}.validation.patience=1",
+    )
+    folder = str(tmp_path / "model")
+    chief, other = train_together(2, tmp_path, overrides + more)
+    assert_equal_weights([chief, other], chief.weights)
+    # The untrained detector finds nothing, so that step 2 is no better.
+    assert newest_step(folder, BASE) == 2
+    assert used_step(folder, BASE) == 1
+    assert newest_step(folder, SUPER_RESOLUTION) == 1
+
+
+@pytest.mark.slow
+def test_a_number_that_is_not_finite_ends_all(overrides, tmp_path):
+    stop = (1, SUPER_RESOLUTION, 2, "NAN")
+    chief, other = train_together(2, tmp_path, overrides, stop=stop)
+    assert chief.code == 2, chief.error
+    assert "expected finite numbers" in last_line(chief)
+    assert "python -m featsr_tf.replay" in last_line(chief)
+    assert other.code == TRY_AGAIN, other.error
+    (folder,) = (tmp_path / "model" / "non_finite").iterdir()
+    assert folder.name == "super_resolution-2"
+    assert newest_step(str(tmp_path / "model"), SUPER_RESOLUTION) == 1
+
+
+@pytest.mark.slow
+def test_all_go_on_from_the_checkpoint_before_a_damaged_one(
+    overrides, tmp_path
+):
+    whole = train_together(2, tmp_path, overrides)
+    folder = tmp_path / "model" / "checkpoints"
+    shutil.rmtree(folder / FINE_TUNE)
+    newest = folder / SUPER_RESOLUTION / "ckpt-2.data-00000-of-00001"
+    newest.write_bytes(b"cut")
+    again = train_together(2, tmp_path, overrides)
+    assert_equal_weights(again, whole[0].weights)
+    for result in again:
+        assert "ckpt-1 is used" in result.error
 
 
 @pytest.mark.slow

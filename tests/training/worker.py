@@ -3,9 +3,11 @@
     TF_CONFIG=... python -m tests.training.worker MODEL_DIR OUTPUT OVERRIDES...
 
 The variables are written to OUTPUT. `STOP_AT=stage:step` in the environment
-sends the signal `STOP_BY` to the process in the midst of that step.
+sends the signal `STOP_BY` to the process in the midst of that step; "NAN" makes
+its losses NaN instead.
 """
 
+import math
 import os
 import signal
 import sys
@@ -33,15 +35,20 @@ def main(model_dir: str, output: str, *overrides: str) -> None:
 
 
 def stopped():
-    """Sends this process a signal in the midst of a step."""
+    """Disturbs this process in the midst of a step."""
     place, _, last = os.environ.get("STOP_AT", ":0").partition(":")
     steps = []
 
     def learn(stage: Stage, seen):
         steps.append(stage.name)
-        if steps.count(f"{place}_stage") == int(last) > 0:
-            os.kill(os.getpid(), signal.Signals[os.environ["STOP_BY"]])
-        return original(stage, seen)
+        is_there = steps.count(f"{place}_stage") == int(last) > 0
+        by = os.environ["STOP_BY"] if is_there else None
+        if by not in (None, "NAN"):
+            os.kill(os.getpid(), signal.Signals[by])
+        logs = original(stage, seen)
+        if by == "NAN":
+            return {name: value * math.nan for name, value in logs.items()}
+        return logs
 
     def fit_stage(stage, *arguments, **options):
         nonlocal original
