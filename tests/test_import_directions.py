@@ -43,6 +43,7 @@ READERS_OF_THE_CONFIG = {
     "featsr_tf.model_evaluation",
     "featsr_tf.serving.model_card",
     "featsr_tf.serving.saved_model",
+    "featsr_tf.training.base_from",
     "featsr_tf.training.build",
     "featsr_tf.training.check",
     "featsr_tf.training.feature_cache",
