@@ -101,8 +101,8 @@ def _held_out_pairs(pipeline, stage, source) -> Iterator[Triple]:
 
     from benchmarks.views import count_batches
     from benchmarks.views import fixed_views
-    from featsr_tf.training.stage import Part
-    from featsr_tf.training.stage import of_batch
+    from featsr_tf.training.parts import Part
+    from featsr_tf.training.parts import of_batch
 
     @tf.function
     def pairs_of(batch):

@@ -22,7 +22,7 @@ from featsr_tf.model.build import build_target_features
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.zoom import MAGNIFICATION
-from featsr_tf.training.stage import of_batch
+from featsr_tf.training.parts import of_batch
 from featsr_tf.training.super_resolution_stage import SuperResolutionStage
 from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import NaiveTargets

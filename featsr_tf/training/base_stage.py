@@ -14,10 +14,10 @@ from featsr_tf.geometry import matching
 from featsr_tf.geometry import sampling
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.training.parts import counted
 from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import counted
 from featsr_tf.training.targets import TargetSource
 
 

@@ -35,8 +35,8 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.numbers import describe
+from featsr_tf.training.parts import Part
 from featsr_tf.training.stage import DATA_READY
-from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
 
 DIRECTORY = "non_finite"

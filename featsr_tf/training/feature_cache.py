@@ -22,7 +22,7 @@ from featsr_tf.data.build import training_batches
 from featsr_tf.data.shares import Share
 from featsr_tf.training import feature_files
 from featsr_tf.training.feature_files import ENDING
-from featsr_tf.training.stage import Part
+from featsr_tf.training.parts import Part
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.workers import check_agreement
 from featsr_tf.training.workers import is_chief

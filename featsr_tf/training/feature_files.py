@@ -29,9 +29,9 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import replaced_at_the_end
 from featsr_tf.training.folder_lock import locked
-from featsr_tf.training.stage import Part
+from featsr_tf.training.parts import Part
+from featsr_tf.training.parts import counted
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import counted
 
 ENDING = ".tfrecord"
 _GIGABYTE = 1e9

@@ -18,8 +18,8 @@ from featsr_tf.training import feature_files
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.parts import Part
 from featsr_tf.training.run import train
-from featsr_tf.training.stage import Part
 from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline

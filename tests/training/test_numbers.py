@@ -28,8 +28,8 @@ from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import newest_step
 from featsr_tf.training.numbers import NonFiniteError
 from featsr_tf.training.optimizers import apply_gradients
+from featsr_tf.training.parts import Part
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.stage import Part
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
