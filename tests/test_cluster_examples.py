@@ -39,31 +39,71 @@ def read(output):
     return read_cluster({"TF_CONFIG": config}), arguments
 
 
-def test_every_node_of_slurm_finds_its_place(programs):
+# Two nodes, of which each prints what it starts and ends with its own code.
+SCONTROL = """
+if [ "$1" = show ]; then printf "node1\\nnode2\\n"; else echo "$@" >>"$LOG"; fi
+"""
+SRUN = """
+while [ "${1#--}" != "$1" ]; do
+  [ "${1%%=*}" = --nodelist ] && node=${1#*=}
+  shift
+done
+"$@" >"$OUTPUT/$node"
+code=CODE_$node
+exit "${!code}"
+"""
+
+
+def run_slurm(programs, folder, codes=(0, 0), **more):
+    """Gives the script's exit code and what it has asked Slurm for."""
     write, environment = programs
-    write("scontrol", 'echo "$@" >>$LOG; printf "node1\\nnode2\\n"')
-    write("srun", 'SLURM_PROCID=1 "$@"')
-    log = environment["PATH"].split(":")[0] + "/log"
-    environment |= {"SLURM_JOB_NODELIST": "node[1-2]", "LOG": log}
+    write("scontrol", SCONTROL)
+    write("srun", SRUN)
+    environment |= {
+        "SLURM_JOB_ID": "77",
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "LOG": str(folder / "log"),
+        "OUTPUT": str(folder),
+        **{f"CODE_node{1 + i}": str(code) for i, code in enumerate(codes)},
+        **more,
+    }
+    (folder / "log").touch()
     done = output_of(["bash", EXAMPLES / "slurm.sh", *ARGUMENTS], environment)
-    cluster, arguments = read(done.stdout)
-    assert cluster == Cluster(("node1:2222", "node2:2222"), 1)
-    assert arguments == ["-m", "featsr_tf.train", *ARGUMENTS]
-    with open(log) as file:
-        assert file.read() == "show hostnames node[1-2]\n"
+    assert not done.stderr
+    return done.returncode, (folder / "log").read_text()
 
 
-@pytest.mark.parametrize(("code", "queued"), [(2, False), (75, True)])
-def test_only_a_lost_worker_queues_the_job_again(programs, code, queued):
-    write, environment = programs
-    write("scontrol", 'echo "$@" >>$LOG; echo node1')
-    write("srun", f"exit {code}")
-    log = environment["PATH"].split(":")[0] + "/log"
-    environment |= {"SLURM_JOB_ID": "77", "LOG": log}
-    done = output_of(["bash", EXAMPLES / "slurm.sh"], environment)
-    assert done.returncode == code
-    with open(log) as file:
-        assert ("requeue 77" in file.read()) == queued
+def test_every_node_of_slurm_finds_its_place(programs, tmp_path):
+    assert run_slurm(programs, tmp_path) == (0, "")
+    for index in range(2):
+        text = (tmp_path / f"node{1 + index}").read_text()
+        cluster, arguments = read(text)
+        assert cluster == Cluster(("node1:2222", "node2:2222"), index)
+        assert arguments == ["-m", "featsr_tf.train", *ARGUMENTS]
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "queued"),
+    [
+        # A lost worker, one killed, and all stopped by SIGTERM in time.
+        ((75, 75), 75, True),
+        ((137, 75), 75, True),
+        ((143, 143), 143, True),
+        # An error of one, by which the other has lost it.
+        ((2, 75), 2, False),
+        ((75, 1), 1, False),
+    ],
+)
+def test_only_a_job_without_errors_is_queued_again(
+    programs, tmp_path, codes, code, queued
+):
+    log = "requeue 77\n" if queued else ""
+    assert run_slurm(programs, tmp_path, codes) == (code, log)
+
+
+def test_a_job_is_not_queued_again_for_ever(programs, tmp_path):
+    restarts = {"SLURM_RESTART_COUNT": "3", "MOST_RESTARTS": "3"}
+    assert run_slurm(programs, tmp_path, (75, 75), **restarts) == (75, "")
 
 
 def test_every_pod_of_kubernetes_finds_its_place(programs):
