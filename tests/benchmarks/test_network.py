@@ -3,13 +3,17 @@
 import keras
 import pytest
 
-from benchmarks.network import Network
-from benchmarks.network import Traffic
-from benchmarks.network import count_traffic
-from benchmarks.network import speedups
+from benchmarks.network.model import Network
+from benchmarks.network.model import Traffic
+from benchmarks.network.model import speedups
+from benchmarks.network.traffic import count_traffic
+from benchmarks.network.traffic import gradient_bytes
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.workers import default_strategy
+from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import SMALL
@@ -41,12 +45,29 @@ def test_a_step_sends_its_gradients_once_and_single_numbers():
     with strategy.scope():
         stage = build_stage(small_pipeline(), FINE_TUNE, small_detector())
     traffic = count_traffic(strategy, stage, make_batch([SMALL]))
-    gradients = stage.trained_variables
-    sizes = [4 * variable.value.shape.num_elements() for variable in gradients]
+    with small_backbone():
+        gradients = gradient_bytes(small_pipeline())[FINE_TUNE]
     questions = 2
-    rest = traffic.num_tensors - len(gradients) - questions
-    assert traffic.num_bytes == sum(sizes) + 4 * rest + 8 * questions
-    # Divisors of four losses, and the losses themselves with their sum.
-    assert rest == 4 + 5
+    rest = traffic.num_tensors - len(stage.trained_variables) - questions
+    assert traffic.num_bytes == gradients + 4 * rest + 8 * questions
+    # Divisors of four losses; these, their sum and the norm of the gradient.
+    assert rest == 4 + 6
     # The losses go together, and so do the gradients.
     assert traffic.num_calls == 4 + 1 + 1 + questions
+
+
+def test_the_discriminator_sends_its_gradients_too():
+    fields = "model.feature_super_resolution"
+    with small_backbone():
+        first = gradient_bytes(small_pipeline())
+        second = gradient_bytes(
+            small_pipeline(
+                f"{fields}.discriminator.hidden_units=[8, 5]",
+                f"{fields}.fine_tune_stage.num_steps=0",
+            )
+        )
+    assert list(first) == [BASE, SUPER_RESOLUTION, FINE_TUNE]
+    assert list(second) == [BASE, SUPER_RESOLUTION]
+    # One unit more after eight and before the last: nine weights and a bias.
+    more = second[SUPER_RESOLUTION] - first[SUPER_RESOLUTION]
+    assert more == 4 * (8 + 1 + 1)
