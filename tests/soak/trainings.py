@@ -55,8 +55,8 @@ class SmallTraining:
             *(flag for field in fields for flag in ("--set", field)),
         ]
 
-    def start(self, model_dir: Path) -> subprocess.Popen:
-        """Starts or continues a training."""
+    def start(self, model_dir: Path, **variables: str) -> subprocess.Popen:
+        """Starts or continues a training, with more environment variables."""
         return subprocess.Popen(
             [*self.command, "--model_dir", str(model_dir)],
             cwd=REPOSITORY,
@@ -65,6 +65,7 @@ class SmallTraining:
                 "TF_CPP_MIN_LOG_LEVEL": "3",
                 "TF_NUM_INTRAOP_THREADS": "1",
                 "TF_NUM_INTEROP_THREADS": "2",
+                **variables,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,10 +4,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +19,7 @@ from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import newest_step
 from featsr_tf.training.checkpoints import used_step
+from tests.clusters import tf_configs
 from tests.support import REPOSITORY
 from tests.training.batches import write_noise
 
@@ -45,14 +44,6 @@ def overrides(tmp_path_factory):
     )
 
 
-def free_addresses(count):
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("localhost", 0))
-        return [f"localhost:{probe.getsockname()[1]}" for probe in probes]
-
-
 def train_together(count, folder, overrides, stop=None, own=()):
     """Runs workers on one model folder until all have ended.
 
@@ -68,12 +59,9 @@ def train_together(count, folder, overrides, stop=None, own=()):
         For each, its exit code, what it printed and its weights, if any.
     """
     folder.mkdir(exist_ok=True)
-    addresses = free_addresses(count)
     processes = []
-    for index in range(count):
-        task = {"type": "worker", "index": index}
-        config = {"cluster": {"worker": addresses}, "task": task}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
+    for index, variables in enumerate(tf_configs(count)):
+        environment = {**os.environ, **variables}
         if stop and stop[0] == index:
             environment["STOP_AT"] = f"{stop[1]}:{stop[2]}"
             environment["STOP_BY"] = stop[3]
