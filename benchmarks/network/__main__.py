@@ -81,17 +81,20 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         network = Network(arguments.gigabits / 8e-9, network.latency)
     if arguments.microseconds:
         network = Network(network.bandwidth, 1e-6 * arguments.microseconds)
+    if arguments.step_milliseconds:
+        stages = {
+            name: (traffic, 1e-3 * arguments.step_milliseconds)
+            for name, (traffic, _) in stages.items()
+        }
     print(
         "\nA model, not a measurement: images per second over those of one "
         f"device, at {8e-9 * network.bandwidth:.2f} Gbit/s and "
         f"{1e6 * network.latency:.0f} us,\nby rings / by trees\n"
     )
-    print("devices".ljust(25) + "".join(f"{n:>12}" for n in _DEVICES))
-    for name, (traffic, seconds) in stages.items():
-        if arguments.step_milliseconds:
-            seconds = 1e-3 * arguments.step_milliseconds
-        cells = [speedups(network, traffic, seconds, n) for n in _DEVICES]
-        print(f"{name:25}" + "".join(f"{cell:>12}" for cell in cells))
+    print("devices" + "".join(f"{name:>20}" for name in stages))
+    for count in _DEVICES:
+        cells = [speedups(network, *stage, count) for stage in stages.values()]
+        print(f"{count:7}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 if __name__ == "__main__":
