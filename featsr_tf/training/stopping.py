@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from featsr_tf.errors import WorkerError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What shells add to the number of a signal that has ended a program.
+_ENDED_BY_SIGNAL = 128
 
 
 class _Stop(KeyboardInterrupt):
@@ -45,6 +47,7 @@ class StopSignals:
         """Catches signals in a block; only the main thread gets any.
 
         Raises:
+            SystemExit: this process got one by which it cannot end.
             WorkerError: another worker has got a signal.
         """
         is_main = threading.current_thread() is threading.main_thread()
@@ -67,6 +70,9 @@ class StopSignals:
                 flush=True,
             )
             signal.raise_signal(self.received)
+            if signal.getsignal(self.received) == signal.SIG_DFL:
+                # The first process of a container does not end by it.
+                raise SystemExit(_ENDED_BY_SIGNAL + self.received)
         elif is_stopped:
             raise WorkerError(
                 f"another worker was told to stop, after {self._place}; start "

@@ -1,7 +1,9 @@
 """A signal ends a training between two steps, with all of them saved."""
 
+import os
 import signal
 import threading
+from unittest import mock
 
 import pytest
 
@@ -60,6 +62,22 @@ def test_a_second_signal_is_obeyed_at_once():
         interrupt()
         went_on.append(2)
     assert went_on == [1]
+
+
+def test_a_process_that_no_signal_ends_does_so_with_the_code_of_one():
+    """As the first process of a container."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signals = StopSignals()
+    with (
+        mock.patch.object(signal, "raise_signal"),
+        pytest.raises(SystemExit) as error,
+        signals.caught(),
+    ):
+        signals.stepped()
+        os.kill(os.getpid(), signal.SIGTERM)
+        signals.saved("base", 1)
+    signal.signal(signal.SIGTERM, before)
+    assert error.value.code == 128 + signal.SIGTERM
 
 
 def test_a_signal_to_another_worker_stops_this_one_after_the_same_step():

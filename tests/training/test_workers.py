@@ -99,6 +99,7 @@ def last_line(result):
 def assert_equal_weights(results, expected):
     for result in results:
         assert result.code == 0, result.error
+    for result in results:
         assert result.weights.keys() == expected.keys()
         for path, value in expected.items():
             np.testing.assert_array_equal(result.weights[path], value, path)
@@ -136,6 +137,7 @@ def test_a_killed_worker_ends_all_and_the_same_command_goes_on(
     overrides, tmp_path, place
 ):
     whole = train_together(2, tmp_path / "whole", overrides)
+    assert_equal_weights(whole, whole[0].weights)
     parts = tmp_path / "parts"
     stop = (place, SUPER_RESOLUTION, 2, "SIGKILL")
     results = train_together(2, parts, overrides, stop=stop)
@@ -161,6 +163,7 @@ def test_a_signal_to_one_stops_all_after_the_same_step(
         f"{EXTENSION}.steps_per_epoch=4",
     )
     whole = train_together(2, tmp_path / "whole", longer)
+    assert_equal_weights(whole, whole[0].weights)
     parts = tmp_path / "parts"
     stop = (place, SUPER_RESOLUTION, 2, "SIGTERM")
     results = train_together(2, parts, longer, stop=stop)
@@ -216,6 +219,7 @@ def test_all_go_on_from_the_checkpoint_before_a_damaged_one(
     overrides, tmp_path
 ):
     whole = train_together(2, tmp_path, overrides)
+    assert_equal_weights(whole, whole[0].weights)
     folder = tmp_path / "model" / "checkpoints"
     shutil.rmtree(folder / FINE_TUNE)
     newest = folder / SUPER_RESOLUTION / "ckpt-2.data-00000-of-00001"
@@ -229,6 +233,7 @@ def test_all_go_on_from_the_checkpoint_before_a_damaged_one(
 @pytest.mark.slow
 def test_four_workers_train_as_two_do(overrides, tmp_path):
     two = train_together(2, tmp_path / "two", overrides)
+    assert_equal_weights(two, two[0].weights)
     four = train_together(4, tmp_path / "four", overrides)
     assert_equal_weights(four, four[0].weights)
     for path, value in two[0].weights.items():
