@@ -41,9 +41,6 @@ OVERRIDES = (
     # Changes its weights in the midst of a step.
     "model.feature_super_resolution.discriminator.spectral_normalization=true",
 )
-# Images with other numbers of samples and pairs, some without any pair; two
-# devices cannot share them evenly, and of four one has none.
-BATCH = make_batch([SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE])
 BATCH_SIZE = 5
 STEPS = 2
 
@@ -61,8 +58,15 @@ def build(strategy, name, overrides=OVERRIDES):
 
 
 def batches(share):
-    """The same batch over and over."""
-    examples = tf.data.Dataset.from_tensor_slices(BATCH).repeat()
+    """The same batch over and over.
+
+    Its images have other numbers of samples and pairs, some none; two devices
+    cannot share them evenly, and of four one has none.
+    """
+    batch = make_batch(
+        [SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE]
+    )
+    examples = tf.data.Dataset.from_tensor_slices(batch).repeat()
     return batches_of_devices(examples, share)
 
 
