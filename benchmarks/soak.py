@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 
+from benchmarks.memory import resident_megabytes
 from featsr_tf.errors import exit_on_error
 
 MODEL = "saved_models/gtsdb_mobilenet/1"
@@ -53,9 +54,7 @@ class Gauges:
 
     def read(self) -> None:
         """Adds what is true now."""
-        with open("/proc/self/statm") as file:
-            pages = int(file.read().split()[1])
-        self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+        self.memory.append(resident_megabytes())
         self.files.append(len(os.listdir("/proc/self/fd")))
 
     @property
