@@ -1,0 +1,1 @@
+"""How time and memory grow with images, proposals, batches and classes."""
