@@ -1,6 +1,9 @@
 # The interpreter that makes .venv; the first one that is 3.11 or 3.12 if unset.
 PYTHON ?=
 DEMO := output/demo
+# What `make bench` measures, and where it keeps what it prints.
+BENCH_PIPELINE := pipelines/toy.config
+BENCH_OUTPUT := benchmarks/results
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Modules stay together: what their tests share is made once.
@@ -22,7 +25,8 @@ TOOLS := .venv/tools
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-slow check format lock audit licences clean
+.PHONY: help install demo test test-slow check format bench lock audit \
+  licences clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -57,6 +61,14 @@ check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
 format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(STAMP) $(DEMO)/records/label_map.pbtxt ## measure speed and memory
+	$(BIN)/python -m benchmarks --pipeline $(BENCH_PIPELINE) \
+	  --output $(BENCH_OUTPUT)
+
+$(DEMO)/records/label_map.pbtxt: | $(STAMP)
+	$(BIN)/python -m tfrecords_tools.create_toy_tf_record \
+	  --output_path $(DEMO)/records
 
 lock: $(STAMP) ## choose exact versions anew (requirements.lock)
 	@$(BIN)/python -m venv $(TOOLS)
