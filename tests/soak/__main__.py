@@ -3,14 +3,17 @@
     python -m tests.soak --kills 50
 
 Every kill is SIGKILL at a random moment: of the whole time that a training
-takes, or soon after a checkpoint, so that writing it is hit as well. In the
-end weights, optimizers and the loss log of all three stages must equal, to the
-bit, those of a training that was never killed.
+takes, or soon after a checkpoint, so that writing it is hit as well. Where a
+training has come to its end, weights, optimizers and the loss log of all three
+stages must equal, to the bit, those of one that was never killed, and the next
+one begins. Only kills of a training that runs are counted.
 """
 
 import argparse
 import collections
 import random
+import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -43,20 +46,29 @@ def run(folder: Path, kills: int, draw: random.Random) -> None:
     begin = time.monotonic()
     training.finish(whole)
     seconds = time.monotonic() - begin
-    places = collections.Counter(
-        _kill(training, killed, draw, seconds)
-        for _ in tqdm.trange(kills, unit="kill")
-    )
+    places = collections.Counter()
+    different = []
+    trainings = 1
+    with tqdm.tqdm(total=kills, unit="kill") as bar:
+        while places.total() < kills:
+            place = _kill(training, killed, draw, seconds)
+            if place is None:
+                different += differences(killed, whole)
+                shutil.rmtree(killed)
+                trainings += 1
+            else:
+                places[place] += 1
+                bar.update()
     training.finish(killed)
-    different = differences(killed, whole)
+    different += differences(killed, whole)
     compared = sum(
         len(variables(whole, stage)) for stage in trained_stages(whole)
     )
     for place, count in sorted(places.items()):
         print(f"{count:3} kills {place}")
     print(
-        f"{kills} kills survived; {compared} variables and the loss log of 3 "
-        f"x {STEPS} steps: "
+        f"{kills} kills of {trainings} trainings survived; {compared} "
+        f"variables and the loss log of 3 x {STEPS} steps of each: "
         + (f"DIFFERENT: {different[:5]}" if different else "equal to the bit")
     )
     raise SystemExit(bool(different))
@@ -64,8 +76,12 @@ def run(folder: Path, kills: int, draw: random.Random) -> None:
 
 def _kill(
     training, model_dir: Path, draw: random.Random, seconds: float
-) -> str:
-    """Starts or continues a training and kills it; tells where it was."""
+) -> str | None:
+    """Starts or continues a training and kills it.
+
+    Returns:
+        Where it was; None where it had come to its end.
+    """
     from featsr_tf.training.checkpoints import STAGES
     from tests.soak.trainings import progress
     from tests.soak.trainings import wait_until
@@ -78,12 +94,12 @@ def _kill(
         first = progress(model_dir)
         wait_until(lambda: progress(model_dir) != first, process)
         time.sleep(draw.uniform(0, 0.1))
-    was_running = process.poll() is None
     process.kill()
-    process.communicate()
+    output, _ = process.communicate()
+    if process.returncode == 0:
+        return None
+    assert process.returncode == -signal.SIGKILL, output[-2000:]
     stage, step = progress(model_dir)
-    if not was_running:
-        return "after the end"
     return f"in {STAGES[stage]}" if step else "before the first checkpoint"
 
 
