@@ -14,6 +14,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.folding import Folded
 from featsr_tf.model.folding import folded_copy
+from featsr_tf.model.small_maps import SmallMapConvolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +139,8 @@ class Backbone:
             config["name"] = f"{name}_{layer.name}"
             if self._entry.dense_second_stage and "strides" in config:
                 config["strides"] = (1, 1)
+            if type(layer) is keras.layers.Conv2D:
+                return SmallMapConvolution.from_config(config)
             return type(layer).from_config(config)
 
         stage = keras.models.clone_model(self._tail, clone_function=copy_layer)

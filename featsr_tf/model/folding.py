@@ -9,8 +9,13 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
+from featsr_tf.model.small_maps import SmallMapConvolution
 
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    SmallMapConvolution,
+)
 
 
 class FoldedConvolution(keras.layers.Wrapper):
@@ -39,11 +44,11 @@ class FoldedConvolution(keras.layers.Wrapper):
             return self.normalization(self.layer(inputs), training=True)
         kernel, bias = folded_weights(self.layer, self.normalization)
         layer = self.layer
-        arguments = layer.strides, layer.padding, None, layer.dilation_rate
         if isinstance(layer, keras.layers.DepthwiseConv2D):
+            arguments = layer.strides, layer.padding, None, layer.dilation_rate
             outputs = ops.depthwise_conv(inputs, kernel, *arguments)
         else:
-            outputs = ops.conv(inputs, kernel, *arguments)
+            outputs = layer.convolution_op(inputs, kernel)
         return tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
 
 

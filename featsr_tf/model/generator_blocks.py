@@ -6,6 +6,8 @@ All map `[n, k, k, C]` to the same shape, and a new one is the identity.
 import keras
 from keras import ops
 
+from featsr_tf.model.small_maps import SmallMapConvolution
+
 
 class _Block(keras.layers.Layer):
     """What the blocks have in common.
@@ -52,7 +54,7 @@ class ResidualBlock(_Block):
         """Makes the variables."""
         channels = input_shape[-1]
         hidden = self.hidden_channels or channels
-        self.first = keras.layers.Conv2D(
+        self.first = SmallMapConvolution(
             hidden,
             self.kernel_size,
             padding="same",
@@ -60,7 +62,7 @@ class ResidualBlock(_Block):
             kernel_initializer="he_normal",
             name="first",
         )
-        self.second = keras.layers.Conv2D(
+        self.second = SmallMapConvolution(
             channels,
             self.kernel_size,
             padding="same",
