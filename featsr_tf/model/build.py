@@ -25,6 +25,7 @@ from featsr_tf.model.detector import ProposalSettings
 from featsr_tf.model.discriminator import Discriminator
 from featsr_tf.model.gate import Gate
 from featsr_tf.model.generator import Generator
+from featsr_tf.model.phases import InPhases
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
@@ -89,7 +90,7 @@ def build_detector(
 
 def build_target_features(
     pipeline: Pipeline, detector: Detector
-) -> tuple[keras.Model, RoiPooling]:
+) -> tuple[InPhases, RoiPooling]:
     """Builds the atrous twin and the pooling at its own cell centres.
 
     Args:
@@ -103,7 +104,7 @@ def build_target_features(
     twin = build_target_extractor(
         detector.extractor, extension.twin_pooling.value
     )
-    return twin, _pooling(pipeline, twin, "base")
+    return InPhases(twin), _pooling(pipeline, twin, "base")
 
 
 def build_zoom(

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.model.detector import Detector
+from featsr_tf.model.phases import InPhases
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.rois import RoiPooling
 from featsr_tf.model.zoom import ZoomRefiner
@@ -77,7 +78,7 @@ class AtrousTargets:
 
     Args:
         detector: the detector whose preprocessing is used.
-        target_extractor: the atrous twin of the extractor.
+        target_extractor: the atrous twin of the extractor, or `InPhases`.
         pool_target: pooling at the twin's own cell centres.
     """
 
@@ -86,7 +87,7 @@ class AtrousTargets:
     def __init__(
         self,
         detector: Detector,
-        target_extractor: keras.Model,
+        target_extractor: keras.Model | InPhases,
         pool_target: RoiPooling,
     ):
         self.detector = detector
