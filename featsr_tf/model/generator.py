@@ -72,9 +72,10 @@ class Generator(keras.layers.Layer):
             `[n, k, k, C]` super-resolved features S.
         """
         features = ops.concatenate([base, sub], axis=-1)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             features = block(features)
-        return features[..., : base.shape[-1]]
+        return last.first_channels(features, base.shape[-1])
 
     def for_inference(self) -> "Generator":
         """Gives the generator: it has no batch normalization to fold."""

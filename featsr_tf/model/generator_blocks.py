@@ -25,6 +25,18 @@ class _Block(keras.layers.Layer):
         self.hidden_channels = hidden_channels
         self.kernel_size = kernel_size
 
+    def first_channels(self, inputs, count: int):
+        """Refines features, of which the first channels are wanted.
+
+        Args:
+            inputs: `[n, k, k, C]`.
+            count: how many.
+
+        Returns:
+            `[n, k, k, count]`.
+        """
+        return self(inputs)[..., :count]
+
     def compute_output_shape(self, input_shape):
         """Infers the shape of the output."""
         return input_shape
@@ -76,6 +88,13 @@ class ResidualBlock(_Block):
         """Refines features; `[n, k, k, C]` to the same shape."""
         return inputs + self.second(self.first(inputs))
 
+    def first_channels(self, inputs, count: int):
+        """Leaves out the other filters; see `_Block.first_channels`."""
+        found = self.second.convolution_op(
+            self.first(inputs), self.second.kernel[..., :count]
+        )
+        return inputs[..., :count] + (found + self.second.bias[:count])
+
 
 @keras.saving.register_keras_serializable("featsr_tf")
 class ChannelAttentionBlock(ResidualBlock):
@@ -119,6 +138,9 @@ class ChannelAttentionBlock(ResidualBlock):
         """Refines features; `[n, k, k, C]` to the same shape."""
         found = self.second(self.first(inputs))
         return inputs + found * self.excite(self.squeeze(_mean_cell(found)))
+
+    # The weight of a channel depends on all of them.
+    first_channels = _Block.first_channels
 
     def get_config(self):
         """Gives the constructor's arguments, for saving."""

@@ -174,22 +174,31 @@ class SuperResolutionStage(Stage):
             The sum; and what is logged, with the refined features of the
             pairs, S^0.5 by default.
         """
-        refine = self.detector.refiner.refine
         inputs = of_batch(seen[Part.SMALL_INPUTS])
-        refined = refine(inputs)
+        if Part.PAIR_INPUTS in seen:
+            pairs = of_batch(seen[Part.PAIR_INPUTS])
+            small, refined = self.refine_both(inputs, pairs)
+            inputs = pairs
+        else:
+            small = refined = self.detector.refiner.refine(inputs)
         total, logs = self.predictor_loss(
-            self.detector.small_predictor(refined), seen[Part.SMALL]
+            self.detector.small_predictor(small), seen[Part.SMALL]
         )
         if Part.TARGETS in seen:
-            if Part.PAIR_INPUTS in seen:
-                inputs = of_batch(seen[Part.PAIR_INPUTS])
-                refined = refine(inputs)
             base, *_ = inputs
             pair_total, pair_logs = self.pair_loss(seen, base, refined)
             total += pair_total
             logs |= pair_logs
         total, logs = self.total_loss(total, logs)
         return total, (logs, refined)
+
+    def refine_both(self, inputs, others) -> list[tf.Tensor]:
+        """Refines two groups of features at once, which is faster."""
+        both = tf.nest.map_structure(
+            lambda *parts: tf.concat(parts, axis=0), inputs, others
+        )
+        counts = [len(inputs[0]), len(others[0])]
+        return tf.split(self.detector.refiner.refine(both), counts)
 
     def pair_loss(self, seen, base, refined):
         """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""

@@ -126,3 +126,15 @@ def test_a_naf_block_doubles_its_channels_before_each_gate():
     assert shapes["attention/kernel"] == (6, 6)
     assert shapes["channel_expand/kernel"] == (1, 1, 6, 12)
     assert shapes["channel_project/kernel"] == (1, 1, 6, 6)
+
+
+@pytest.mark.parametrize(
+    "block", [ResidualBlock, ChannelAttentionBlock, NafBlock]
+)
+def test_the_first_channels_are_those_of_the_block(block):
+    layer, _ = randomized(block(4))
+    inputs = random(SHAPE)
+    expected = layer(inputs)[..., :3]
+    np.testing.assert_allclose(
+        layer.first_channels(inputs, 3), expected, rtol=1e-5, atol=1e-5
+    )
