@@ -7,9 +7,8 @@ Both judge the same frames in turn, one at a time.
 """
 
 import argparse
-import statistics
-import time
 
+from benchmarks import turns
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import exit_on_error
@@ -47,25 +46,21 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     ]
     detectors = load_detectors(pipeline, arguments.model_dir)
     times = {name: [] for name in detectors}
-    for number in range(arguments.rounds + 1):
-        for frame in frames:
-            for name, detect in detectors.items():
-                begin = time.perf_counter()
-                detect(*frame)
-                if number:
-                    times[name].append(time.perf_counter() - begin)
+    for frame in frames:
+        calls = {
+            name: lambda detect=detect, frame=frame: detect(*frame)
+            for name, detect in detectors.items()
+        }
+        seconds = turns.take_turns(calls, arguments.rounds)
+        for name, own in seconds.items():
+            times[name] += own
     print("; ".join(describe_environment().values()))
     print(
         f"{len(frames)} frames of {frames[0][0].shape[2]} x "
         f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
     )
-    base = statistics.median(times["base"])
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        print(
-            f"{name:15} median {1000 * median:7.1f} ms, least "
-            f"{1000 * min(seconds):7.1f} ms, {median / base:.2f} x base"
-        )
+    for line in turns.table(times, "base"):
+        print(line)
 
 
 def load_detectors(pipeline, model_dir: str | None) -> dict:

@@ -85,9 +85,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     if "training" in arguments.parts:
         frame = arguments.frames[0]
         calls = training_calls(pipeline, detector, others, noise(*sides(frame)))
-        seconds = turns.take_turns(
-            calls, arguments.rounds, warm_up=2, pause=turns.PAUSE
-        )
+        seconds = turns.take_turns(calls, arguments.rounds, pause=turns.PAUSE)
         report(f"training {frame}", seconds, figures)
     if arguments.output:
         kept = {"environment": environment, "figures": figures}
@@ -220,7 +218,8 @@ def report(
         title: what was timed.
         seconds: from `turns.take_turns`.
         figures: get one more entry.
-        count: multiply-adds of our call.
+        count: multiply-adds of our call, by the definition of the network:
+            it may get by with fewer.
     """
     product = seconds.pop(PRODUCT, None)
     medians = {name: statistics.median(own) for name, own in seconds.items()}

@@ -6,9 +6,8 @@ Steps of the stages take turns, so that all see the same machine.
 """
 
 import argparse
-import statistics
-import time
 
+from benchmarks import turns
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import exit_on_error
@@ -50,21 +49,11 @@ def run(pipeline, rounds: int) -> None:
         name: tf.function(build_stage(pipeline, name, detector).train_step)
         for name in checkpoints.STAGES
     }
-    times = {name: [] for name in steps}
-    for number in range(rounds + 2):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step(batch)
-            if number >= 2:
-                times[name].append(time.perf_counter() - begin)
+    calls = {name: lambda s=step: s(batch) for name, step in steps.items()}
+    times = turns.take_turns(calls, rounds, warm_up=2)
     print("; ".join(describe_environment().values()))
-    base = statistics.median(times[checkpoints.BASE])
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
-        print(
-            f"{name:17} median {1000 * median:7.1f} ms, least "
-            f"{1000 * min(seconds):7.1f} ms, {median / base:.2f} x base"
-        )
+    for line in turns.table(times, checkpoints.BASE):
+        print(line)
 
 
 if __name__ == "__main__":
