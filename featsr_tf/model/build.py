@@ -76,8 +76,9 @@ def build_detector(
         threshold_in_original_pixels=(
             extension.small_area_frame == AreaFrame.ORIGINAL
         ),
-        gate=_gate(extension, operations.can_branch),
+        gate=_gate(extension),
         objectness_threshold=extension.gate_objectness_threshold,
+        can_skip=operations.can_branch,
         name="detector",
     )
     _build_variables(detector)
@@ -210,12 +211,10 @@ def _tail_refiner(
     )
 
 
-def _gate(extension, can_skip: bool) -> Gate | None:
+def _gate(extension) -> Gate | None:
     if not extension.gate_score_threshold and not extension.gate_maximum:
         return None
-    return Gate(
-        extension.gate_score_threshold, extension.gate_maximum, can_skip
-    )
+    return Gate(extension.gate_score_threshold, extension.gate_maximum)
 
 
 def _generator(extension) -> Generator:

@@ -84,6 +84,9 @@ class Detector(keras.Model):
             of them, as the paper does. Default None.
         objectness_threshold: proposals below it are not judged where small
             ones are super-resolved. Default 0.0.
+        can_skip: whether refiner and small predictor are left out of a batch
+            in which there is nothing for them to do. It changes the time
+            alone. Default True.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Detector(keras.Model):
         threshold_in_original_pixels: bool = True,
         gate: Gate | None = None,
         objectness_threshold: float = 0.0,
+        can_skip: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -116,6 +120,7 @@ class Detector(keras.Model):
         self.threshold_in_original_pixels = threshold_in_original_pixels
         self.gate = gate
         self.objectness_threshold = objectness_threshold
+        self.can_skip = can_skip
         self.built = True
 
     def call(self, images, image_sizes, scales, super_resolve=True):
@@ -228,22 +233,18 @@ class Detector(keras.Model):
         """
         if self.gate is not None:
             return self.predict_behind_gate(proposals, is_small)
-        small, large = rows_where(is_small), rows_where(~is_small)
-        refined = self.refiner(choose(proposals, small))
-        return merge(
-            [
-                (small, self.small_predictor(refined)),
-                (large, self.large_predictor(choose(proposals, large).base)),
-            ],
-            tf.size(is_small),
+        large = rows_where(~is_small)
+        predictions = self.large_predictor(choose(proposals, large).base)
+        return self.judge_refined(
+            proposals,
+            is_small,
+            merge([(large, predictions)], tf.size(is_small)),
         )
 
     def predict_behind_gate(
         self, proposals: ChosenProposals, is_small
     ) -> Predictions:
         """Judges all proposals first, then again those that the gate chooses.
-
-        Where it chooses none in the whole batch there is no second look.
 
         Args:
             proposals: n proposals, with pooled features.
@@ -259,20 +260,33 @@ class Detector(keras.Model):
             proposals.image_indices,
             tf.shape(proposals.images)[0],
         )
+        return self.judge_refined(proposals, is_chosen, first)
 
-        def judge_chosen_again() -> Predictions:
+    def judge_refined(
+        self, proposals: ChosenProposals, is_chosen, others: Predictions
+    ) -> Predictions:
+        """Judges some proposals by their refined features.
+
+        Args:
+            proposals: n proposals, with pooled features.
+            is_chosen: `[n]` bool, those to be refined.
+            others: of the n proposals, what counts for the other ones.
+
+        Returns:
+            `Predictions` of the n proposals.
+        """
+
+        def judge() -> Predictions:
             rows = rows_where(is_chosen)
             refined = self.refiner(choose(proposals, rows))
-            second = merge(
+            found = merge(
                 [(rows, self.small_predictor(refined))], tf.size(is_chosen)
             )
-            return prefer(second, first, is_chosen)
+            return prefer(found, others, is_chosen)
 
-        if not self.gate.can_skip:
-            return judge_chosen_again()
-        return tf.cond(
-            tf.reduce_any(is_chosen), judge_chosen_again, lambda: first
-        )
+        if not self.can_skip:
+            return judge()
+        return tf.cond(tf.reduce_any(is_chosen), judge, lambda: others)
 
     def area_over_threshold(self, boxes, image_indices, scales):
         """Measures proposals in units of the small threshold.

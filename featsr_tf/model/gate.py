@@ -14,20 +14,15 @@ class Gate:
             Default 0.0.
         maximum: proposals per image that are refined, those of the best
             scores; 0 = no limit. Default 0.
-        can_skip: whether refiner and small predictor are left out of a batch
-            of which nothing is chosen. It changes the time alone. Default
-            True.
     """
 
     def __init__(
         self,
         score_threshold: float = 0.0,
         maximum: int = 0,
-        can_skip: bool = True,
     ):
         self.score_threshold = score_threshold
         self.maximum = maximum
-        self.can_skip = can_skip
 
     def __call__(
         self,

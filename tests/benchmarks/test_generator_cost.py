@@ -51,7 +51,7 @@ def test_there_is_a_line_for_every_generator(capsys):
     for line, start in zip(others, expected, strict=True):
         assert line.startswith(start)
     # 12 + 8 channels through 8 and back, on 3 x 3 cells.
-    assert others[0].split()[-2] == f"{9 * 9 * 20 * 8 * 2:,}"
+    assert others[0].split()[-2] == f"{9 * 9 * (20 + 12) * 8:,}"
     assert others[0].split()[-5:-3] == ["4", "3"]
     tail = others[len(forms) - 1].split()
     assert tail[-5:-3] == ["4", "6"]

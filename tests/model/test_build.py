@@ -154,11 +154,10 @@ def test_there_is_a_gate_only_on_demand(detector):
 
 
 @pytest.mark.parametrize("operations", [TENSORFLOW, PORTABLE])
-def test_the_gate_skips_only_where_a_graph_can_branch(operations):
-    gate = f"{EXTENSION}.gate_score_threshold=0.25"
+def test_a_detector_skips_only_where_a_graph_can_branch(operations):
     with small_backbone():
-        detector = build_detector(small_pipeline(gate), operations=operations)
-    assert detector.gate.can_skip == operations.can_branch
+        detector = build_detector(small_pipeline(), operations=operations)
+    assert detector.can_skip == operations.can_branch
 
 
 def test_two_equal_predictors_without_a_refiner_are_the_base():

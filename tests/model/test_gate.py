@@ -161,7 +161,8 @@ def between(detector):
 def test_to_skip_the_second_look_changes_not_a_bit(detector, between):
     for threshold in (0.0, between, 1.0):
         found = find(detector, Gate(threshold))
-        expected = find(detector, Gate(threshold, can_skip=False))
+        with mock.patch.object(detector, "can_skip", False):
+            expected = find(detector, Gate(threshold))
         for values, others in zip(found, expected, strict=True):
             np.testing.assert_array_equal(values, others)
 
@@ -200,8 +201,17 @@ def count_second_looks(detector, gate, is_graph):
 def test_where_nothing_passes_there_is_no_second_look(detector, is_graph):
     assert count_second_looks(detector, Gate(1.0), is_graph) == [0, 0]
     assert count_second_looks(detector, Gate(0.0), is_graph) == [1, 1]
-    always = Gate(1.0, can_skip=False)
-    assert count_second_looks(detector, always, is_graph) == [1, 1]
+    with mock.patch.object(detector, "can_skip", False):
+        assert count_second_looks(detector, Gate(1.0), is_graph) == [1, 1]
+
+
+@pytest.mark.parametrize("is_graph", [False, True])
+@pytest.mark.parametrize("area, runs", [(0.0, 0), (1e6, 1)])
+def test_without_small_proposals_nothing_is_refined(
+    detector, is_graph, area, runs
+):
+    with mock.patch.object(detector, "small_area_threshold", area):
+        assert count_second_looks(detector, None, is_graph) == [runs, runs]
 
 
 @pytest.mark.parametrize("threshold, runs", [(1.0, 1), (0.0, 2)])
