@@ -51,7 +51,7 @@ class SmallMapConvolution(keras.layers.Conv2D):
 
     The numbers are those of `Conv2D` but for rounding, of which there is
     about five times as much. It is that of `Conv2D` in every other case:
-    large maps, other kernels and strides, few channels, 16-bit numbers.
+    large maps, other kernels and strides, few channels, 16-bit numbers, GPUs.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -64,6 +64,8 @@ class SmallMapConvolution(keras.layers.Conv2D):
             and kernel.shape[2] == inputs.shape[-1]
             and size == inputs.shape[2]
             and inputs.dtype == "float32"
+            # Libraries of GPUs choose such algorithms by themselves.
+            and not tf.config.list_physical_devices("GPU")
             and has_fewer_products(size, *kernel.shape[2:])
         ):
             return convolve_small_maps(inputs, tf.convert_to_tensor(kernel))
