@@ -69,7 +69,8 @@ def prepare_image(
         The image, and what was done to it.
 
     Raises:
-        DataError: no image, a damaged one, or one of another size.
+        DataError: no image, a damaged one, one of another size, or one that
+            is too large.
     """
     try:
         image = PIL.Image.open(io.BytesIO(data))
@@ -87,6 +88,8 @@ def prepare_image(
         ) from None
     except DataError:
         raise
+    except MemoryError:
+        raise DataError("the image is too large for the memory") from None
     # Pillow's readers raise errors of many types on damaged files.
     except Exception as error:
         raise DataError(f"unreadable image: {error}") from None

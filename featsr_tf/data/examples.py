@@ -147,7 +147,7 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
         Height and width in px, as stored (no EXIF rotation).
 
     Raises:
-        DataError: neither JPEG nor PNG, or damaged.
+        DataError: neither JPEG nor PNG, damaged, or too large.
     """
     try:
         with PIL.Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as im:
@@ -162,6 +162,8 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
         ) from None
     except PIL.Image.DecompressionBombError as error:
         raise DataError(f"the image is too large: {error}") from None
+    except MemoryError:
+        raise DataError("the image is too large for the memory") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"the image is damaged: {error}") from None
 

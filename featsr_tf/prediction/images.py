@@ -24,7 +24,7 @@ def as_array(image: Image) -> np.ndarray:
         DataError: it cannot be read, or the array is no RGB image.
     """
     if isinstance(image, PIL.Image.Image):
-        return _upright(image)
+        return _pixels(PIL.ImageOps.exif_transpose(image))
     if isinstance(image, str | os.PathLike):
         return read_image(os.fspath(image))
     if not isinstance(image, np.ndarray):
@@ -51,13 +51,18 @@ def read_image(path: str) -> np.ndarray:
         `[H, W, 3]` uint8 RGB, turned as its EXIF orientation says.
 
     Raises:
-        DataError: the file is no image, damaged, or too large for PIL.
+        DataError: the file is no image, damaged, or too large for PIL or for
+            the memory.
     """
     try:
         with PIL.Image.open(path) as image:
-            return _upright(image)
+            # In place: a large image is not copied.
+            PIL.ImageOps.exif_transpose(image, in_place=True)
+            return _pixels(image)
     except PIL.Image.DecompressionBombError as error:
         raise DataError(f"{path}: {error}") from None
+    except MemoryError:
+        raise DataError(f"{path}: too large for the memory") from None
     except FileNotFoundError:
         raise DataError(f"{path}: no such image file") from None
     except (OSError, ValueError, SyntaxError):
@@ -66,5 +71,5 @@ def read_image(path: str) -> np.ndarray:
         ) from None
 
 
-def _upright(image: PIL.Image.Image) -> np.ndarray:
-    return np.asarray(PIL.ImageOps.exif_transpose(image).convert("RGB"))
+def _pixels(image: PIL.Image.Image) -> np.ndarray:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
