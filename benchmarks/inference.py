@@ -8,7 +8,9 @@ Both judge the same frames in turn, one at a time.
 
 import argparse
 
-from benchmarks import turns
+from benchmarks.side_by_side import comparison
+from benchmarks.side_by_side import in_turns
+from benchmarks.side_by_side import print_environment
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import exit_on_error
@@ -33,7 +35,6 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     from featsr_tf.data.build import evaluation_batches
     from featsr_tf.data.build import open_source
     from featsr_tf.data.keys import Batch
-    from featsr_tf.evaluation.report_inputs import describe_environment
 
     source = open_source(
         pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
@@ -51,16 +52,15 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
             name: lambda detect=detect, frame=frame: detect(*frame)
             for name, detect in detectors.items()
         }
-        seconds = turns.take_turns(calls, arguments.rounds)
+        seconds = in_turns(calls, arguments.rounds)
         for name, own in seconds.items():
             times[name] += own
-    print("; ".join(describe_environment().values()))
+    print_environment()
     print(
         f"{len(frames)} frames of {frames[0][0].shape[2]} x "
         f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
     )
-    for line in turns.table(times, "base"):
-        print(line)
+    print(comparison(times, "base"))
 
 
 def load_detectors(pipeline, model_dir: str | None) -> dict:

@@ -19,7 +19,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks import turns
+from benchmarks.side_by_side import PAUSE
+from benchmarks.side_by_side import comparison
+from benchmarks.side_by_side import in_turns
 from benchmarks.torchvision_detector import TorchvisionProcess
 from benchmarks.torchvision_detector import describe_torch
 from featsr_tf.command_line import add_pipeline_flags
@@ -76,16 +78,14 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         images = noise(*sides(frame))
         if "inference" in arguments.parts:
             calls, counts = inference_calls(detector, others, images)
-            seconds = turns.take_turns(
-                calls, arguments.rounds, pause=turns.PAUSE
-            )
+            seconds = in_turns(calls, arguments.rounds, pause=PAUSE)
             count = multiply_adds_of_frame(pipeline, detector, images.shape)
             report(f"inference {frame}", seconds, figures, count)
             print("  proposals judged:", counts())
     if "training" in arguments.parts:
         frame = arguments.frames[0]
         calls = training_calls(pipeline, detector, others, noise(*sides(frame)))
-        seconds = turns.take_turns(calls, arguments.rounds, pause=turns.PAUSE)
+        seconds = in_turns(calls, arguments.rounds, pause=PAUSE)
         report(f"training {frame}", seconds, figures)
     if arguments.output:
         kept = {"environment": environment, "figures": figures}
@@ -216,7 +216,7 @@ def report(
 
     Args:
         title: what was timed.
-        seconds: from `turns.take_turns`.
+        seconds: from `in_turns`.
         figures: get one more entry.
         count: multiply-adds of our call, by the definition of the network:
             it may get by with fewer.
@@ -225,8 +225,7 @@ def report(
     medians = {name: statistics.median(own) for name, own in seconds.items()}
     reference = min(CHANNELS_LAST, key=medians.get)
     print(title)
-    for line in turns.table(seconds, reference):
-        print(" ", line, flush=True)
+    print(comparison(seconds, reference), flush=True)
     entry = {"title": title, "reference": reference, "seconds": seconds}
     figures.append(entry)
     if count is not None:

@@ -19,6 +19,8 @@ from tfrecords_tools.text_table import text_table
 Name = TypeVar("Name", bound=Hashable)
 # Fewer say nothing about the spread.
 MINIMUM_ROUNDS = 5
+# Threads of a library that has just finished still wait for work for a moment.
+PAUSE = 0.05
 
 
 def in_turns(
@@ -26,6 +28,7 @@ def in_turns(
     rounds: int,
     warm_up: int = 2,
     clock: Callable[[], float] = time.perf_counter,
+    pause: float = 0.0,
 ) -> dict[Name, list[float]]:
     """Times works that take turns.
 
@@ -36,6 +39,8 @@ def in_turns(
         clock: gives seconds. Default is time as it passes;
             `time.process_time` is that of all cores, which other processes
             change little.
+        pause: seconds before each work, such as `PAUSE` where they are of
+            different libraries. Default none.
 
     Returns:
         Seconds of each round, by name.
@@ -47,6 +52,7 @@ def in_turns(
     times: dict[Name, list[float]] = {name: [] for name in works}
     for number in range(-warm_up, rounds):
         for name, work in works.items():
+            time.sleep(pause)
             begin = clock()
             work()
             wait_for_devices()

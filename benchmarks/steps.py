@@ -7,7 +7,9 @@ Steps of the stages take turns, so that all see the same machine.
 
 import argparse
 
-from benchmarks import turns
+from benchmarks.side_by_side import comparison
+from benchmarks.side_by_side import in_turns
+from benchmarks.side_by_side import print_environment
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import exit_on_error
@@ -34,7 +36,6 @@ def run(pipeline, rounds: int) -> None:
 
     from featsr_tf.data.build import open_source
     from featsr_tf.data.build import training_batches
-    from featsr_tf.evaluation.report_inputs import describe_environment
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
@@ -50,10 +51,9 @@ def run(pipeline, rounds: int) -> None:
         for name in checkpoints.STAGES
     }
     calls = {name: lambda s=step: s(batch) for name, step in steps.items()}
-    times = turns.take_turns(calls, rounds, warm_up=2)
-    print("; ".join(describe_environment().values()))
-    for line in turns.table(times, checkpoints.BASE):
-        print(line)
+    times = in_turns(calls, rounds)
+    print_environment()
+    print(comparison(times, checkpoints.BASE))
 
 
 if __name__ == "__main__":

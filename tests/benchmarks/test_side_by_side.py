@@ -29,6 +29,13 @@ def test_a_longer_work_has_longer_times():
     assert statistics.median(times["long"]) > statistics.median(times["short"])
 
 
+def test_a_pause_is_not_part_of_the_time():
+    times = side_by_side.in_turns(
+        {"idle": lambda: None}, rounds=5, warm_up=0, pause=0.05
+    )
+    assert statistics.median(times["idle"]) < 0.05
+
+
 def test_medians_of_few_rounds_are_refused():
     with pytest.raises(ConfigError, match="expected 5 or more, found 4"):
         side_by_side.in_turns({}, rounds=4)
