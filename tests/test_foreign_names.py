@@ -36,12 +36,13 @@ OPENED: list[str] = []
 WATCHED = [False]
 
 
-def watch(event, arguments):
-    if WATCHED[0] and event == "open" and isinstance(arguments[0], str):
+def watch(event, arguments, watched=WATCHED):
+    if watched[0] and event == "open" and isinstance(arguments[0], str):
         OPENED.append(arguments[0])
 
 
-# Hooks stay for ever: this one is asleep outside its test.
+# Hooks stay for ever: this one is asleep outside its test, and still called
+# when the names of this module are gone.
 sys.addaudithook(watch)
 
 
