@@ -50,7 +50,7 @@ class SmallMapConvolution(keras.layers.Conv2D):
     """A `Conv2D` that needs fewer products on small maps of known size.
 
     The numbers are those of `Conv2D` but for rounding, of which there is
-    about five times as much. It is that of `Conv2D` in every other case:
+    about four times as much. It is that of `Conv2D` in every other case:
     large maps, other kernels and strides, few channels, 16-bit numbers, GPUs.
     """
 
