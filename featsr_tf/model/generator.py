@@ -3,12 +3,14 @@
 import keras
 from keras import ops
 
+from featsr_tf.model.generator_blocks import BottleneckBlock
 from featsr_tf.model.generator_blocks import ChannelAttentionBlock
 from featsr_tf.model.generator_blocks import NafBlock
 from featsr_tf.model.generator_blocks import ResidualBlock
 
 BLOCKS = {
     "RESIDUAL": ResidualBlock,
+    "BOTTLENECK": BottleneckBlock,
     "CHANNEL_ATTENTION": ChannelAttentionBlock,
     "NAF": NafBlock,
 }

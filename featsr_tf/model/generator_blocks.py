@@ -66,14 +66,7 @@ class ResidualBlock(_Block):
         """Makes the variables."""
         channels = input_shape[-1]
         hidden = self.hidden_channels or channels
-        self.first = SmallMapConvolution(
-            hidden,
-            self.kernel_size,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name="first",
-        )
+        self.first = self._rectified("first", hidden, self.kernel_size)
         self.second = SmallMapConvolution(
             channels,
             self.kernel_size,
@@ -84,16 +77,60 @@ class ResidualBlock(_Block):
         self.first.build(input_shape)
         self.second.build((*input_shape[:-1], hidden))
 
+    def _rectified(self, name: str, filters: int, kernel_size: int):
+        return SmallMapConvolution(
+            filters,
+            kernel_size,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )
+
     def call(self, inputs):
         """Refines features; `[n, k, k, C]` to the same shape."""
-        return inputs + self.second(self.first(inputs))
+        return inputs + self.second(self._hidden(inputs))
+
+    def _hidden(self, inputs):
+        return self.first(inputs)
 
     def first_channels(self, inputs, count: int):
         """Leaves out the other filters; see `_Block.first_channels`."""
         found = self.second.convolution_op(
-            self.first(inputs), self.second.kernel[..., :count]
+            self._hidden(inputs), self.second.kernel[..., :count]
         )
         return inputs[..., :count] + (found + self.second.bias[:count])
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class BottleneckBlock(ResidualBlock):
+    """A residual block that mixes cells in few channels (He et al., 2016).
+
+    Convolutions of kernel 1 lead to the hidden channels and back. With as many
+    hidden channels it takes a fraction of the products of `ResidualBlock`.
+
+    Args:
+        hidden_channels: see `ResidualBlock`. Default 0.
+        kernel_size: side of the convolution between the two of kernel 1.
+            Default 3.
+    """
+
+    def build(self, input_shape):
+        """Makes the variables."""
+        channels = input_shape[-1]
+        hidden = self.hidden_channels or channels
+        hidden_shape = (*input_shape[:-1], hidden)
+        self.first = self._rectified("first", hidden, 1)
+        self.middle = self._rectified("middle", hidden, self.kernel_size)
+        self.second = keras.layers.Conv2D(
+            channels, 1, kernel_initializer="zeros", name="second"
+        )
+        self.first.build(input_shape)
+        self.middle.build(hidden_shape)
+        self.second.build(hidden_shape)
+
+    def _hidden(self, inputs):
+        return self.middle(self.first(inputs))
 
 
 @keras.saving.register_keras_serializable("featsr_tf")

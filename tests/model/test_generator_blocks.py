@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 
+from featsr_tf.model.generator_blocks import BottleneckBlock
 from featsr_tf.model.generator_blocks import ChannelAttentionBlock
 from featsr_tf.model.generator_blocks import NafBlock
 from featsr_tf.model.generator_blocks import ResidualBlock
@@ -66,6 +67,7 @@ def gate(inputs):
     "block",
     [
         ResidualBlock,
+        BottleneckBlock,
         # One unit of a ReLU may well be idle.
         functools.partial(ChannelAttentionBlock, reduction=1),
         NafBlock,
@@ -82,6 +84,24 @@ def test_between_the_convolutions_of_a_residual_block_is_a_relu():
     block.second.kernel.assign(np.full((1, 1, 1, 1), 10.0))
     inputs = np.reshape([2.0, -2.0], (2, 1, 1, 1))
     np.testing.assert_allclose(np.ravel(block(inputs)), [2.0, -2.0 + 20.0])
+
+
+@pytest.mark.parametrize("hidden_channels", [0, 5])
+def test_a_bottleneck_mixes_cells_between_convolutions_of_kernel_1(
+    hidden_channels,
+):
+    block, weights = randomized(BottleneckBlock(hidden_channels))
+    assert weights["first/kernel"].shape[:2] == (1, 1)
+    assert weights["middle/kernel"].shape[:2] == (3, 3)
+    inputs = random(SHAPE)
+    found = np.maximum(dense(inputs, weights, "first"), 0.0)
+    found = np.maximum(convolve(found, weights, "middle"), 0.0)
+    np.testing.assert_allclose(
+        block(inputs),
+        inputs + dense(found, weights, "second"),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("hidden_channels", [0, 5])
@@ -129,7 +149,8 @@ def test_a_naf_block_doubles_its_channels_before_each_gate():
 
 
 @pytest.mark.parametrize(
-    "block", [ResidualBlock, ChannelAttentionBlock, NafBlock]
+    "block",
+    [ResidualBlock, BottleneckBlock, ChannelAttentionBlock, NafBlock],
 )
 def test_the_first_channels_are_those_of_the_block(block):
     layer, _ = randomized(block(4))

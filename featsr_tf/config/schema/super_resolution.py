@@ -40,6 +40,7 @@ class GeneratorBlock(enum.StrEnum):
     """What the generator is made of."""
 
     RESIDUAL = "RESIDUAL"
+    BOTTLENECK = "BOTTLENECK"
     NAF = "NAF"
     CHANNEL_ATTENTION = "CHANNEL_ATTENTION"
 
@@ -109,8 +110,9 @@ class Generator:
 
     block: GeneratorBlock = setting(
         GeneratorBlock.RESIDUAL,
-        "RESIDUAL: two convolutions, as in Figure 5; CHANNEL_ATTENTION: the "
-        "same with weighted channels, as in RCAN; NAF: gates instead of "
+        "RESIDUAL: two convolutions, as in Figure 5; BOTTLENECK: one, between "
+        "two of kernel 1, several times cheaper; CHANNEL_ATTENTION: RESIDUAL "
+        "with weighted channels, as in RCAN; NAF: gates instead of "
         "activations, as in NAFNet.",
     )
     residual_blocks: int = setting(2, "Number of blocks.", 1, 64)
@@ -121,7 +123,7 @@ class Generator:
     )
     kernel_size: int = setting(
         3,
-        "Kernel of the convolutions, of NAF the depthwise one; an odd number.",
+        "Kernel of the convolutions over cells; an odd number.",
         minimum=1,
         maximum=15,
     )
