@@ -30,6 +30,7 @@ OF_A_PIPELINE = {
     "steps": (),
     "feature_cache": (),
     "inference": (),
+    "overhead": (),
     "generator_cost": (),
     "network": (),
     "growth": (),
