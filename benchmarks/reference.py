@@ -1,13 +1,15 @@
-"""Speed of inference and training beside torchvision's Faster R-CNN.
+"""Speed of inference and training beside the Faster R-CNN of other libraries.
 
     pip install torch torchvision
+    pip install --no-deps tf-models-research-object-detection
     python -m benchmarks.reference --output output/reference.json
 
-Both are of one config, by default ResNet-50 with conv5 as head and RoI align
+All are of one config, by default ResNet-50 with conv5 as head and RoI align
 14 x 14, and see the same frames of noise. Weights are random; every frame has
 as many proposals as the config allows. torchvision runs in both layouts of
-memory, and the faster one is what we are compared with. A large matrix product
-of TensorFlow, in turn with the others, tells how much of the machine is used.
+memory. The Object Detection API, whose code runs in Keras 2, has a head of
+4 x 4 cells; with its stride taken out it computes what the others compute. A
+large matrix product of TensorFlow tells how much of the machine is used.
 """
 
 import argparse
@@ -19,11 +21,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks import api_detector
+from benchmarks.api_detector import ApiDetector
+from benchmarks.other_processes import DetectorProcess
+from benchmarks.other_processes import versions
 from benchmarks.side_by_side import PAUSE
 from benchmarks.side_by_side import comparison
 from benchmarks.side_by_side import in_turns
-from benchmarks.torchvision_detector import TorchvisionProcess
-from benchmarks.torchvision_detector import describe_torch
+from benchmarks.side_by_side import ratio
+from benchmarks.torchvision_detector import TorchvisionDetector
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import ConfigError
@@ -31,7 +37,13 @@ from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
 
 OURS = "featsr_tf"
-CHANNELS_LAST = {"torchvision": False, "torchvision channels last": True}
+TORCHVISION = "torchvision"
+API = "object_detection"
+# What is installed, by name of what is imported.
+PACKAGES = {
+    TORCHVISION: {"torch": "torch", TORCHVISION: TORCHVISION},
+    API: {API: "tf-models-research-object-detection"},
+}
 PRODUCT = "matrix product"
 # Rows and columns of the matrices.
 SIDE = 3072
@@ -54,6 +66,9 @@ def main() -> None:
         choices=["inference", "training"],
         default=["inference", "training"],
     )
+    parser.add_argument(
+        "--beside", nargs="+", choices=list(PACKAGES), default=list(PACKAGES)
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", metavar="FILE", help="figures as JSON")
     arguments = parser.parse_args()
@@ -66,13 +81,12 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     from featsr_tf.evaluation.report_inputs import describe_environment
     from featsr_tf.model.build import build_detector
 
-    environment = describe_environment() | {"torch": describe_torch()}
+    environment = describe_environment() | {
+        name: versions(PACKAGES[name]) for name in arguments.beside
+    }
     print("; ".join(environment.values()), flush=True)
     detector = build_detector(pipeline, load_weights=False)
-    others = {
-        name: TorchvisionProcess(pipeline, is_last)
-        for name, is_last in CHANNELS_LAST.items()
-    }
+    others = start(pipeline, arguments.beside)
     figures = []
     for frame in arguments.frames:
         images = noise(*sides(frame))
@@ -90,6 +104,25 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     if arguments.output:
         kept = {"environment": environment, "figures": figures}
         write_text(arguments.output, json.dumps(kept, indent=1) + "\n")
+
+
+def start(pipeline, libraries: Sequence[str]) -> dict[str, DetectorProcess]:
+    """Starts the processes of the other detectors, by title."""
+    others = {}
+    if TORCHVISION in libraries:
+        for layout, is_last in {"": False, ", channels last": True}.items():
+            others[f"{TORCHVISION}{layout}"] = DetectorProcess(
+                TorchvisionDetector, pipeline, is_last
+            )
+    if API in libraries:
+        for cells, is_dense in {"4 x 4": False, "7 x 7": True}.items():
+            others[f"{API}, {cells} cells"] = DetectorProcess(
+                ApiDetector,
+                pipeline,
+                is_dense,
+                environment=api_detector.ENVIRONMENT,
+            )
+    return others
 
 
 def sides(frame: str) -> tuple[int, int]:
@@ -140,20 +173,20 @@ def inference_calls(detector, others, images) -> tuple[Calls, Callable]:
     image_sizes = tf.constant([images.shape[1:3]], tf.float32)
     matrix = tf.random.normal([SIDE, SIDE])
     multiply = tf.function(tf.matmul)
-    torchvision = {
+    theirs = {
         name: other.prepare("inference", images)
         for name, other in others.items()
     }
     calls = {
         OURS: lambda: detect(frame, image_sizes, tf.ones([1, 2])),
-        **torchvision,
+        **theirs,
         PRODUCT: lambda: multiply(matrix, matrix),
     }
 
     def count_judged() -> dict[str, int]:
         proposals = fast.propose(fast.extract(frame), image_sizes)
         own = int(tf.reduce_sum(tf.cast(proposals.valid, tf.int32)))
-        return {OURS: own} | {k: call() for k, call in torchvision.items()}
+        return {OURS: own} | {k: call() for k, call in theirs.items()}
 
     return calls, count_judged
 
@@ -222,14 +255,15 @@ def report(
             it may get by with fewer.
     """
     product = seconds.pop(PRODUCT, None)
-    medians = {name: statistics.median(own) for name, own in seconds.items()}
-    reference = min(CHANNELS_LAST, key=medians.get)
     print(title)
-    print(comparison(seconds, reference), flush=True)
-    entry = {"title": title, "reference": reference, "seconds": seconds}
+    print(comparison(seconds, OURS), flush=True)
+    entry = {"title": title, "seconds": seconds}
     figures.append(entry)
+    for name in (name for name in seconds if not name.startswith(OURS)):
+        share, lower, upper = ratio(seconds[OURS], seconds[name])
+        print(f"  ours: {share:.2f} ({lower:.2f} to {upper:.2f}) of {name}")
     if count is not None:
-        rate = 2 * count / medians[OURS]
+        rate = 2 * count / statistics.median(seconds[OURS])
         most = 2 * SIDE**3 / statistics.median(product)
         entry |= {"flop_per_second": rate, "of_product": rate / most}
         print(

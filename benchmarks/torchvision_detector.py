@@ -1,95 +1,13 @@
 """torchvision's Faster R-CNN, made like the detector of a config.
 
-Torch is no dependency of this project. It has a process of its own: in one
-process with TensorFlow it may abort, and their threads would wait for work at
-the expense of each other.
+Torch is no dependency of this project.
 """
 
-import importlib.metadata
-import importlib.util
-import multiprocessing
 from collections.abc import Callable
 
 import numpy as np
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.errors import DataError
-
-LIBRARIES = ("torch", "torchvision")
-
-
-def describe_torch() -> str:
-    """Tells the versions; raises DataError where torchvision is missing."""
-    for library in LIBRARIES:
-        if importlib.util.find_spec(library) is None:
-            raise DataError(
-                f"there is no {library}; this benchmark needs it: "
-                "pip install torch torchvision"
-            )
-    return ", ".join(
-        f"{library} {importlib.metadata.version(library)}"
-        for library in LIBRARIES
-    )
-
-
-class TorchvisionProcess:
-    """A process with a `TorchvisionDetector`.
-
-    Args:
-        pipeline: see there.
-        channels_last: see there.
-    """
-
-    def __init__(self, pipeline: Pipeline, channels_last: bool):
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other_end = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(other_end, pipeline, channels_last)
-        )
-        # It ends with this process.
-        process.daemon = True
-        process.start()
-        other_end.close()
-
-    def prepare(self, name: str, *arguments: np.ndarray) -> Callable[[], int]:
-        """Makes a call, in place of the last one.
-
-        Args:
-            name: "inference" or "training".
-            *arguments: of that method.
-
-        Returns:
-            What calls it and gives the number of proposals judged.
-        """
-        self._pipe.send((name, arguments))
-
-        def call() -> int:
-            self._pipe.send(None)
-            try:
-                return self._pipe.recv()
-            except EOFError as error:
-                raise DataError(
-                    "the process of torchvision has ended; see above"
-                ) from error
-
-        return call
-
-
-def _serve(pipe, pipeline: Pipeline, channels_last: bool) -> None:
-    """Prepares calls and makes them when asked."""
-    detector = TorchvisionDetector(pipeline, channels_last)
-    call = None
-    while True:
-        try:
-            request = pipe.recv()
-        except EOFError:
-            return
-        if request is not None:
-            name, arguments = request
-            call = getattr(detector, name)(*arguments)
-        elif call is not None:
-            call()
-            pipe.send(detector.num_judged)
 
 
 class TorchvisionDetector:
