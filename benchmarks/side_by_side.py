@@ -4,6 +4,7 @@ The speed of a machine changes while it is used, so that times of two runs say
 little. Works that take turns see the same machine: their ratios last.
 """
 
+import argparse
 import statistics
 import sys
 import time
@@ -59,6 +60,25 @@ def in_turns(
             if number >= 0:
                 times[name].append(clock() - begin)
     return times
+
+
+def add_clock_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--busy`, of which `clock_of` makes a clock."""
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="tell the time of all cores instead of the time that passes: "
+        "other processes change it little",
+    )
+
+
+def clock_of(arguments: argparse.Namespace) -> Callable[[], float]:
+    """Chooses the clock of `in_turns`.
+
+    Args:
+        arguments: parsed flags of `add_clock_flag`.
+    """
+    return time.process_time if arguments.busy else time.perf_counter
 
 
 def check_rounds(rounds: int) -> None:

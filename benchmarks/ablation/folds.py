@@ -65,7 +65,9 @@ def write_folds(
     for path in paths:
         records = tf.data.TFRecordDataset(path).as_numpy_iterator()
         for number, record in enumerate(records):
-            fold = fold_of(_name(record, f"{path}: record {number}"), num_folds)
+            fold = fold_of(
+                frame_name(record, f"{path}: record {number}"), num_folds
+            )
             writers[fold].write(record)
             counts[fold] += 1
     for writer in writers:
@@ -78,10 +80,19 @@ def write_folds(
     os.rename(partial, folder)
 
 
-def _name(record: bytes, where: str) -> str:
+def frame_name(record: bytes, where: str) -> str:
+    """Reads the name of a frame.
+
+    Args:
+        record: A TF Example.
+        where: File and number of the record.
+
+    Raises:
+        DataError: It has none.
+    """
     names = feature_texts(parse_example(record), Example.SOURCE_ID)
     if not names or not names[0]:
         raise DataError(
-            f"{where}: no {Example.SOURCE_ID}; folds go by the names of frames"
+            f"{where}: no {Example.SOURCE_ID}; frames are told apart by it"
         )
     return names[0]

@@ -56,7 +56,7 @@ class Kept:
                 for truth, scale in zip(self.truths, scales, strict=True)
             ],
             found=_scaled(self.found, scales),
-            proposals=_scaled(self.proposals, scales),
+            proposals=self.proposals and _scaled(self.proposals, scales),
         )
 
 

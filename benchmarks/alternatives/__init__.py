@@ -1,0 +1,1 @@
+"""Super-resolution beside other ways to find small objects."""

@@ -1,0 +1,119 @@
+"""The trained detectors, and whether they can be compared at all."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.ablation.folds import frame_name
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.damage import named_data_errors
+from featsr_tf.data.records import expand_patterns
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+from featsr_tf.training import checkpoints
+from featsr_tf.training import model_folder
+
+_BASE_PARTS = ("extractor", "proposal_network", "large_predictor")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A trained detector.
+
+    Attributes:
+        name: what it is called in the table.
+        folder: its model folder.
+        pipeline: its config.
+    """
+
+    name: str
+    folder: str
+    pipeline: Pipeline
+
+
+def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
+    """Opens the model folders and refuses what makes no fair comparison.
+
+    Args:
+        named: NAME=DIR of each.
+        judged: files or patterns of the records that judge.
+
+    Returns:
+        The models, in the same order.
+
+    Raises:
+        ConfigError: a name is missing or comes twice, a folder is none, or a
+            model was trained on the frames that are judged.
+        DataError: a checkpoint is missing or damaged, or the base detectors
+            differ.
+    """
+    models = []
+    for text in named:
+        name, is_named, folder = text.partition("=")
+        if not is_named:
+            raise ConfigError(f"--models: expected NAME=DIR, found {text!r}")
+        if name in ["base", *(model.name for model in models)]:
+            raise ConfigError(f"--models: the name {name!r} is taken")
+        models.append(Model(name, folder, model_folder.load(folder)))
+    first, *others = models
+    names = frame_names(judged)
+    for model in models:
+        _check_unseen(model, names)
+    weights = _base_weights(first.folder)
+    for model in others:
+        _check_same_base(first, weights, model)
+    return models
+
+
+def frame_names(patterns: Sequence[str]) -> set[str]:
+    """Reads the names of all frames in record files, without endings.
+
+    Args:
+        patterns: files or patterns.
+    """
+    names = set()
+    for path in expand_patterns(patterns):
+        with named_data_errors([path]):
+            records = tf.data.TFRecordDataset(path).as_numpy_iterator()
+            for number, record in enumerate(records):
+                name = frame_name(record, f"{path}: record {number}")
+                names.add(Path(name).stem)
+    return names
+
+
+def _check_unseen(model: Model, judged: set[str]) -> None:
+    reader = model.pipeline.train_input_reader.tf_record_input_reader
+    seen = judged & frame_names(reader.input_path)
+    if seen:
+        raise ConfigError(
+            f"{model.folder}: was trained on {len(seen)} of the "
+            f"{len(judged)} frames that judge, such as {min(seen)}; give "
+            "--records that it has not seen"
+        )
+
+
+def _check_same_base(first: Model, weights: dict, model: Model) -> None:
+    others = _base_weights(model.folder)
+    if weights.keys() != others.keys() or not all(
+        np.array_equal(weights[name], others[name]) for name in weights
+    ):
+        raise DataError(
+            f"{model.folder}: expected the base detector of {first.folder}, "
+            "found another one; train with --base_from"
+        )
+
+
+def _base_weights(folder: str) -> dict[str, np.ndarray]:
+    path = checkpoints.find_used(folder, checkpoints.BASE)
+    if path is None:
+        raise DataError(f"{folder}: expected a checkpoint of the base stage")
+    with checkpoints.named_checkpoint_errors(path):
+        reader = tf.train.load_checkpoint(path)
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if name.startswith(tuple(f"detector/{x}" for x in _BASE_PARTS))
+        }
