@@ -1,0 +1,1 @@
+"""What the atrous twin costs beside the extractor."""
