@@ -5,25 +5,38 @@
 
 Every step gets data of its own, as in a training. The parts that a step is
 made of are timed as well; what a cached step takes beyond them is how they
-get in each other's way.
+get in each other's way. With `--sides` the training crops grow instead: looking
+does with them, learning does not.
 """
 
 import argparse
+import statistics
 import tempfile
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
+from benchmarks.side_by_side import add_clock_flag
 from benchmarks.side_by_side import check_rounds
+from benchmarks.side_by_side import clock_of
 from benchmarks.side_by_side import comparison
 from benchmarks.side_by_side import in_turns
+from benchmarks.side_by_side import milliseconds
 from benchmarks.side_by_side import print_environment
+from benchmarks.side_by_side import ratio
 from featsr_tf.command_line import add_pipeline_flags
 from featsr_tf.command_line import read_pipeline
+from featsr_tf.config import load_pipeline
 from featsr_tf.errors import exit_on_error
+from tfrecords_tools.text_table import text_table
 
 CACHED = "cached"
 UNCACHED = "not cached"
-_CACHE = "model.feature_super_resolution.feature_cache"
+LARGE_GAIN = 5
+_EXTENSION = "model.feature_super_resolution"
+_CACHE = f"{_EXTENSION}.feature_cache"
+_CROP = f"{_EXTENSION}.training_crop"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,6 +54,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--images", type=int, default=100, help="how many the cache holds"
     )
+    parser.add_argument(
+        "--sides",
+        type=int,
+        nargs="+",
+        metavar="PX",
+        help="sides of square training crops; default: those of the config "
+        "alone, with the parts of a step",
+    )
+    add_clock_flag(parser)
     arguments = parser.parse_args(argv)
     with exit_on_error(), tempfile.TemporaryDirectory() as folder:
         check_rounds(arguments.rounds)
@@ -48,15 +70,22 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{_CACHE}.num_images={arguments.images}",
             f"{_CACHE}.folder='{folder}'",
         ]
-        run(read_pipeline(arguments), arguments.rounds)
+        clock = clock_of(arguments)
+        pipeline = read_pipeline(arguments)
+        if arguments.sides:
+            pipelines = pipelines_of_sides(arguments)
+            run_sides(pipeline, pipelines, arguments.rounds, clock)
+        else:
+            run(pipeline, arguments.rounds, clock)
 
 
-def run(pipeline, rounds: int) -> None:
+def run(pipeline, rounds: int, clock: Callable[[], float]) -> None:
     """Measures and prints.
 
     Args:
         pipeline: the config, with a `feature_cache`.
         rounds: timed steps of each kind.
+        clock: as for `in_turns`.
     """
     from featsr_tf.data.build import open_source
     from featsr_tf.model.build import build_detector
@@ -70,7 +99,109 @@ def run(pipeline, rounds: int) -> None:
     for name in checkpoints.STAGES[1:]:
         works = make_works(pipeline, source, detector, name)
         print(f"\n{name}, batches of {pipeline.train_config.batch_size}:")
-        print(comparison(in_turns(works, rounds), CACHED))
+        print(comparison(in_turns(works, rounds, clock=clock), CACHED))
+
+
+def pipelines_of_sides(arguments: argparse.Namespace) -> dict:
+    """Reads the config with crops of several sides.
+
+    Args:
+        arguments: parsed flags.
+
+    Returns:
+        The configs by side in px, the smallest first.
+
+    Raises:
+        ConfigError: crops cannot have such a side.
+    """
+    return {
+        side: load_pipeline(
+            arguments.pipeline,
+            [
+                *arguments.overrides,
+                f"{_CROP}.height={side}",
+                f"{_CROP}.width={side}",
+            ],
+        )
+        for side in sorted(set(arguments.sides))
+    }
+
+
+def run_sides(
+    pipeline,
+    pipelines: Mapping[int, Any],
+    rounds: int,
+    clock: Callable[[], float],
+) -> None:
+    """Measures the gain by the side of the crops, and prints.
+
+    Args:
+        pipeline: the config.
+        pipelines: of `pipelines_of_sides`.
+        rounds: timed steps of each kind.
+        clock: as for `in_turns`.
+    """
+    from featsr_tf.data.build import open_source
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.training import checkpoints
+
+    source = open_source(
+        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
+    )
+    detector = build_detector(pipeline)
+    shortest = int(source.summary.image_sizes.min())
+    print_environment()
+    for name in checkpoints.STAGES[1:]:
+        times = {}
+        for side, of_side in pipelines.items():
+            fill_crops(of_side, shortest)
+            works = make_works(of_side, source, detector, name)
+            steps = {title: works[title] for title in (UNCACHED, CACHED)}
+            times[side] = in_turns(steps, rounds, clock=clock)
+        print(f"\n{name}, batches of {pipeline.train_config.batch_size}:")
+        print(table_of_sides(times))
+
+
+def fill_crops(pipeline, shortest: int) -> None:
+    """Enlarges frames that are smaller than the training crops.
+
+    Args:
+        pipeline: the config, which is changed.
+        shortest: side of all frames, px.
+    """
+    crop = pipeline.model.feature_super_resolution.training_crop
+    least = max(crop.height, crop.width) / shortest
+    crop.minimum_scale = max(crop.minimum_scale, least)
+    crop.maximum_scale = max(crop.maximum_scale, least)
+
+
+def table_of_sides(
+    times: Mapping[int, Mapping[str, Sequence[float]]],
+) -> str:
+    """Writes the gain by side, and from which side on it is large.
+
+    Args:
+        times: by side in px, seconds of each round with a cache and without.
+
+    Returns:
+        One line per side, and what follows from them.
+    """
+    rows = [("side, px", "not cached, ms", "cached, ms", "gain", "quartiles")]
+    gains = {}
+    for side, both in times.items():
+        gains[side], *quartiles = ratio(both[UNCACHED], both[CACHED])
+        medians = (statistics.median(both[x]) for x in (UNCACHED, CACHED))
+        rows.append(
+            (
+                str(side),
+                *map(milliseconds, medians),
+                f"{gains[side]:.2f}",
+                "{:.2f} to {:.2f}".format(*quartiles),
+            )
+        )
+    large = [side for side, gain in gains.items() if gain >= LARGE_GAIN]
+    found = f"from {large[0]} px on" if large else "at none of these sides"
+    return f"{text_table(rows)}\na gain of {LARGE_GAIN}: {found}"
 
 
 def make_works(
