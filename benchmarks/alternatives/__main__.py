@@ -79,7 +79,16 @@ def _add_view_flags(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[4 / 3, 2.0],
         metavar="F",
-        help="times the size at which the config shows frames; default 4/3 2",
+        help="times the size at which the config shows frames to the base; "
+        "default 4/3 2",
+    )
+    parser.add_argument(
+        "--enlarge_models",
+        type=float,
+        nargs="*",
+        default=[4 / 3],
+        metavar="F",
+        help="the same for the models; default 4/3",
     )
     parser.add_argument(
         "--tile",
@@ -123,7 +132,7 @@ def check(arguments: argparse.Namespace) -> None:
             # Score thresholds are chosen on one half of the frames and used
             # on the other.
             raise ConfigError(f"--{flag}: expected 2 or more, found {value}")
-    for flag in ("enlarge", "enlarge_tiles"):
+    for flag in ("enlarge", "enlarge_models", "enlarge_tiles"):
         for value in getattr(arguments, flag):
             if value <= 0:
                 raise ConfigError(

@@ -1,5 +1,6 @@
 """What each way gains for its time: tables, the front, and a picture."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -163,6 +164,19 @@ def per_millisecond(gain: float, more: float) -> str:
     return f"{gain / more:+.3f}" if more > 0 else "-"
 
 
+def is_peak(name: str, points: Mapping[str, tuple[float, float]]) -> bool:
+    """Tells whether a way is better than those next to it in time.
+
+    Args:
+        name: of the way.
+        points: time and accuracy by name.
+    """
+    ordered = sorted(points, key=points.__getitem__)
+    place = ordered.index(name)
+    others = ordered[max(place - 1, 0) : place] + ordered[place + 1 : place + 2]
+    return points[name][1] >= np.mean([points[other][1] for other in others])
+
+
 def plot(judged: Mapping[str, Judged], path: str) -> None:
     """Draws accuracy on small objects over time, with the front.
 
@@ -171,11 +185,15 @@ def plot(judged: Mapping[str, Judged], path: str) -> None:
         path: of the picture.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     points = {name: point(item) for name, item in judged.items()}
+    line = [points[name] for name in front(points)]
+    slowest = max(ms for ms, _ in points.values())
+    # To the right of the last one, too, nothing is better.
+    line.append((slowest, line[-1][1]))
     figure = Figure((8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    line = [points[name] for name in front(points)]
     axes.plot(
         *zip(*line, strict=True),
         drawstyle="steps-post",
@@ -184,19 +202,26 @@ def plot(judged: Mapping[str, Judged], path: str) -> None:
         label="nothing is both faster and better",
     )
     for name, (ms, ap) in points.items():
-        is_base = name.startswith(BASE)
-        color = "tab:blue" if is_base else "tab:orange"
+        color = "tab:blue" if name.startswith(BASE) else "tab:orange"
         axes.plot(ms, ap, "o", color=color)
         axes.annotate(
-            name, (ms, ap), (5, 5), textcoords="offset points", fontsize=8
+            name,
+            (ms, ap),
+            (0, 8 if is_peak(name, points) else -14),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
     axes.set(
         xscale="log",
         xlabel="ms per frame",
         ylabel="AP50:95 of small objects, %",
     )
-    axes.margins(x=0.25, y=0.12)
-    axes.grid(alpha=0.3, which="both")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.margins(x=0.15, y=0.1)
+    axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     with replaced_at_the_end(Path(path)) as temporary:
         figure.savefig(temporary, dpi=120)

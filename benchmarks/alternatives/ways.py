@@ -53,13 +53,17 @@ def make_ways(
     for factor in arguments.enlarge_tiles:
         of_tiles = enlarged_tiles(resizer, factor)
         shown, _ = resized_size(side, side, of_tiles)
-        name = f"base, tiles of {side} px at {shown} px"
+        name = f"base, tiles {side} at {shown} px"
         ways[name] = make_way(base, of_tiles, tiling)
     for model in models:
         detector = load_detection_function(
             model.pipeline, model.folder, SUPER_RESOLVED
         )
-        ways[model.name] = make_way(detector, build_resizer(model.pipeline))
+        resizer = build_resizer(model.pipeline)
+        ways[model.name] = make_way(detector, resizer)
+        for factor in arguments.enlarge_models:
+            name = f"{model.name}, frame x {factor:.3g}"
+            ways[name] = make_way(detector, enlarged(resizer, factor))
     return ways
 
 

@@ -48,6 +48,7 @@ def flags(**changes):
         "images": None,
         "timed": 2,
         "enlarge": [2.0],
+        "enlarge_models": [],
         "enlarge_tiles": [1.0],
     }
     return argparse.Namespace(**{**values, **changes})
