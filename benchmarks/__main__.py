@@ -5,8 +5,9 @@
 
 Each is a command of its own, here with short settings; what it prints is kept
 in a file of its name. Nothing needs to be trained before. Comparisons of
-accuracy (`benchmarks.ablation`, `benchmarks.probe`, `benchmarks.zoom`) and
-soaks (`benchmarks.soak`) take hours or a trained detector and are not run.
+accuracy (`benchmarks.ablation`, `benchmarks.alternatives`, `benchmarks.probe`,
+`benchmarks.zoom`) and soaks (`benchmarks.soak`) take hours or a trained
+detector and are not run.
 """
 
 import argparse
@@ -28,7 +29,8 @@ OF_A_PIPELINE = {
     "startup": (),
     "input": ("--steps", "200"),
     "steps": (),
-    "feature_cache": (),
+    "feature_cache": ("--sides", "384", "768", "1024"),
+    "twin": (),
     "inference": (),
     "overhead": (),
     "generator_cost": (),

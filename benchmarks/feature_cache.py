@@ -5,8 +5,8 @@
 
 Every step gets data of its own, as in a training. The parts that a step is
 made of are timed as well; what a cached step takes beyond them is how they
-get in each other's way. With `--sides` the training crops grow instead: looking
-does with them, learning does not.
+get in each other's way. With `--sides` training crops of these sides come next:
+looking grows with them, learning does not.
 """
 
 import argparse
@@ -58,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--sides",
         type=int,
         nargs="+",
+        default=[],
         metavar="PX",
-        help="sides of square training crops; default: those of the config "
-        "alone, with the parts of a step",
+        help="measure square training crops of these sides, too",
     )
     add_clock_flag(parser)
     arguments = parser.parse_args(argv)
@@ -72,18 +72,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         clock = clock_of(arguments)
         pipeline = read_pipeline(arguments)
-        if arguments.sides:
-            pipelines = pipelines_of_sides(arguments)
-            run_sides(pipeline, pipelines, arguments.rounds, clock)
-        else:
-            run(pipeline, arguments.rounds, clock)
+        run(pipeline, pipelines_of_sides(arguments), arguments.rounds, clock)
 
 
-def run(pipeline, rounds: int, clock: Callable[[], float]) -> None:
+def run(
+    pipeline,
+    of_sides: Mapping[int, Any],
+    rounds: int,
+    clock: Callable[[], float],
+) -> None:
     """Measures and prints.
 
     Args:
         pipeline: the config, with a `feature_cache`.
+        of_sides: of `pipelines_of_sides`.
         rounds: timed steps of each kind.
         clock: as for `in_turns`.
     """
@@ -95,11 +97,20 @@ def run(pipeline, rounds: int, clock: Callable[[], float]) -> None:
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     detector = build_detector(pipeline)
+    shortest = int(source.summary.image_sizes.min())
     print_environment()
     for name in checkpoints.STAGES[1:]:
         works = make_works(pipeline, source, detector, name)
         print(f"\n{name}, batches of {pipeline.train_config.batch_size}:")
         print(comparison(in_turns(works, rounds, clock=clock), CACHED))
+        times = {}
+        for side, of_side in of_sides.items():
+            fill_crops(of_side, shortest)
+            works = make_works(of_side, source, detector, name)
+            steps = {title: works[title] for title in (UNCACHED, CACHED)}
+            times[side] = in_turns(steps, rounds, clock=clock)
+        if times:
+            print(f"\n{table_of_sides(times)}")
 
 
 def pipelines_of_sides(arguments: argparse.Namespace) -> dict:
@@ -125,41 +136,6 @@ def pipelines_of_sides(arguments: argparse.Namespace) -> dict:
         )
         for side in sorted(set(arguments.sides))
     }
-
-
-def run_sides(
-    pipeline,
-    pipelines: Mapping[int, Any],
-    rounds: int,
-    clock: Callable[[], float],
-) -> None:
-    """Measures the gain by the side of the crops, and prints.
-
-    Args:
-        pipeline: the config.
-        pipelines: of `pipelines_of_sides`.
-        rounds: timed steps of each kind.
-        clock: as for `in_turns`.
-    """
-    from featsr_tf.data.build import open_source
-    from featsr_tf.model.build import build_detector
-    from featsr_tf.training import checkpoints
-
-    source = open_source(
-        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
-    )
-    detector = build_detector(pipeline)
-    shortest = int(source.summary.image_sizes.min())
-    print_environment()
-    for name in checkpoints.STAGES[1:]:
-        times = {}
-        for side, of_side in pipelines.items():
-            fill_crops(of_side, shortest)
-            works = make_works(of_side, source, detector, name)
-            steps = {title: works[title] for title in (UNCACHED, CACHED)}
-            times[side] = in_turns(steps, rounds, clock=clock)
-        print(f"\n{name}, batches of {pipeline.train_config.batch_size}:")
-        print(table_of_sides(times))
 
 
 def fill_crops(pipeline, shortest: int) -> None:

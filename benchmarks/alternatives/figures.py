@@ -1,6 +1,5 @@
 """What each way gains for its time: tables, the front, and a picture."""
 
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 

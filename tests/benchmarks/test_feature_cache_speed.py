@@ -96,14 +96,14 @@ def test_the_table_says_from_which_side_on_the_gain_is_large():
     )
 
 
-def test_both_stages_are_measured_at_all_sides(
+def test_both_stages_are_measured_as_they_are_and_at_all_sides(
     tmp_path, config, monkeypatch, capsys
 ):
     asked = []
 
     def make_works(pipeline, source, detector, name):
         crop = pipeline.model.feature_super_resolution.training_crop
-        asked.append((name, crop.width, crop.minimum_scale))
+        asked.append((name, crop and (crop.width, crop.minimum_scale)))
         return dict.fromkeys(
             (feature_cache.UNCACHED, feature_cache.CACHED), int
         )
@@ -113,12 +113,15 @@ def test_both_stages_are_measured_at_all_sides(
     pipelines = read_sides(config, 96, 64, overrides=overrides)
     clock = itertools.count().__next__
     with small_backbone():
-        feature_cache.run_sides(small_pipeline(*overrides), pipelines, 5, clock)
+        feature_cache.run(small_pipeline(*overrides), pipelines, 5, clock)
     # The frames have 64 px.
-    sides = [(64, 1.0), (96, 1.5)]
+    crops = [None, (64, 1.0), (96, 1.5)]
     stages = (SUPER_RESOLUTION, FINE_TUNE)
-    assert asked == [(name, *side) for name in stages for side in sides]
+    assert asked == [(name, crop) for name in stages for crop in crops]
     printed = capsys.readouterr().out
-    for stage in stages:
-        table = printed.split(f"{stage}, batches of 2:")[1].splitlines()
-        assert [line.split()[0] for line in table[2:4]] == ["64", "96"]
+    tables = [table.splitlines() for table in printed.split("\n\n")[1:]]
+    assert [table[0] for table in tables[::2]] == [
+        f"{stage}, batches of 2:" for stage in stages
+    ]
+    for table in tables[1::2]:
+        assert [line.split()[0] for line in table[1:3]] == ["64", "96"]
