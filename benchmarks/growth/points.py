@@ -107,6 +107,7 @@ def make_work(
     Returns:
         A function without arguments, whose graph is made.
     """
+    import keras
     import tensorflow as tf
 
     from featsr_tf.data.keys import Batch
@@ -118,6 +119,9 @@ def make_work(
     pipeline = copy.deepcopy(pipeline)
     pipeline.model.faster_rcnn.num_classes = point.classes
     pipeline.model.faster_rcnn.first_stage_max_proposals = point.proposals
+    # All points have the same extractor and proposal network: how many of the
+    # proposals are small, and refined, is theirs to say.
+    keras.utils.set_random_seed(0)
     detector = build_detector(pipeline, load_weights=False)
     batch = random_batch(point)
     if subject == TRAINING:

@@ -104,6 +104,16 @@ def test_works_have_the_sizes_of_their_point(subject, eager):
         assert np.isfinite(found["loss"])
 
 
+def test_all_points_have_the_same_random_weights(eager):
+    point = Point(side=64, proposals=20)
+    with small_backbone():
+        one, other = (
+            make_work(small_pipeline(), "inference", point)() for _ in range(2)
+        )
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert np.ptp(one.scores.numpy()) > 0
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_every_part_does_what_its_name_says(name):
     found = make_part(name, min(PARTS[name]))()
