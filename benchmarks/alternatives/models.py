@@ -13,10 +13,9 @@ from featsr_tf.data.damage import named_data_errors
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.model.build import build_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
-
-_BASE_PARTS = ("extractor", "proposal_network", "large_predictor")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
     names = frame_names(judged)
     for model in models:
         _check_unseen(model, names)
-    weights = _base_weights(first.folder)
+    weights = _base_weights(first)
     for model in others:
         _check_same_base(first, weights, model)
     return models
@@ -95,10 +94,10 @@ def _check_unseen(model: Model, judged: set[str]) -> None:
         )
 
 
-def _check_same_base(first: Model, weights: dict, model: Model) -> None:
-    others = _base_weights(model.folder)
-    if weights.keys() != others.keys() or not all(
-        np.array_equal(weights[name], others[name]) for name in weights
+def _check_same_base(first: Model, weights: list, model: Model) -> None:
+    others = _base_weights(model)
+    if len(weights) != len(others) or not all(
+        map(np.array_equal, weights, others)
     ):
         raise DataError(
             f"{model.folder}: expected the base detector of {first.folder}, "
@@ -106,14 +105,12 @@ def _check_same_base(first: Model, weights: dict, model: Model) -> None:
         )
 
 
-def _base_weights(folder: str) -> dict[str, np.ndarray]:
-    path = checkpoints.find_used(folder, checkpoints.BASE)
-    if path is None:
-        raise DataError(f"{folder}: expected a checkpoint of the base stage")
-    with checkpoints.named_checkpoint_errors(path):
-        reader = tf.train.load_checkpoint(path)
-        return {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
-            if name.startswith(tuple(f"detector/{x}" for x in _BASE_PARTS))
-        }
+def _base_weights(model: Model) -> list[np.ndarray]:
+    detector = build_detector(model.pipeline, load_weights=False)
+    checkpoints.restore_base(detector, model.folder)
+    parts = (
+        detector.extractor,
+        detector.proposal_network,
+        detector.large_predictor,
+    )
+    return [variable.numpy() for part in parts for variable in part.variables]

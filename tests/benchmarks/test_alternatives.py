@@ -35,6 +35,8 @@ from tests.data.example_files import write_records
 from tests.evaluation.scenes import found
 from tests.evaluation.scenes import square
 from tests.evaluation.scenes import truth
+from tests.model.small import small_backbone
+from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 
 RESIZER = KeepAspectRatioResizer(600, 1020)
@@ -238,7 +240,7 @@ def test_the_picture_is_drawn(judged, tmp_path):
         assert picture.size == (960, 540)
 
 
-def make_model(folder, names, weight=1.0):
+def make_model(folder, names, detector):
     """A model folder trained on frames of these names."""
     folder.mkdir()
     records = records_of(folder / "train.record", names)
@@ -246,8 +248,6 @@ def make_model(folder, names, weight=1.0):
         f"train_input_reader.tf_record_input_reader.input_path=['{records}']"
     )
     model_folder.write_config(str(folder), pipeline)
-    detector = tf.Module()
-    detector.extractor = tf.Variable([weight])
     StageCheckpoints(str(folder), BASE, {"detector": detector}).save(4)
     return f"{folder.name}={folder}"
 
@@ -265,15 +265,22 @@ def records(tmp_path):
 def test_models_of_one_base_that_have_not_seen_the_frames_are_compared(
     tmp_path, records
 ):
-    named = [make_model(tmp_path / n, ["c.jpg"]) for n in ("one", "two")]
-    models = open_models(named, records)
+    detector = small_detector()
+    one = make_model(tmp_path / "one", ["c.jpg"], detector)
+    # What later stages learn may differ.
+    detector.refiner.variables[0].assign_add(
+        tf.ones(detector.refiner.variables[0].shape)
+    )
+    two = make_model(tmp_path / "two", ["c.jpg"], detector)
+    with small_backbone():
+        models = open_models([one, two], records)
     assert [model.name for model in models] == ["one", "two"]
     assert models[1].pipeline.model.faster_rcnn.num_classes == 2
 
 
 def test_models_trained_on_the_frames_that_judge_are_refused(tmp_path, records):
     # The same frame in another file, and of another format.
-    model = make_model(tmp_path / "one", ["b.ppm", "c.jpg"])
+    model = make_model(tmp_path / "one", ["b.ppm", "c.jpg"], small_detector())
     with pytest.raises(
         ConfigError, match="was trained on 1 of the 2 frames that judge, .* b;"
     ):
@@ -281,9 +288,15 @@ def test_models_trained_on_the_frames_that_judge_are_refused(tmp_path, records):
 
 
 def test_another_base_detector_is_refused(tmp_path, records):
-    one = make_model(tmp_path / "one", ["c.jpg"])
-    two = make_model(tmp_path / "two", ["c.jpg"], weight=2.0)
-    with pytest.raises(DataError, match="two: expected the base detector of"):
+    detector = small_detector()
+    one = make_model(tmp_path / "one", ["c.jpg"], detector)
+    trained = detector.proposal_network.trainable_variables[0]
+    trained.assign_add(tf.ones(trained.shape))
+    two = make_model(tmp_path / "two", ["c.jpg"], detector)
+    with (
+        small_backbone(),
+        pytest.raises(DataError, match="two: expected the base detector of"),
+    ):
         open_models([one, two], records)
 
 
