@@ -22,6 +22,7 @@ from benchmarks.side_by_side import check_rounds
 from benchmarks.side_by_side import clock_of
 from benchmarks.side_by_side import print_environment
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.prediction.tiling import Tiling
 
@@ -126,12 +127,13 @@ def check(arguments: argparse.Namespace) -> None:
     """
     check_rounds(arguments.rounds)
     Tiling(arguments.tile, arguments.overlap)
-    for flag in ("images", "timed"):
+    # Score thresholds are chosen on one half of the frames for the other.
+    for flag, least in (("images", 2), ("timed", 1)):
         value = getattr(arguments, flag)
-        if value is not None and value < 2:
-            # Score thresholds are chosen on one half of the frames and used
-            # on the other.
-            raise ConfigError(f"--{flag}: expected 2 or more, found {value}")
+        if value is not None and value < least:
+            raise ConfigError(
+                f"--{flag}: expected {least} or more, found {value}"
+            )
     for flag in ("enlarge", "enlarge_models", "enlarge_tiles"):
         for value in getattr(arguments, flag):
             if value <= 0:
@@ -176,6 +178,10 @@ def run(arguments: argparse.Namespace) -> None:
         name: judge(item, source.label_map.names, area_frame)
         for name, item in kept.items()
     }
+    if not judged["base"].counts.objects[:, 0].any():
+        raise DataError(
+            f"{source.paths[0]}: expected small objects, found none"
+        )
     print_environment()
     print(
         f"{len(kept['base'].truths)} frames of {', '.join(source.paths)}, "

@@ -38,6 +38,7 @@ from tests.evaluation.scenes import truth
 from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
+from tests.training.batches import write_noise
 
 RESIZER = KeepAspectRatioResizer(600, 1020)
 
@@ -62,6 +63,7 @@ def flags(**changes):
         ({"rounds": 4}, "--rounds: expected 5 or more, found 4"),
         ({"tile": 8}, "tile: expected 32 px or more, found 8"),
         ({"images": 1}, "--images: expected 2 or more, found 1"),
+        ({"timed": 0}, "--timed: expected 1 or more, found 0"),
         ({"enlarge": [2, 0]}, "--enlarge: expected more than 0, found 0"),
     ],
 )
@@ -240,12 +242,13 @@ def test_the_picture_is_drawn(judged, tmp_path):
         assert picture.size == (960, 540)
 
 
-def make_model(folder, names, detector):
+def make_model(folder, names, detector, *overrides):
     """A model folder trained on frames of these names."""
     folder.mkdir()
     records = records_of(folder / "train.record", names)
     pipeline = small_pipeline(
-        f"train_input_reader.tf_record_input_reader.input_path=['{records}']"
+        f"train_input_reader.tf_record_input_reader.input_path=['{records}']",
+        *overrides,
     )
     model_folder.write_config(str(folder), pipeline)
     StageCheckpoints(str(folder), BASE, {"detector": detector}).save(4)
@@ -310,3 +313,36 @@ def test_another_base_detector_is_refused(tmp_path, records):
 def test_models_without_names_of_their_own_are_refused(named, message):
     with pytest.raises(ConfigError, match=message):
         open_models(named, [])
+
+
+def test_all_ways_are_measured_on_the_records_that_judge(tmp_path, capsys):
+    label_map, _ = write_noise(tmp_path)
+    judge_records = tmp_path / "judge.record"
+    image = encode(noise_image(64, 64))
+    write_records(
+        judge_records,
+        [
+            example(image, [[0.1, 0.1, 0.4, 0.4]], [1], source_id=name)
+            for name in ("a", "b")
+        ],
+    )
+    model = make_model(
+        tmp_path / "one", ["c"], small_detector(), *overrides[:1]
+    )
+    arguments = flags(
+        models=[model],
+        records=[str(judge_records)],
+        tile=48,
+        busy=True,
+        plot=str(tmp_path / "ways.png"),
+    )
+    with small_backbone():
+        command.run(arguments)
+    printed = capsys.readouterr().out
+    assert "2 frames of" in printed and "small (2)" in printed
+    names = ("base", "base, frame x 2", "base, tiles 48 at 64 px", "one")
+    prices, accuracies = printed.split("\n\n")[1:]
+    for table in (prices, accuracies):
+        lines = table.strip().splitlines()[1:]
+        assert [line.split("  ")[0] for line in lines] == list(names)
+    assert (tmp_path / "ways.png").exists()
