@@ -22,6 +22,8 @@ from featsr_tf.model.detector import Detector
 def detection_function(detector: Detector, super_resolve: bool):
     """Makes one graph that serves batches of any size and frame.
 
+    Where XLA compiles the detector, there is one for each size.
+
     Args:
         detector: the detector.
         super_resolve: whether small proposals are super-resolved.
@@ -31,13 +33,14 @@ def detection_function(detector: Detector, super_resolve: bool):
         `[B, 2]` to `Detections` of the model.
     """
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.float32),
-            tf.TensorSpec([None, 2], tf.float32),
-            tf.TensorSpec([None, 2], tf.float32),
-        ]
-    )
+    signature = [
+        tf.TensorSpec([None, None, None, 3], tf.float32),
+        tf.TensorSpec([None, 2], tf.float32),
+        tf.TensorSpec([None, 2], tf.float32),
+    ]
+
+    # XLA must know the sizes.
+    @tf.function(input_signature=None if detector.compiles_parts else signature)
     def detect(images, image_sizes, scales):
         return detector(
             images, image_sizes, scales, super_resolve=super_resolve

@@ -45,6 +45,8 @@ _FREE = tuple(
         "rois_per_image",
         "pairs_per_image",
         "jittered_boxes_per_object",
+        "precision",
+        "jit_compile",
         "seed",
         "steps_per_epoch",
         "keep_checkpoints",
@@ -62,6 +64,7 @@ _OF_BASE = (
     f"{_EXTENSION}.training_crop",
     f"{_EXTENSION}.twin_aware_weight",
     f"{_EXTENSION}.jittered_boxes_per_object",
+    f"{_EXTENSION}.precision",
     f"{_EXTENSION}.seed",
     f"{_EXTENSION}.validation",
 )
@@ -74,7 +77,7 @@ def differences(first: schema.Pipeline, second: schema.Pipeline) -> list[str]:
 
     What changes neither the variables nor their meaning is left out: loss
     weights, sampling, thresholds of suppression, steps, optimizers, crops,
-    seed and the path of the first weights.
+    precision, seed and the path of the first weights.
 
     Args:
         first: A config, such as that of a model folder.

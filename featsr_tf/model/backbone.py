@@ -78,6 +78,7 @@ class Backbone:
         entry: the backbone's row of `BACKBONES`.
         network: the whole network without its classification layer.
         sub_layer: name of the layer that gives the sub features.
+        jit_compile: see `Compiled`. Defaults to False.
 
     Attributes:
         features: functional model from preprocessed images
@@ -86,14 +87,19 @@ class Backbone:
     """
 
     def __init__(
-        self, entry: BackboneEntry, network: keras.Model, sub_layer: str
+        self,
+        entry: BackboneEntry,
+        network: keras.Model,
+        sub_layer: str,
+        jit_compile: bool = False,
     ):
         base = network.get_layer(entry.base_layer).output
         sub = _sub_features(keras.Model(network.input, base), sub_layer)
         self.features = keras.Model(
             network.input, {"sub": sub, "base": base}, name="features"
         )
-        self._folded = Folded(self.features)
+        self._jit_compile = jit_compile
+        self._folded = Folded(self.features, jit_compile)
         self._entry = entry
         self._tail = keras.Model(base, network.output)
 
@@ -119,9 +125,10 @@ class Backbone:
                 own statistics. Defaults to False.
 
         Returns:
-            Those of `features`.
+            Those of `features`, float32.
         """
-        return self._folded(self.preprocess(images), training=training)
+        features = self._folded(self.preprocess(images), training=training)
+        return {k: tf.cast(maps, tf.float32) for k, maps in features.items()}
 
     def second_stage(self, name: str) -> keras.Model:
         """Builds a new second stage that starts from the loaded weights.
@@ -151,12 +158,16 @@ class Backbone:
         """Copies the extractor without its batch normalization."""
         backbone = copy.copy(self)
         backbone.features = folded_copy(self.features)
-        backbone._folded = Folded(backbone.features)
+        backbone._folded = Folded(backbone.features, self._jit_compile)
         return backbone
 
 
 def build_backbone(
-    name: str, alpha: float = 1.0, weights: str = "", sub_layer: str = ""
+    name: str,
+    alpha: float = 1.0,
+    weights: str = "",
+    sub_layer: str = "",
+    jit_compile: bool = False,
 ) -> Backbone:
     """Builds a backbone and loads its weights.
 
@@ -168,6 +179,7 @@ def build_backbone(
             without its classification layer. Defaults to "".
         sub_layer: name of the layer that gives the sub features; "" stands
             for the backbone's own choice. Defaults to "".
+        jit_compile: see `Compiled`. Defaults to False.
 
     Returns:
         The backbone.
@@ -192,7 +204,7 @@ def build_backbone(
         )
     title = f"{name} (alpha {alpha:g})" if entry.has_alpha else name
     network = _load(entry, arguments, weights, title)
-    return Backbone(entry, network, sub_layer or entry.sub_layer)
+    return Backbone(entry, network, sub_layer or entry.sub_layer, jit_compile)
 
 
 def _check_width(alpha: float, weights: str) -> None:

@@ -1,5 +1,10 @@
 """Models from a pipeline: the only place of `model/` that knows the config."""
 
+import contextlib
+import functools
+from collections.abc import Callable
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -11,6 +16,7 @@ from featsr_tf.config.schema import Hyperparams
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Refiner
 from featsr_tf.config.schema import Supervision
+from featsr_tf.errors import ConfigError
 from featsr_tf.geometry.anchors import anchors_of_one_cell
 from featsr_tf.geometry.nms import Suppression
 from featsr_tf.geometry.operations import TENSORFLOW
@@ -38,6 +44,33 @@ from featsr_tf.model.target_extractor import build_target_extractor
 from featsr_tf.model.zoom import ZoomRefiner
 
 
+@contextlib.contextmanager
+def layers_of(pipeline: Pipeline) -> Iterator[None]:
+    """Lets layers that are made in a block compute as the config says.
+
+    Args:
+        pipeline: the config.
+    """
+    before = keras.config.dtype_policy()
+    precision = pipeline.model.feature_super_resolution.precision
+    # Keras' own names of them.
+    keras.config.set_dtype_policy(precision.value.lower())
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _of_its_precision(build: Callable) -> Callable:
+    @functools.wraps(build)
+    def build_layers(pipeline: Pipeline, *arguments, **options):
+        with layers_of(pipeline):
+            return build(pipeline, *arguments, **options)
+
+    return build_layers
+
+
+@_of_its_precision
 def build_detector(
     pipeline: Pipeline,
     load_weights: bool = True,
@@ -54,7 +87,11 @@ def build_detector(
     Returns:
         The detector; its small predictor equals its large one, and a
         generator is the identity.
+
+    Raises:
+        ConfigError: XLA is to compile for several devices.
     """
+    _check_devices(pipeline)
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
     backbone = build_backbone(
@@ -62,6 +99,7 @@ def build_detector(
         extension.backbone.alpha,
         extension.backbone.weights if load_weights else "",
         extension.backbone.sub_layer,
+        extension.jit_compile,
     )
     pool_base = _pooling(pipeline, backbone.features, "base", operations.sample)
     detector = Detector(
@@ -69,8 +107,8 @@ def build_detector(
         *_proposals(pipeline, operations.suppress),
         pool_base=pool_base,
         refiner=_refiner(pipeline, backbone, pool_base),
-        large_predictor=_predictor(config, backbone, "large_predictor"),
-        small_predictor=_predictor(config, backbone, "small_predictor"),
+        large_predictor=_predictor(pipeline, backbone, "large_predictor"),
+        small_predictor=_predictor(pipeline, backbone, "small_predictor"),
         postprocess=_postprocess(config, operations.suppress),
         small_area_threshold=extension.small_area_threshold,
         threshold_in_original_pixels=(
@@ -79,6 +117,7 @@ def build_detector(
         gate=_gate(extension),
         objectness_threshold=extension.gate_objectness_threshold,
         can_skip=operations.can_branch,
+        compiles_parts=extension.jit_compile,
         name="detector",
     )
     _build_variables(detector)
@@ -89,6 +128,7 @@ def build_detector(
     return detector
 
 
+@_of_its_precision
 def build_target_features(
     pipeline: Pipeline, detector: Detector
 ) -> tuple[InPhases, RoiPooling]:
@@ -105,7 +145,10 @@ def build_target_features(
     twin = build_target_extractor(
         detector.extractor, extension.twin_pooling.value
     )
-    return InPhases(twin), _pooling(pipeline, twin, "base")
+    return (
+        InPhases(twin, extension.jit_compile),
+        _pooling(pipeline, twin, "base"),
+    )
 
 
 def build_zoom(
@@ -122,6 +165,7 @@ def build_zoom(
     return ZoomRefiner(backbone, pool_base, zoom.window_size, zoom.margin)
 
 
+@_of_its_precision
 def build_discriminator(
     pipeline: Pipeline, detector: Detector
 ) -> Discriminator | None:
@@ -140,6 +184,17 @@ def build_discriminator(
     )
     discriminator.build(_pooled_shape(detector, "base"))
     return discriminator
+
+
+def _check_devices(pipeline) -> None:
+    path = "model.feature_super_resolution.jit_compile"
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    if pipeline.model.feature_super_resolution.jit_compile and devices > 1:
+        raise ConfigError(
+            f"{pipeline.where(path)}: {path} is true; expected false where "
+            f"{devices} devices train together, or one device alone, such as "
+            "by CUDA_VISIBLE_DEVICES=0"
+        )
 
 
 def _pooling(
@@ -194,13 +249,15 @@ def _refiner(
     if extension.refiner == Refiner.ZOOM:
         return build_zoom(pipeline, backbone, pool_base)
     if extension.refiner == Refiner.TAIL_GENERATOR:
-        return _tail_refiner(backbone, pool_base)
+        return _tail_refiner(extension, backbone, pool_base)
     pool_sub = _pooling(pipeline, backbone.features, "sub", pool_base.sample)
-    return GeneratorRefiner(_generator(extension), pool_sub)
+    return GeneratorRefiner(
+        _generator(extension), pool_sub, extension.jit_compile
+    )
 
 
 def _tail_refiner(
-    backbone: Backbone, pool_base: RoiPooling
+    extension, backbone: Backbone, pool_base: RoiPooling
 ) -> GeneratorRefiner:
     cells = receptive_field(backbone.features, "sub")
     has_stride = cells.stride < pool_base.cells.stride
@@ -208,6 +265,7 @@ def _tail_refiner(
     return GeneratorRefiner(
         TailGenerator(build_tail(backbone.features), name="generator"),
         RoiPooling(cells, size, sample=pool_base.sample),
+        extension.jit_compile,
     )
 
 
@@ -228,7 +286,8 @@ def _generator(extension) -> Generator:
     )
 
 
-def _predictor(config, backbone: Backbone, name: str) -> Predictor:
+def _predictor(pipeline, backbone: Backbone, name: str) -> Predictor:
+    config = pipeline.model.faster_rcnn
     box_predictor = config.second_stage_box_predictor.mask_rcnn_box_predictor
     return Predictor(
         backbone.second_stage(name=name),
@@ -239,6 +298,7 @@ def _predictor(config, backbone: Backbone, name: str) -> Predictor:
             if box_predictor.use_dropout
             else 0.0
         ),
+        jit_compile=pipeline.model.feature_super_resolution.jit_compile,
         name=name,
         **_kernel_options(box_predictor.fc_hyperparams),
     )

@@ -87,6 +87,8 @@ class Detector(keras.Model):
         can_skip: whether refiner and small predictor are left out of a batch
             in which there is nothing for them to do. It changes the time
             alone. Default True.
+        compiles_parts: whether XLA compiles its parts; see `Compiled`.
+            Default False.
     """
 
     def __init__(
@@ -104,9 +106,11 @@ class Detector(keras.Model):
         gate: Gate | None = None,
         objectness_threshold: float = 0.0,
         can_skip: bool = True,
+        compiles_parts: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Sizes of images are among what it is called with.
+        super().__init__(dtype="float32", **kwargs)
         self.backbone = backbone
         self.extractor = backbone.features
         self.proposal_network = proposal_network
@@ -121,6 +125,7 @@ class Detector(keras.Model):
         self.gate = gate
         self.objectness_threshold = objectness_threshold
         self.can_skip = can_skip
+        self.compiles_parts = compiles_parts
         self.built = True
 
     def call(self, images, image_sizes, scales, super_resolve=True):

@@ -41,7 +41,7 @@ class Discriminator(keras.layers.Layer):
             )
             for i, units in enumerate(self.hidden_units)
         ]
-        self.logit = self._dense(1, "logit")
+        self.logit = self._dense(1, "logit", dtype="float32")
         for layer in self.hidden:
             # TensorFlow's checkpoints hold attributes, but nothing in a list.
             setattr(self, layer.name, layer)
@@ -50,7 +50,10 @@ class Discriminator(keras.layers.Layer):
         dense = keras.layers.Dense(units, name=name, **options)
         if not self.spectral_normalization:
             return dense
-        return keras.layers.SpectralNormalization(dense, name=name)
+        # It writes the weights anew, which must not lose digits.
+        return keras.layers.SpectralNormalization(
+            dense, dtype="float32", name=name
+        )
 
     def build(self, input_shape):
         """Makes the variables."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
+from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.small_maps import SmallMapConvolution
 
 _CONVOLUTIONS = (
@@ -43,6 +44,7 @@ class FoldedConvolution(keras.layers.Wrapper):
         if training and self.normalization.trainable:
             return self.normalization(self.layer(inputs), training=True)
         kernel, bias = folded_weights(self.layer, self.normalization)
+        kernel = ops.cast(kernel, self.compute_dtype)
         layer = self.layer
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             arguments = layer.strides, layer.padding, None, layer.dilation_rate
@@ -62,7 +64,7 @@ def folded_weights(
         normalization: behind it, with the statistics that it has learnt.
 
     Returns:
-        Kernel, of the shape of the layer's, and bias `[filters]`.
+        Kernel, of the shape of the layer's, and bias `[filters]`, float32.
     """
     factor = ops.rsqrt(normalization.moving_variance + normalization.epsilon)
     if normalization.scale:
@@ -73,10 +75,10 @@ def folded_weights(
     bias *= factor
     if normalization.center:
         bias += normalization.beta
-    kernel = ops.convert_to_tensor(layer.kernel)
+    kernel = ops.cast(layer.kernel, factor.dtype)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         factor = ops.reshape(factor, kernel.shape[-2:])
-    return kernel * ops.cast(factor, kernel.dtype), bias
+    return kernel * factor, bias
 
 
 class Folded:
@@ -87,9 +89,10 @@ class Folded:
 
     Args:
         network: functional model.
+        jit_compile: see `Compiled`. Default False.
     """
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, jit_compile: bool = False):
         pairs = foldable_pairs(network)
 
         def call_layer(layer: keras.Layer, *args, **kwargs):
@@ -103,10 +106,11 @@ class Folded:
             clone_function=lambda layer: layer,
             call_function=_leaving_out(pairs.values(), call_layer),
         )
+        self._call = Compiled(self._network, jit_compile)
 
     def __call__(self, inputs: tf.Tensor, training: bool = False):
         """Does what the network does."""
-        return self._network(inputs, training=training)
+        return self._call(inputs, training=training)
 
 
 def folded_copy(network: keras.Model) -> keras.Model:

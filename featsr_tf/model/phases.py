@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.folding import FoldedConvolution
 from featsr_tf.model.folding import foldable_pairs
 from featsr_tf.model.folding import folded_weights
@@ -31,9 +32,10 @@ class InPhases:
 
     Args:
         twin: of `build_target_extractor`.
+        jit_compile: see `Compiled`. Default False.
     """
 
-    def __init__(self, twin: keras.Model):
+    def __init__(self, twin: keras.Model, jit_compile: bool = False):
         pairs = foldable_pairs(twin)
         folded = {layer.name for layer in pairs.values()}
 
@@ -47,6 +49,7 @@ class InPhases:
             clone_function=lambda layer: layer,
             call_function=call_layer,
         )
+        self._call = Compiled(self._network, jit_compile)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -64,10 +67,13 @@ class InPhases:
             training: False, as batch normalization is frozen.
 
         Returns:
-            Those of the twin.
+            Those of the twin, float32.
         """
-        features = self._network(split(images), training=training)
-        return {name: join(maps) for name, maps in features.items()}
+        features = self._call(split(images), training=training)
+        return {
+            name: tf.cast(join(maps), tf.float32)
+            for name, maps in features.items()
+        }
 
 
 class PhaseConvolution(keras.layers.Wrapper):
@@ -94,6 +100,7 @@ class PhaseConvolution(keras.layers.Wrapper):
         kernel, bias = layer.kernel, layer.bias
         if self.normalization is not None:
             kernel, bias = folded_weights(layer, self.normalization)
+        kernel = ops.cast(kernel, self.compute_dtype)
         convolve = ops.conv
         if isinstance(layer, keras.layers.DepthwiseConv2D):
             convolve = ops.depthwise_conv

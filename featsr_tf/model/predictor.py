@@ -41,6 +41,7 @@ class Predictor(keras.Model):
         kernel_regularizer: of both dense layers. Default none.
         dropout_rate: share of the pooled channels that training drops.
             Default 0.0.
+        jit_compile: see `Compiled`. Default False.
     """
 
     def __init__(
@@ -51,15 +52,18 @@ class Predictor(keras.Model):
         kernel_initializer=None,
         kernel_regularizer=None,
         dropout_rate: float = 0.0,
+        jit_compile: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.compiles_stage = jit_compile
         self.num_classes = num_classes
         self.box_classes = 1 if share_box_across_classes else num_classes
         self.second_stage = second_stage
-        self._folded_stage = Folded(second_stage)
-        self.pool = keras.layers.GlobalAveragePooling2D()
-        self.dropout = SeededDropout(dropout_rate)
+        self._folded_stage = Folded(second_stage, jit_compile)
+        # What comes after the second stage is little, and is to be exact.
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
+        self.dropout = SeededDropout(dropout_rate, dtype="float32")
 
         def dense(units: int, deviation: float, name: str):
             initializer = keras.initializers.RandomNormal(stddev=deviation)
@@ -70,6 +74,7 @@ class Predictor(keras.Model):
                 units,
                 kernel_initializer=initializer,
                 kernel_regularizer=kernel_regularizer,
+                dtype="float32",
                 name=name,
             )
 
@@ -107,6 +112,7 @@ class Predictor(keras.Model):
             folded_copy(self.second_stage),
             self.num_classes,
             self.box_classes != self.num_classes,
+            jit_compile=self.compiles_stage,
             name=self.name,
         )
         predictor.classes = self.classes

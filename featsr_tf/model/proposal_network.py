@@ -73,10 +73,10 @@ class ProposalNetwork(keras.layers.Layer):
             name="convolution",
         )
         self.objectness = self._convolution(
-            anchors_per_cell, 1, small, name="objectness"
+            anchors_per_cell, 1, small, dtype="float32", name="objectness"
         )
         self.deltas = self._convolution(
-            4 * anchors_per_cell, 1, small, name="deltas"
+            4 * anchors_per_cell, 1, small, dtype="float32", name="deltas"
         )
 
     def _convolution(self, filters, kernel_size, initializer, **options):

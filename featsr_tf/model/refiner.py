@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.model.backbone import Backbone
+from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.rois import RoiPooling
 
@@ -36,6 +37,10 @@ class ChosenProposals(NamedTuple):
 class Refiner(keras.layers.Layer):
     """Refines features in two parts: what is frozen, and what is learnt."""
 
+    def __init__(self, **kwargs):
+        # Boxes are among what it is called with.
+        super().__init__(dtype="float32", **kwargs)
+
     def look(
         self, chosen: ChosenProposals, image_scale: float = 1.0
     ) -> tuple[tf.Tensor, ...]:
@@ -58,7 +63,7 @@ class Refiner(keras.layers.Layer):
             seen: of `look`.
 
         Returns:
-            `[n, k, k, C]` refined base features, S.
+            `[n, k, k, C]` refined base features, S, float32.
         """
         raise NotImplementedError
 
@@ -102,12 +107,21 @@ class GeneratorRefiner(Refiner):
     Args:
         generator: the generator.
         pool_sub: pooling of the sub layer.
+        jit_compile: see `Compiled`. Default False.
     """
 
-    def __init__(self, generator: Generator, pool_sub: RoiPooling, **kwargs):
+    def __init__(
+        self,
+        generator: Generator,
+        pool_sub: RoiPooling,
+        jit_compile: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.generator = generator
         self.pool_sub = pool_sub
+        self._jit_compile = jit_compile
+        self._generate = Compiled(generator, jit_compile)
 
     def look(self, chosen, image_scale=1.0):
         """Pools the sub layer, F_sub, beside F; see `Refiner.look`."""
@@ -121,8 +135,10 @@ class GeneratorRefiner(Refiner):
 
     def refine(self, seen):
         """Makes S of F and F_sub; see `Refiner.refine`."""
-        return self.generator(*seen)
+        return tf.cast(self._generate(*seen), tf.float32)
 
     def for_inference(self, backbone):
         """Takes the generator for inference; see `Refiner.for_inference`."""
-        return GeneratorRefiner(self.generator.for_inference(), self.pool_sub)
+        return GeneratorRefiner(
+            self.generator.for_inference(), self.pool_sub, self._jit_compile
+        )

@@ -60,7 +60,9 @@ class TailGenerator(keras.layers.Layer):
 
     def for_inference(self) -> "TailGenerator":
         """Copies the generator without its batch normalization."""
-        generator = TailGenerator(folded_copy(self.tail), name=self.name)
+        generator = TailGenerator(
+            folded_copy(self.tail), name=self.name, dtype=self.dtype_policy
+        )
         generator.fusion = self.fusion
         generator.built = True
         return generator

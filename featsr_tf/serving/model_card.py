@@ -151,6 +151,7 @@ def _facts(
         "classes": str(len(label_map.names)),
         "steps": ", ".join(f"{stage} {n}" for stage, n in stages.items()),
         "seed": str(extension.seed),
+        "precision": extension.precision.value.lower(),
         "lowest score drawn": f"{pipeline.eval_config.min_score_threshold:g}",
     }
     if not options.base_only:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Precision
 from featsr_tf.config.schema import Refiner
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.keys import Example
@@ -116,6 +117,13 @@ def export(
 
 
 def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
+    path = "model.feature_super_resolution.precision"
+    precision = pipeline.model.feature_super_resolution.precision
+    if precision != Precision.FLOAT32 and options.format != "saved_model":
+        raise ConfigError(
+            f"{pipeline.where(path)}: {path} is {precision}; expected FLOAT32 "
+            f"with --format {options.format}: add --set {path}=FLOAT32"
+        )
     path = "model.feature_super_resolution.refiner"
     refiner = pipeline.model.feature_super_resolution.refiner
     if (

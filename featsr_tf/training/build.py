@@ -4,6 +4,7 @@ import functools
 
 from featsr_tf import losses
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Precision
 from featsr_tf.config.schema import Supervision
 from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_discriminator
@@ -45,9 +46,12 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
         checkpoints.FINE_TUNE: _fine_tune,
     }[name]
     stage = build(pipeline, detector)
-    optimizer = build_optimizer(stage_options(pipeline, name).optimizer)
-    optimizer.build(stage.trained_variables)
-    # XLA has no crop_and_resize and loses the fast CPU kernels.
+    optimizer = _optimizer(
+        pipeline,
+        stage_options(pipeline, name).optimizer,
+        stage.trained_variables,
+    )
+    # XLA has no crop_and_resize: what it can do it is given by parts.
     stage.compile(optimizer=optimizer, jit_compile=False)
     return stage
 
@@ -86,6 +90,13 @@ def num_steps(pipeline: Pipeline, name: str) -> int:
     return steps
 
 
+def _optimizer(pipeline, options, variables):
+    precision = pipeline.model.feature_super_resolution.precision
+    optimizer = build_optimizer(options, precision == Precision.MIXED_FLOAT16)
+    optimizer.build(variables)
+    return optimizer
+
+
 def _base(pipeline, detector):
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
@@ -121,10 +132,11 @@ def _super_resolution(pipeline, detector):
     discriminator = build_discriminator(pipeline, detector)
     discriminator_optimizer = None
     if discriminator is not None:
-        discriminator_optimizer = build_optimizer(
-            options.discriminator_optimizer
+        discriminator_optimizer = _optimizer(
+            pipeline,
+            options.discriminator_optimizer,
+            discriminator.trainable_variables,
         )
-        discriminator_optimizer.build(discriminator.trainable_variables)
     return SuperResolutionStage(
         detector,
         _sampling_by_size(pipeline),
@@ -140,6 +152,7 @@ def _super_resolution(pipeline, detector):
         extension.losses.generator_weight,
         options.generator_updates_per_discriminator_update,
         options.adversarial_warmup_steps,
+        extension.jit_compile,
         classification_weight=extension.losses.classification_weight,
         localization_weight=extension.losses.localization_weight,
         clip_norm=options.gradient_clipping_by_norm,

@@ -38,6 +38,7 @@ _WITHOUT_EFFECT = (
     "train_config.optimizer",
     "train_config.gradient_clipping_by_norm",
     f"{_EXTENSION}.feature_cache",
+    f"{_EXTENSION}.jit_compile",
     f"{_EXTENSION}.generator",
     f"{_EXTENSION}.discriminator",
     f"{_EXTENSION}.losses",

@@ -199,15 +199,21 @@ class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return cls(**{**config, "schedule": schedule})
 
 
-def build_optimizer(options: Optimizer) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    options: Optimizer, scales_loss: bool = False
+) -> keras.optimizers.Optimizer:
     """Makes a Keras optimizer.
 
     Args:
         options: the optimizer's message.
+        scales_loss: whether losses are scaled so that gradients of 16 bits
+            neither vanish nor overflow. Default False.
 
     Returns:
         Adam, RMSprop, or SGD with momentum.
     """
+    if scales_loss:
+        return keras.optimizers.LossScaleOptimizer(build_optimizer(options))
     if options.adam_optimizer is not None:
         adam = options.adam_optimizer
         return keras.optimizers.Adam(
@@ -238,27 +244,45 @@ def apply_gradients(
 
     Keras clips before it sums over replicas; the sum must come first for two
     replicas to take the step that one would. Where the norm is not finite,
-    neither variables nor optimizer change.
+    neither variables nor optimizer change, but for the loss scale.
 
     Args:
         optimizer: the optimizer of the variables.
-        gradients: of this replica's part of the loss.
+        gradients: of this replica's part of the loss, as the optimizer's
+            `scale_loss` has scaled it.
         variables: as many as gradients.
         clip_norm: largest global norm; 0 = not clipped.
 
     Returns:
-        The global norm before clipping.
+        The global norm before clipping; 0 where it is not finite and a
+        smaller loss scale can be tried in the next step.
     """
+    scale = loss_scale(optimizer)
     if num_replicas() > 1:
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         # The optimizer would send them all around once more.
-        optimizer._all_reduce_sum_gradients = list
-    norm = tf.linalg.global_norm(gradients)
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner._all_reduce_sum_gradients = list
+    scaled_norm = tf.linalg.global_norm(gradients)
     if clip_norm:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, norm)
-    _apply_if(tf.math.is_finite(norm), optimizer, gradients, variables)
-    return norm
+        gradients, _ = tf.clip_by_global_norm(
+            gradients, clip_norm * scale, scaled_norm
+        )
+    is_finite = tf.math.is_finite(scaled_norm)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It leaves out what is not finite by itself, and halves its scale.
+        optimizer.apply(gradients, variables)
+    else:
+        _apply_if(is_finite, optimizer, gradients, variables)
+    return tf.where(is_finite | (scale <= 1.0), scaled_norm / scale, 0.0)
+
+
+def loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+    """Tells by what an optimizer scales losses; 1 where it does not."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return tf.convert_to_tensor(optimizer.dynamic_scale)
+    return tf.constant(1.0)
 
 
 def num_replicas() -> int:

@@ -147,7 +147,8 @@ class Stage(keras.Model):
         """
         with tf.GradientTape() as tape:
             total, others = loss()
-        gradients = tape.gradient(total, [v.value for v in variables])
+            scaled = optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, [v.value for v in variables])
         norm = apply_gradients(optimizer, gradients, variables, self.clip_norm)
         return others, norm / num_replicas()
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from featsr_tf import losses
 from featsr_tf.data.keys import Batch
+from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.training.parts import Part
@@ -55,6 +56,8 @@ class SuperResolutionStage(Stage):
         generator_updates: generator steps per discriminator step. Default 1.
         adversarial_warmup_steps: first steps, in which L_gen has no weight.
             Default 0.
+        jit_compile: whether XLA compiles the discriminator; see `Compiled`.
+            Default False.
         **kwargs: see `Stage`.
     """
 
@@ -70,12 +73,14 @@ class SuperResolutionStage(Stage):
         generator_weight: float = 0.01,
         generator_updates: int = 1,
         adversarial_warmup_steps: int = 0,
+        jit_compile: bool = False,
         **kwargs,
     ):
         super().__init__(detector, proposal_sampling, **kwargs)
         self.pair_sampling = pair_sampling
         self.targets = targets
         self.discriminator = discriminator
+        self.judge = Compiled(discriminator, jit_compile)
         self.discriminator_optimizer = discriminator_optimizer
         self.content_weight = content_weight
         self.generator_weight = generator_weight
@@ -215,7 +220,7 @@ class SuperResolutionStage(Stage):
             "input_mean": masked_mean(base, weights),
         }
         if self.discriminator is not None:
-            logits = self.discriminator(refined)
+            logits = self.judge(refined)
             logs["generator"] = losses.weighted_mean(
                 losses.generator_loss(logits), weights
             )
@@ -234,8 +239,8 @@ class SuperResolutionStage(Stage):
         targets, weights = of_batch(
             (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
         )
-        target_logits = self.discriminator(targets, training=True)
-        generated_logits = self.discriminator(tf.stop_gradient(refined))
+        target_logits = self.judge(targets, training=True)
+        generated_logits = self.judge(tf.stop_gradient(refined))
         loss = losses.weighted_mean(
             losses.discriminator_loss(target_logits, generated_logits), weights
         )

@@ -68,6 +68,8 @@ def test_another_detector_is_named(override, expected):
         f"{EXTENSION}.twin_aware_weight=0.5",
         f"{EXTENSION}.backbone.weights=some.weights.h5",
         f"{EXTENSION}.seed=3",
+        f"{EXTENSION}.precision=MIXED_BFLOAT16",
+        f"{EXTENSION}.jit_compile=true",
     ],
 )
 def test_what_only_training_or_suppression_uses_does_not_count(override):
@@ -82,6 +84,7 @@ def test_what_only_training_or_suppression_uses_does_not_count(override):
         f"{EXTENSION}.seed=3",
         f"{EXTENSION}.backbone.alpha=0.5",
         f"{EXTENSION}.twin_aware_weight=0.5",
+        f"{EXTENSION}.precision=MIXED_FLOAT16",
     ],
 )
 def test_base_stages_differ_by_whatever_trains_them(override):

@@ -127,10 +127,11 @@ def poisoned_from(number):
     return mock.patch.object(stage_run, "training_batches", batches)
 
 
+@pytest.mark.parametrize("precision", ["FLOAT32", "MIXED_FLOAT16"])
 def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
-    eager, records, tmp_path, capsys
+    precision, eager, records, tmp_path, capsys
 ):
-    pipeline = small_pipeline(*records)
+    pipeline = small_pipeline(*records, f"{EXTENSION}.precision={precision}")
     with poisoned_from(3), pytest.raises(FeatsrError) as stopped:
         run.train(pipeline, str(tmp_path), SINGLE)
     message = str(stopped.value)

@@ -25,6 +25,7 @@ from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.config.schema.super_resolution import BestBy
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
 from featsr_tf.config.schema.super_resolution import GeneratorBlock
+from featsr_tf.config.schema.super_resolution import Precision
 from featsr_tf.config.schema.super_resolution import Refiner
 from featsr_tf.config.schema.super_resolution import Supervision
 from featsr_tf.config.schema.super_resolution import TrainingCrop
@@ -49,6 +50,7 @@ __all__ = [
     "Optimizer",
     "Pipeline",
     "PreprocessingStep",
+    "Precision",
     "Refiner",
     "ResizeType",
     "ScoreConverter",

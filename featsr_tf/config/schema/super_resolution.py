@@ -54,6 +54,14 @@ class TwinPooling(enum.StrEnum):
     ROOT_MAX = "ROOT_MAX"
 
 
+class Precision(enum.StrEnum):
+    """Numbers that the networks compute with."""
+
+    FLOAT32 = "FLOAT32"
+    MIXED_BFLOAT16 = "MIXED_BFLOAT16"
+    MIXED_FLOAT16 = "MIXED_FLOAT16"
+
+
 class BestBy(enum.StrEnum):
     """Figure of a validation: average precision, by size of the objects."""
 
@@ -362,6 +370,19 @@ class FeatureSuperResolution:
     )
     jittered_boxes_per_object: int = setting(
         4, "Jittered true boxes added to the proposals.", 0, 1000
+    )
+    precision: Precision = setting(
+        Precision.FLOAT32,
+        "Numbers that the networks compute with, in all stages and in exported "
+        "SavedModels; weights, outputs and losses are 32-bit floats in any "
+        "case, so that a trained detector can be used with another precision. "
+        "MIXED_FLOAT16 trains with a loss scale.",
+    )
+    jit_compile: bool = setting(
+        False,
+        "Whether XLA compiles the networks where the shapes of their inputs "
+        "are known: all in training, the extractor in evaluation. On one "
+        "device; each size of images is compiled anew.",
     )
     seed: int = setting(0, "Seed of all randomness.")
     steps_per_epoch: int = setting(

@@ -92,7 +92,9 @@ class TrainConfig:
     retain_original_images: bool = unused(
         False, "Pictures in TensorBoard are made of evaluation images."
     )
-    use_bfloat16: bool = unused(False, "All numbers are 32-bit floats.")
+    use_bfloat16: bool = unused(
+        False, "See model.feature_super_resolution.precision."
+    )
     summarize_gradients: bool = unused(
         False, "TensorBoard shows losses, gauges, learning rate and pictures."
     )

@@ -1,0 +1,159 @@
+"""XLA compiles what has one shape, and changes no result."""
+
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.inference import detection_function
+from featsr_tf.model import compilation
+from featsr_tf.model.compilation import Compiled
+from featsr_tf.model.folding import Folded
+from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import STAGES
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.workers import default_strategy
+from tests.model.small import small_detector
+from tests.training.steps import BOTH
+from tests.training.steps import build
+
+EXTENSION = "model.feature_super_resolution"
+COMPILED = f"{EXTENSION}.jit_compile=true"
+
+
+class Calls:
+    """What has been compiled, by name of the network, and how often."""
+
+    def __init__(self):
+        self.parts = []
+
+    def counts(self):
+        counts = {
+            name: function.experimental_get_tracing_count()
+            for name, function in self.parts
+        }
+        return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Keeps all functions that XLA is to compile."""
+    kept = Calls()
+
+    class Watched(Compiled):
+        def __init__(self, network, jit_compile):
+            super().__init__(network, jit_compile)
+            if jit_compile:
+                kept.parts.append((network.name, self._compiled))
+
+    for module in ("folding", "phases", "refiner"):
+        monkeypatch.setattr(f"featsr_tf.model.{module}.Compiled", Watched)
+    monkeypatch.setattr(
+        "featsr_tf.training.super_resolution_stage.Compiled", Watched
+    )
+    return kept
+
+
+def twice(values):
+    return 2.0 * values
+
+
+@pytest.mark.parametrize("size, is_compiled", [(3, True), (None, False)])
+def test_what_has_a_shape_is_compiled(size, is_compiled):
+    function = Compiled(twice, True)
+
+    @tf.function(input_signature=[tf.TensorSpec([size, 2])])
+    def call(values):
+        return function(values)
+
+    for count in (3, 3) if size else (3, 4, 5):
+        np.testing.assert_array_equal(call(tf.ones([count, 2])), 2.0)
+    count = function._compiled.experimental_get_tracing_count()
+    assert count == int(is_compiled)
+
+
+def test_without_the_flag_nothing_is_compiled():
+    with mock.patch.object(compilation.tf, "function") as function:
+        found = Compiled(twice, False)(tf.ones([2]))
+    np.testing.assert_array_equal(found, 2.0)
+    function.assert_not_called()
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_gradients_and_statistics_are_those_without_xla(precision):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    hidden = layers.Conv2D(4, 3, use_bias=False, dtype=precision)(inputs)
+    hidden = layers.BatchNormalization(dtype=precision)(hidden)
+    network = keras.Model(inputs, layers.ReLU(dtype=precision)(hidden))
+    weights = network.get_weights()
+    values = tf.random.stateless_normal([2, 8, 8, 3], [1, 2])
+    results = []
+    for jit_compile in (False, True):
+        network.set_weights(weights)
+        folded = Folded(network, jit_compile)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(folded(values, training=True)))
+        trained = [v.value for v in network.trainable_variables]
+        results.append([*tape.gradient(loss, trained), *network.get_weights()])
+    for ours, theirs in zip(*results, strict=True):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, atol=1e-2 * scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STAGES)
+def test_a_compiled_stage_learns_what_any_other_does(calls, name):
+    steps = []
+    for overrides in ((), (COMPILED,)):
+        keras.utils.set_random_seed(0)
+        stage = build(small_detector(*overrides), name, *overrides)
+        train = tf.function(stage.train_step)
+        logs = [train(BOTH) for _ in range(2)][-1]
+        logs.pop("data_ready")
+        steps.append(({k: float(v) for k, v in logs.items()}, stage))
+    (expected, plain), (found, compiled) = steps
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    for ours, theirs in zip(
+        compiled.trained_variables, plain.trained_variables, strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=ours.path)
+    networks = {
+        BASE: {"features", "large_predictor"},
+        SUPER_RESOLUTION: {"features", "generator", "small_predictor"}
+        | {"target_extractor", "discriminator"},
+        FINE_TUNE: {"features", "generator"}
+        | {"large_predictor", "small_predictor"},
+    }[name]
+    assert calls.counts().keys() == networks
+
+
+def test_another_number_of_proposals_compiles_nothing_anew(calls):
+    detector = small_detector(COMPILED)
+    expected = small_detector()
+    generator = np.random.default_rng(0)
+    detect = detection_function(detector.for_inference(), super_resolve=True)
+    for value in range(3):
+        frame = generator.uniform(0, 100 * value, (1, 64, 64, 3))
+        frame = tf.constant(frame, tf.float32)
+        inputs = frame, tf.constant([[64.0, 64.0]]), tf.ones([1, 2])
+        found = detect(*inputs)
+        np.testing.assert_allclose(
+            found.scores, expected(*inputs).scores, atol=1e-4
+        )
+    assert list(calls.counts().values()) == [1]
+    assert detect.experimental_get_tracing_count() == 1
+
+
+def test_several_devices_are_refused():
+    strategy = default_strategy()
+    assert strategy.num_replicas_in_sync == 2
+    with strategy.scope(), pytest.raises(ConfigError) as error:
+        small_detector(COMPILED)
+    message = str(error.value)
+    assert "jit_compile is true; expected false where 2 devices" in message
+    assert "\n" not in message

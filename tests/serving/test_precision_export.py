@@ -1,0 +1,55 @@
+"""An exported detector of 16 bits takes and gives what every other does."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.serving.export_options import ExportOptions
+from featsr_tf.serving.saved_model import export
+from featsr_tf.serving.saved_model import load_detectors
+from tests.model.small import small_backbone
+from tests.model.small import small_pipeline
+from tests.serving.models import random_images
+from tests.serving.models import write_model
+from tests.serving.test_saved_model import detect
+
+FIELD = "model.feature_super_resolution.precision"
+
+
+@pytest.mark.parametrize(
+    "precision",
+    ["MIXED_BFLOAT16", pytest.param("MIXED_FLOAT16", marks=pytest.mark.slow)],
+)
+def test_outputs_are_near_those_of_32_bits(tmp_path, precision):
+    trained = write_model(tmp_path)
+    pipeline = small_pipeline(f"{FIELD}={precision}")
+    with small_backbone():
+        detectors = load_detectors(trained, str(tmp_path))
+        path = export(pipeline, str(tmp_path), str(tmp_path / "signs"))
+    assert f"precision: {precision}" in (path / "pipeline.config").read_text()
+    signatures = tf.saved_model.load(str(path)).signatures
+    images = random_images(2)
+    for name, detector in zip(
+        ("serving_default", "base"), detectors, strict=True
+    ):
+        found = signatures[name](input_tensor=tf.constant(images))
+        assert {values.dtype for values in found.values()} == {tf.float32}
+        _, scores = detect(detector, trained, images, name != "base")
+        # The others change places where two are about as good.
+        best = found["detection_scores"][:, :2]
+        assert np.any(best != scores[:, :2])
+        np.testing.assert_allclose(best, scores[:, :2], atol=0.02)
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_other_runtimes_are_refused_with_what_to_do(tmp_path, format):
+    pipeline = small_pipeline(f"{FIELD}=MIXED_FLOAT16")
+    options = ExportOptions(format=format, input_size=(50, 70))
+    with pytest.raises(ConfigError) as error:
+        export(pipeline, str(tmp_path), str(tmp_path / "signs"), options)
+    message = str(error.value)
+    assert message.endswith(
+        f"{FIELD} is MIXED_FLOAT16; expected FLOAT32 with --format {format}: "
+        f"add --set {FIELD}=FLOAT32"
+    )
