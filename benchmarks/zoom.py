@@ -21,7 +21,9 @@ from featsr_tf.command_line import read_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 
-_REFINER = "model.feature_super_resolution.refiner=ZOOM"
+_EXTENSION = "model.feature_super_resolution"
+# Its graphs are made before the sizes of the frames are known.
+_OVERRIDES = (f"{_EXTENSION}.refiner=ZOOM", f"{_EXTENSION}.jit_compile=false")
 
 
 class Setting(NamedTuple):
@@ -97,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     with exit_on_error():
         settings = make_settings(arguments)
-        arguments.overrides.append(_REFINER)
+        arguments.overrides.extend(_OVERRIDES)
         run(read_pipeline(arguments), settings, arguments)
 
 

@@ -42,6 +42,8 @@ AXES = {
     "classes": (4, 20, 80, 200),
     "objects": (8, 32, 64, 128),
 }
+# Graphs are made before the sizes of images are known.
+_WITHOUT_XLA = "model.feature_super_resolution.jit_compile=false"
 INFERENCE = "inference"
 TRAINING = "training step"
 SUBJECTS = {
@@ -77,7 +79,7 @@ def measure(
         By point, median seconds of all cores; megabytes at the peak beyond
         what there was before the first one.
     """
-    pipeline = load_pipeline(path, overrides)
+    pipeline = load_pipeline(path, [*overrides, _WITHOUT_XLA])
     works = {
         point: make_work(pipeline, subject, point) for point in points_of(axis)
     }
