@@ -123,10 +123,12 @@ class ApiDetector:
             text_format.Merge(_HYPERPARAMS, hyperparams)
         model = model_builder.build(config.model, is_training)
         if self._is_dense:
-            extractor = model._feature_extractor
-            make_head = extractor.get_box_classifier_feature_extractor_model
-            extractor.get_box_classifier_feature_extractor_model = lambda name: (
-                _without_strides(make_head(name))
+            name = "get_box_classifier_feature_extractor_model"
+            make_head = getattr(model._feature_extractor, name)
+            setattr(
+                model._feature_extractor,
+                name,
+                lambda name: _without_strides(make_head(name)),
             )
         return model
 
