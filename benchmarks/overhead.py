@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from benchmarks.reference import noise
 from benchmarks.reference import sides
+from benchmarks.reference import untrained
 from benchmarks.side_by_side import comparison
 from benchmarks.side_by_side import in_turns
 from benchmarks.side_by_side import print_environment
@@ -47,13 +48,12 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     import tensorflow as tf
 
     from featsr_tf.inference import detection_function
-    from featsr_tf.model.build import build_detector
 
     extension = pipeline.model.feature_super_resolution
     extension.gate_score_threshold = extension.gate_objectness_threshold = 0.0
     extension.gate_maximum = 0
     print_environment()
-    detector = build_detector(pipeline, load_weights=False).for_inference()
+    detector = untrained(pipeline).for_inference()
     images = tf.constant(noise(*sides(arguments.frame)))
     frame = images, tf.cast([images.shape[1:3]], tf.float32), tf.ones([1, 2])
     ratios = areas_over_threshold(detector, *frame)

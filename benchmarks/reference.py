@@ -79,13 +79,12 @@ def main() -> None:
 def run(pipeline, arguments: argparse.Namespace) -> None:
     """Measures, prints and writes the figures."""
     from featsr_tf.evaluation.report_inputs import describe_environment
-    from featsr_tf.model.build import build_detector
 
     environment = describe_environment() | {
         name: versions(PACKAGES[name]) for name in arguments.beside
     }
     print("; ".join(environment.values()), flush=True)
-    detector = build_detector(pipeline, load_weights=False)
+    detector = untrained(pipeline)
     others = start(pipeline, arguments.beside)
     figures = []
     for frame in arguments.frames:
@@ -104,6 +103,20 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     if arguments.output:
         kept = {"environment": environment, "figures": figures}
         write_text(arguments.output, json.dumps(kept, indent=1) + "\n")
+
+
+def untrained(pipeline):
+    """Builds a detector of random weights that finds many proposals."""
+    import keras
+
+    from featsr_tf.model.build import build_detector
+
+    keras.utils.set_random_seed(0)
+    detector = build_detector(pipeline, load_weights=False)
+    # Boxes moved at random would all be clipped to the same few.
+    deltas = detector.proposal_network.deltas
+    deltas.kernel.assign(keras.ops.zeros_like(deltas.kernel))
+    return detector
 
 
 def start(pipeline, libraries: Sequence[str]) -> dict[str, DetectorProcess]:
@@ -126,14 +139,12 @@ def start(pipeline, libraries: Sequence[str]) -> dict[str, DetectorProcess]:
 
 
 def sides(frame: str) -> tuple[int, int]:
-    """Reads width and height of "800x800"."""
+    """Reads "1360x800": width and height, up to multiples of 32 px."""
     parts = frame.split("x")
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
         raise ConfigError(f"--frames {frame!r}: expected such as 1360x800")
-    width, height = map(int, parts)
-    if width % 32 or height % 32:
-        # torchvision would pad its frames, where ours come padded.
-        raise ConfigError(f"--frames {frame}: expected multiples of 32")
+    # As all detectors here pad them.
+    width, height = (-(-int(part) // 32) * 32 for part in parts)
     return width, height
 
 

@@ -46,8 +46,12 @@ def test_a_detector_is_called_in_a_process_of_its_own():
     assert "FACTOR" not in os.environ
 
 
-@pytest.mark.parametrize("frame", ["800", "800x", "801x800", "800x800x3"])
-def test_frames_that_would_be_padded_are_refused(frame):
+def test_frames_are_padded_to_multiples_of_32():
+    assert reference.sides("1360x800") == (1376, 800)
+
+
+@pytest.mark.parametrize("frame", ["800", "800x", "ax800", "800x800x3"])
+def test_frames_without_two_sides_are_refused(frame):
     with pytest.raises(ConfigError, match="--frames"):
         reference.sides(frame)
 
