@@ -4,14 +4,14 @@
         --set model.feature_super_resolution.generator.block=BOTTLENECK
 
 A frame of noise, as many proposals as the config allows, and random weights:
-nothing has to be there. The small threshold is set such that just that share of
-the frame's proposals is small. Gates are left out, for what passes them depends
-on what a trained detector finds: `benchmarks.inference` judges real frames.
+nothing has to be there. Of the proposals the first so many are called small,
+whatever their size: times do not depend on it. Gates are left out, for what
+passes them depends on what a trained detector finds: `benchmarks.inference`
+judges real frames.
 """
 
 import argparse
 import functools
-from collections.abc import Sequence
 
 from benchmarks.reference import noise
 from benchmarks.reference import sides
@@ -56,17 +56,16 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     detector = untrained(pipeline).for_inference()
     images = tf.constant(noise(*sides(arguments.frame)))
     frame = images, tf.cast([images.shape[1:3]], tf.float32), tf.ones([1, 2])
-    ratios = areas_over_threshold(detector, *frame)
-    calls = {f"{len(ratios)} proposals": detection_function(detector, False)}
+    count = int(tf.math.count_nonzero(find_proposals(detector, frame).valid))
+    calls = {f"{count} proposals": detection_function(detector, False)}
     (base,) = calls
-    small_area_threshold = detector.small_area_threshold
     for share in arguments.shares:
-        threshold = threshold_of_share(ratios, share)
-        detector.small_area_threshold = small_area_threshold * threshold
+        number = round(share * count)
+        detector.is_small = functools.partial(first_are_small, number)
         detect = detection_function(detector, super_resolve=True)
-        # The threshold is a constant of the graph, which is made now.
+        # The number is a constant of the graph, which is made now.
         detect(*frame)
-        calls[f"{sum(r < threshold for r in ratios)} of them small"] = detect
+        calls[f"{number} of them small"] = detect
     seconds = in_turns(
         {name: functools.partial(f, *frame) for name, f in calls.items()},
         arguments.rounds,
@@ -74,23 +73,17 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     print(comparison(seconds, base))
 
 
-def areas_over_threshold(detector, images, image_sizes, scales) -> list[float]:
-    """Measures the proposals of a frame, in rising order."""
+def find_proposals(detector, frame):
+    """Finds the proposals of a frame."""
+    images, image_sizes, _ = frame
+    return detector.propose(detector.extract(images), image_sizes)
+
+
+def first_are_small(number: int, boxes, image_indices, scales):
+    """Stands for `Detector.is_small`: the first so many boxes are."""
     import tensorflow as tf
 
-    proposals = detector.propose(detector.extract(images), image_sizes)
-    boxes = tf.boolean_mask(proposals.boxes, proposals.valid)
-    ratios = detector.area_over_threshold(
-        boxes, tf.zeros(len(boxes), tf.int32), scales
-    )
-    return sorted(ratios.numpy().tolist())
-
-
-def threshold_of_share(ratios: Sequence[float], share: float) -> float:
-    """Finds the threshold below which a share of rising ratios lies."""
-    edges = [0.0, *ratios, 2.0 * ratios[-1]]
-    count = round(share * len(ratios))
-    return (edges[count] + edges[count + 1]) / 2
+    return tf.range(tf.shape(boxes)[0]) < number
 
 
 if __name__ == "__main__":
