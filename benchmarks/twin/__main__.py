@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_rounds(arguments.rounds)
         pipeline = read_pipeline(arguments)
         side = arguments.side or crop_side(pipeline)
-        check_sides("side", [side], STEP, side)
+        check_sides("side", [side], STEP)
         run(pipeline, side, arguments)
 
 

@@ -101,7 +101,7 @@ def place(spans: Sequence[Span], window: int, side: int) -> list[int]:
 
 
 def check_sides(
-    flag: str, sides: Sequence[int], least: int, largest: int
+    flag: str, sides: Sequence[int], least: int, largest: int | None = None
 ) -> None:
     """Refuses sides that the twin does not take.
 
@@ -109,14 +109,16 @@ def check_sides(
         flag: that gives them.
         sides: in px.
         least: smallest side, px.
-        largest: largest side, px.
+        largest: largest side, px. Default None, no limit.
 
     Raises:
         ConfigError: names the flag and the side.
     """
+    limit = "on" if largest is None else f"to {largest}"
     for side in sides:
-        if side % STEP or not least <= side <= largest:
+        is_large = largest is not None and side > largest
+        if side % STEP or side < least or is_large:
             raise ConfigError(
-                f"--{flag}: expected a multiple of {STEP} from {least} to "
-                f"{largest}, found {side}"
+                f"--{flag}: expected a multiple of {STEP} from {least} "
+                f"{limit}, found {side}"
             )

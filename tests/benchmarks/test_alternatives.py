@@ -326,9 +326,7 @@ def test_all_ways_are_measured_on_the_records_that_judge(tmp_path, capsys):
             for name in ("a", "b")
         ],
     )
-    model = make_model(
-        tmp_path / "one", ["c"], small_detector(), *overrides[:1]
-    )
+    model = make_model(tmp_path / "one", ["c"], small_detector(), label_map)
     arguments = flags(
         models=[model],
         records=[str(judge_records)],

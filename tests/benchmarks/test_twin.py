@@ -125,8 +125,14 @@ def test_the_side_is_that_of_the_crop():
 
 @pytest.mark.parametrize("side", [48, 0, 416])
 def test_sides_that_the_twin_does_not_take_are_refused(side):
-    with pytest.raises(ConfigError, match=f"to 384, found {side}"):
-        windows.check_sides("side", [64, side], 32, 384)
+    with pytest.raises(ConfigError, match=f"from 32 to 384, found {side}"):
+        windows.check_sides("windows", [64, side], 32, 384)
+
+
+def test_a_frame_may_be_as_large_as_one_likes():
+    windows.check_sides("side", [8192], 32)
+    with pytest.raises(ConfigError, match="--side: .* from 32 on, found 100"):
+        windows.check_sides("side", [100], 32)
 
 
 def test_windows_too_small_for_a_proposal_are_refused():
