@@ -1,9 +1,7 @@
 """Models from a pipeline: the only place of `model/` that knows the config."""
 
-import contextlib
 import functools
 from collections.abc import Callable
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -33,6 +31,7 @@ from featsr_tf.model.gate import Gate
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.phases import InPhases
 from featsr_tf.model.postprocess import PostProcessing
+from featsr_tf.model.precision import computing_in
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.refiner import GeneratorRefiner
@@ -44,27 +43,12 @@ from featsr_tf.model.target_extractor import build_target_extractor
 from featsr_tf.model.zoom import ZoomRefiner
 
 
-@contextlib.contextmanager
-def layers_of(pipeline: Pipeline) -> Iterator[None]:
-    """Lets layers that are made in a block compute as the config says.
-
-    Args:
-        pipeline: the config.
-    """
-    before = keras.config.dtype_policy()
-    precision = pipeline.model.feature_super_resolution.precision
-    # Keras' own names of them.
-    keras.config.set_dtype_policy(precision.value.lower())
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _of_its_precision(build: Callable) -> Callable:
     @functools.wraps(build)
     def build_layers(pipeline: Pipeline, *arguments, **options):
-        with layers_of(pipeline):
+        precision = pipeline.model.feature_super_resolution.precision
+        # Keras has the same names, but in small letters.
+        with computing_in(precision.value.lower()):
             return build(pipeline, *arguments, **options)
 
     return build_layers

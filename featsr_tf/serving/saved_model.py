@@ -117,17 +117,21 @@ def export(
 
 
 def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
-    path = "model.feature_super_resolution.precision"
-    precision = pipeline.model.feature_super_resolution.precision
-    if precision != Precision.FLOAT32 and options.format != "saved_model":
-        raise ConfigError(
-            f"{pipeline.where(path)}: {path} is {precision}; expected FLOAT32 "
-            f"with --format {options.format}: add --set {path}=FLOAT32"
-        )
+    extension = pipeline.model.feature_super_resolution
+    for name, is_portable, expected in (
+        ("precision", extension.precision == Precision.FLOAT32, "FLOAT32"),
+        ("jit_compile", not extension.jit_compile, "false"),
+    ):
+        path = f"model.feature_super_resolution.{name}"
+        if options.format != "saved_model" and not is_portable:
+            raise ConfigError(
+                f"{pipeline.where(path)}: {path} is "
+                f"{getattr(extension, name)}; expected {expected} with "
+                f"--format {options.format}: add --set {path}={expected}"
+            )
     path = "model.feature_super_resolution.refiner"
-    refiner = pipeline.model.feature_super_resolution.refiner
     if (
-        refiner == Refiner.ZOOM
+        extension.refiner == Refiner.ZOOM
         and options.format == "tflite"
         and not options.base_only
     ):

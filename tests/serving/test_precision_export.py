@@ -14,7 +14,7 @@ from tests.serving.models import random_images
 from tests.serving.models import write_model
 from tests.serving.test_saved_model import detect
 
-FIELD = "model.feature_super_resolution.precision"
+EXTENSION = "model.feature_super_resolution"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ FIELD = "model.feature_super_resolution.precision"
 )
 def test_outputs_are_near_those_of_32_bits(tmp_path, precision):
     trained = write_model(tmp_path)
-    pipeline = small_pipeline(f"{FIELD}={precision}")
+    pipeline = small_pipeline(f"{EXTENSION}.precision={precision}")
     with small_backbone():
         detectors = load_detectors(trained, str(tmp_path))
         path = export(pipeline, str(tmp_path), str(tmp_path / "signs"))
@@ -43,13 +43,22 @@ def test_outputs_are_near_those_of_32_bits(tmp_path, precision):
 
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
-def test_other_runtimes_are_refused_with_what_to_do(tmp_path, format):
-    pipeline = small_pipeline(f"{FIELD}=MIXED_FLOAT16")
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("precision", "MIXED_FLOAT16", "FLOAT32"),
+        ("jit_compile", "True", "false"),
+    ],
+)
+def test_other_runtimes_are_refused_with_what_to_do(
+    tmp_path, format, name, value, expected
+):
+    path = f"{EXTENSION}.{name}"
+    pipeline = small_pipeline(f"{path}={value}")
     options = ExportOptions(format=format, input_size=(50, 70))
     with pytest.raises(ConfigError) as error:
         export(pipeline, str(tmp_path), str(tmp_path / "signs"), options)
-    message = str(error.value)
-    assert message.endswith(
-        f"{FIELD} is MIXED_FLOAT16; expected FLOAT32 with --format {format}: "
-        f"add --set {FIELD}=FLOAT32"
+    assert str(error.value).endswith(
+        f"{path} is {value}; expected {expected} with --format {format}: "
+        f"add --set {path}={expected}"
     )
