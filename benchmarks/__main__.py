@@ -34,6 +34,7 @@ OF_A_PIPELINE = {
     "inference": (),
     "overhead": (),
     "generator_cost": (),
+    "precision": ("--skip", "float16", "xla"),
     "network": (),
     "growth": (),
 }
