@@ -51,7 +51,35 @@ class FoldedConvolution(keras.layers.Wrapper):
             outputs = ops.depthwise_conv(inputs, kernel, *arguments)
         else:
             outputs = layer.convolution_op(inputs, kernel)
-        return tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
+        return add_bias(outputs, bias)
+
+
+def add_bias(maps: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Adds a bias to maps of 16 or 32 bits.
+
+    On CPUs TensorFlow sums the gradient of a bias in the numbers of the maps:
+    of those of 96 x 96 cells little is left with bfloat16.
+
+    Args:
+        maps: `[batch, height, width, filters]`.
+        bias: `[filters]` float32.
+
+    Returns:
+        The maps with the bias.
+    """
+
+    @tf.custom_gradient
+    def add(maps, bias):
+        def gradient(upstream):
+            return upstream, tf.reduce_sum(
+                ops.cast(upstream, bias.dtype), [0, 1, 2]
+            )
+
+        return tf.nn.bias_add(maps, ops.cast(bias, maps.dtype)), gradient
+
+    if maps.dtype == bias.dtype:
+        return tf.nn.bias_add(maps, bias)
+    return add(maps, bias)
 
 
 def folded_weights(
@@ -71,7 +99,7 @@ def folded_weights(
         factor *= normalization.gamma
     bias = -normalization.moving_mean
     if layer.use_bias:
-        bias += layer.bias
+        bias += ops.cast(layer.bias, bias.dtype)
     bias *= factor
     if normalization.center:
         bias += normalization.beta

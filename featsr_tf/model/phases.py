@@ -13,6 +13,7 @@ from keras import ops
 
 from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.folding import FoldedConvolution
+from featsr_tf.model.folding import add_bias
 from featsr_tf.model.folding import foldable_pairs
 from featsr_tf.model.folding import folded_weights
 from featsr_tf.model.target_extractor import AtrousConvolution
@@ -106,7 +107,7 @@ class PhaseConvolution(keras.layers.Wrapper):
             convolve = ops.depthwise_conv
         outputs = convolve(inputs, kernel, 1, self.layer.padding)
         if bias is not None:
-            outputs = tf.nn.bias_add(outputs, ops.cast(bias, outputs.dtype))
+            outputs = add_bias(outputs, ops.cast(bias, tf.float32))
         return layer.activation(outputs)
 
 

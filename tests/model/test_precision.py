@@ -8,6 +8,8 @@ import tensorflow as tf
 from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
+from featsr_tf.model.folding import Folded
+from featsr_tf.model.precision import computing_in
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import restore_detector
@@ -163,6 +165,27 @@ def test_what_is_built_later_is_not_changed():
         )
     assert keras.config.dtype_policy() == before
     assert keras.layers.Dense(1).compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("precision", STEPS)
+def test_the_gradient_of_a_bias_is_summed_in_32_bits(precision):
+    gradients = []
+    for policy in ("float32", precision.lower()):
+        keras.utils.set_random_seed(0)
+        with computing_in(policy):
+            # As in ResNet: a bias, and statistics that are frozen.
+            inputs = keras.Input((48, 48, 3))
+            hidden = keras.layers.Conv2D(4, 3, name="convolution")(inputs)
+            layer = keras.layers.BatchNormalization(trainable=False)
+            network = keras.Model(inputs, layer(hidden))
+            folded = Folded(network)
+        values = tf.random.stateless_normal([8, 48, 48, 3], [1, 2])
+        bias = network.get_layer("convolution").bias.value
+        with tf.GradientTape() as tape:
+            found = tf.cast(folded(values, training=True), tf.float32)
+            loss = tf.reduce_sum(found * (1.0 + values[:, 1:-1, 1:-1, :1]))
+        gradients.append(tape.gradient(loss, bias))
+    np.testing.assert_allclose(*gradients, rtol=2 * STEPS[precision])
 
 
 def test_large_coordinates_keep_their_digits(detectors):
