@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
+from featsr_tf.model.bias import add_bias
 from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.small_maps import SmallMapConvolution
 
@@ -52,34 +53,6 @@ class FoldedConvolution(keras.layers.Wrapper):
         else:
             outputs = layer.convolution_op(inputs, kernel)
         return add_bias(outputs, bias)
-
-
-def add_bias(maps: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """Adds a bias to maps of 16 or 32 bits.
-
-    On CPUs TensorFlow sums the gradient of a bias in the numbers of the maps:
-    of those of 96 x 96 cells little is left with bfloat16.
-
-    Args:
-        maps: `[batch, height, width, filters]`.
-        bias: `[filters]` float32.
-
-    Returns:
-        The maps with the bias.
-    """
-
-    @tf.custom_gradient
-    def add(maps, bias):
-        def gradient(upstream):
-            return upstream, tf.reduce_sum(
-                ops.cast(upstream, bias.dtype), [0, 1, 2]
-            )
-
-        return tf.nn.bias_add(maps, ops.cast(bias, maps.dtype)), gradient
-
-    if maps.dtype == bias.dtype:
-        return tf.nn.bias_add(maps, bias)
-    return add(maps, bias)
 
 
 def folded_weights(

@@ -6,6 +6,8 @@ All map `[n, k, k, C]` to the same shape, and a new one is the identity.
 import keras
 from keras import ops
 
+from featsr_tf.model.bias import BiasedConvolution
+from featsr_tf.model.bias import add_bias
 from featsr_tf.model.small_maps import SmallMapConvolution
 
 
@@ -99,7 +101,8 @@ class ResidualBlock(_Block):
         found = self.second.convolution_op(
             self._hidden(inputs), self.second.kernel[..., :count]
         )
-        return inputs[..., :count] + (found + self.second.bias[:count])
+        bias = ops.cast(self.second.bias[:count], "float32")
+        return inputs[..., :count] + add_bias(found, bias)
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
@@ -122,7 +125,7 @@ class BottleneckBlock(ResidualBlock):
         hidden_shape = (*input_shape[:-1], hidden)
         self.first = self._rectified("first", hidden, 1)
         self.middle = self._rectified("middle", hidden, self.kernel_size)
-        self.second = keras.layers.Conv2D(
+        self.second = BiasedConvolution(
             channels, 1, kernel_initializer="zeros", name="second"
         )
         self.first.build(input_shape)
@@ -213,7 +216,7 @@ class NafBlock(_Block):
 
         layers = keras.layers
         norm = layers.LayerNormalization
-        conv = layers.Conv2D
+        conv = BiasedConvolution
         self.cell_norm = add(norm, input_shape, "cell_norm", epsilon=1e-6)
         self.cell_expand = add(conv, input_shape, "cell_expand", 2 * hidden, 1)
         self.depthwise = add(

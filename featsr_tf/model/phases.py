@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from featsr_tf.model.bias import add_bias
 from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.folding import FoldedConvolution
-from featsr_tf.model.folding import add_bias
 from featsr_tf.model.folding import foldable_pairs
 from featsr_tf.model.folding import folded_weights
 from featsr_tf.model.target_extractor import AtrousConvolution

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import nms
+from featsr_tf.model.bias import BiasedConvolution
 
 
 class Proposals(NamedTuple):
@@ -83,7 +84,7 @@ class ProposalNetwork(keras.layers.Layer):
         if self.kernel_initializer is not None:
             # One initializer gives every layer the same values.
             initializer = self.kernel_initializer.clone()
-        return keras.layers.Conv2D(
+        return BiasedConvolution(
             filters,
             kernel_size,
             kernel_initializer=initializer,

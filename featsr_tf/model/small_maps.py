@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from featsr_tf.model.bias import BiasedConvolution
+
 # Outputs along the side of a tile, and products along the side.
 _TILE = 4
 _PRODUCTS = 6
@@ -46,7 +48,7 @@ _WORTHWHILE = 2 / 3
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
-class SmallMapConvolution(keras.layers.Conv2D):
+class SmallMapConvolution(BiasedConvolution):
     """A `Conv2D` that needs fewer products on small maps of known size.
 
     The numbers are those of `Conv2D` but for rounding, of which there is

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
+from featsr_tf.model.bias import BiasedConvolution
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
 from featsr_tf.model.folding import Folded
@@ -185,6 +186,22 @@ def test_the_gradient_of_a_bias_is_summed_in_32_bits(precision):
             found = tf.cast(folded(values, training=True), tf.float32)
             loss = tf.reduce_sum(found * (1.0 + values[:, 1:-1, 1:-1, :1]))
         gradients.append(tape.gradient(loss, bias))
+    np.testing.assert_allclose(*gradients, rtol=2 * STEPS[precision])
+
+
+@pytest.mark.parametrize("precision", STEPS)
+def test_the_bias_of_a_convolution_learns_as_in_32_bits(precision):
+    gradients = []
+    maps = tf.random.stateless_normal([8, 24, 24, 3], [1, 2])
+    for policy in ("float32", precision.lower()):
+        layer = BiasedConvolution(
+            4, 1, kernel_initializer="ones", activation="relu", dtype=policy
+        )
+        layer.build(maps.shape)
+        with tf.GradientTape() as tape:
+            found = tf.cast(layer(maps), tf.float32)
+            loss = tf.reduce_sum(found * (1.0 + maps[..., :1]))
+        gradients.append(tape.gradient(loss, layer.bias.value))
     np.testing.assert_allclose(*gradients, rtol=2 * STEPS[precision])
 
 
