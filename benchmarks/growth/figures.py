@@ -88,10 +88,17 @@ def plot(curves: Sequence[Curve], path: str) -> None:
     axes = list(dict.fromkeys(curve.axis for curve in curves))
     units = list(dict.fromkeys(curve.unit for curve in curves))
     figure = Figure((3 * len(axes), 3 * len(units)), layout="constrained")
-    panels = figure.subplots(len(units), len(axes), squeeze=False)
+    panels = figure.subplots(len(units), len(axes), sharey="row", squeeze=False)
+    subjects = list(dict.fromkeys(curve.subject for curve in curves))
     for curve in curves:
         panel = panels[units.index(curve.unit), axes.index(curve.axis)]
-        panel.plot(curve.labels, curve.values, "o-", label=curve.subject)
+        panel.plot(
+            curve.labels,
+            curve.values,
+            "o-",
+            color=f"C{subjects.index(curve.subject)}",
+            label=curve.subject,
+        )
         panel.set(xscale="log", yscale="log", xlabel=curve.axis)
         panel.set_xticks(curve.labels, map(str, curve.labels), minor=False)
         panel.set_xticks([], minor=True)
