@@ -42,11 +42,7 @@ class ApiDetector:
         self.num_judged = pipeline.model.faster_rcnn.first_stage_max_proposals
 
     def inference(self, images: np.ndarray) -> Callable[[], object]:
-        """Makes a call that detects objects.
-
-        Args:
-            images: `[B, H, W, 3]` RGB, 0..255, float32.
-        """
+        """Makes a call that detects objects; see `OtherDetector`."""
         import tensorflow as tf
 
         model = self._model(images, is_training=False)
@@ -61,13 +57,7 @@ class ApiDetector:
     def training(
         self, images: np.ndarray, boxes: np.ndarray, classes: np.ndarray
     ) -> Callable[[], object]:
-        """Makes a call that makes a step of training.
-
-        Args:
-            images: `[B, H, W, 3]` RGB, 0..255, float32.
-            boxes: `[B, M, 4]` ymin, xmin, ymax, xmax, px.
-            classes: `[B, M]` from 1.
-        """
+        """Makes a call that makes a step of training; see `OtherDetector`."""
         import tensorflow as tf
 
         model = self._model(images, is_training=True)

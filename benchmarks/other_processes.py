@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Protocol
 from unittest import mock
 
 import numpy as np
@@ -39,20 +40,48 @@ def versions(packages: Mapping[str, str]) -> str:
     )
 
 
+class OtherDetector(Protocol):
+    """A detector of another library.
+
+    Attributes:
+        num_judged: proposals that its head has judged last.
+    """
+
+    num_judged: int
+
+    def inference(self, images: np.ndarray) -> Callable[[], object]:
+        """Makes a call that detects objects.
+
+        Args:
+            images: `[B, H, W, 3]` RGB, 0..255, float32.
+        """
+        ...
+
+    def training(
+        self, images: np.ndarray, boxes: np.ndarray, classes: np.ndarray
+    ) -> Callable[[], object]:
+        """Makes a call that makes a step of training.
+
+        Args:
+            images: `[B, H, W, 3]` RGB, 0..255, float32.
+            boxes: `[B, M, 4]` ymin, xmin, ymax, xmax, px.
+            classes: `[B, M]` from 1.
+        """
+        ...
+
+
 class DetectorProcess:
     """A process with a detector.
 
     Args:
-        make: makes the detector; its methods "inference" and "training" make
-            calls of no arguments, its `num_judged` is the number of proposals
-            that its head has judged last.
+        make: makes the detector.
         *arguments: of `make`.
         environment: variables of the process. Default none but our own.
     """
 
     def __init__(
         self,
-        make: Callable[..., Any],
+        make: Callable[..., OtherDetector],
         *arguments: Any,
         environment: Mapping[str, str] | None = None,
     ):
@@ -91,7 +120,7 @@ class DetectorProcess:
         return call
 
 
-def _serve(pipe, make: Callable[..., Any], arguments: tuple) -> None:
+def _serve(pipe, make: Callable[..., OtherDetector], arguments: tuple) -> None:
     """Prepares calls and makes them when asked."""
     detector = make(*arguments)
     call = None

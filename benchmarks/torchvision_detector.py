@@ -43,11 +43,7 @@ class TorchvisionDetector:
         return list(torch.from_numpy(images.transpose(0, 3, 1, 2) / 255.0))
 
     def inference(self, images: np.ndarray) -> Callable[[], object]:
-        """Makes a call that detects objects.
-
-        Args:
-            images: `[B, H, W, 3]` RGB, 0..255, float32.
-        """
+        """Makes a call that detects objects; see `OtherDetector`."""
         import torch
 
         tensors = self._images(images)
@@ -62,13 +58,7 @@ class TorchvisionDetector:
     def training(
         self, images: np.ndarray, boxes: np.ndarray, classes: np.ndarray
     ) -> Callable[[], object]:
-        """Makes a call that makes a step of training.
-
-        Args:
-            images: `[B, H, W, 3]` RGB, 0..255, float32.
-            boxes: `[B, M, 4]` ymin, xmin, ymax, xmax, px.
-            classes: `[B, M]` from 1.
-        """
+        """Makes a call that makes a step of training; see `OtherDetector`."""
         import torch
 
         tensors = self._images(images)
