@@ -3,7 +3,7 @@ PYTHON ?=
 DEMO := output/demo
 # What `make bench` measures, and where it keeps what it prints.
 BENCH_PIPELINE := pipelines/toy.config
-BENCH_OUTPUT := benchmarks/results
+BENCH_OUTPUT := research/results
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Modules stay together: what their tests share is made once.
@@ -63,7 +63,7 @@ format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff format .
 
 bench: $(STAMP) $(DEMO)/records/label_map.pbtxt ## measure speed and memory
-	$(BIN)/python -m benchmarks --pipeline $(BENCH_PIPELINE) \
+	$(BIN)/python -m research --pipeline $(BENCH_PIPELINE) \
 	  --output $(BENCH_OUTPUT)
 
 $(DEMO)/records/label_map.pbtxt: | $(STAMP)

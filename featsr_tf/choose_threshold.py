@@ -13,17 +13,17 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from featsr_tf.command_line import check_input_files
-from featsr_tf.command_line import model_dir_of
-from featsr_tf.command_line import read_pipeline
+from featsr_tf.command_line.flags import EvaluationOptions
+from featsr_tf.command_line.flags import add_source_flags
+from featsr_tf.command_line.flags import check_input_files
+from featsr_tf.command_line.flags import has_files
+from featsr_tf.command_line.flags import model_dir_of
+from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import select_classes
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluation.protocols import Protocol
-from featsr_tf.evaluation_flags import EvaluationOptions
-from featsr_tf.evaluation_flags import add_source_flags
-from featsr_tf.evaluation_flags import has_files
-from featsr_tf.evaluation_flags import select_classes
 from featsr_tf.files import write_text
+from featsr_tf.metrics.evaluator import Protocol
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,9 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _choose_on_files(arguments: argparse.Namespace) -> dict:
-    from featsr_tf.evaluation.coco_reader import read_annotations
-    from featsr_tf.evaluation.coco_reader import read_detections
-    from featsr_tf.evaluation.evaluator import choose_threshold
+    from featsr_tf.metrics.coco_files import read_annotations
+    from featsr_tf.metrics.coco_files import read_detections
+    from featsr_tf.metrics.evaluator import choose_threshold
 
     annotations = read_annotations(arguments.annotations)
     found = read_detections(arguments.detections, annotations)
@@ -99,7 +99,7 @@ def _choose_on_records(arguments: argparse.Namespace) -> dict:
         threshold_images=None,
         classes=arguments.classes,
     )
-    from featsr_tf.model_evaluation import choose_model_thresholds
+    from featsr_tf.prediction.evaluation import choose_model_thresholds
 
     return choose_model_thresholds(pipeline, model_dir_of(arguments), options)
 

@@ -12,20 +12,107 @@ on the training records, never on the evaluated ones.
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 
-from featsr_tf.command_line import check_input_files
-from featsr_tf.command_line import model_dir_of
-from featsr_tf.command_line import read_pipeline
+import numpy as np
+import PIL.Image
+
+from featsr_tf.command_line.flags import EvaluationOptions
+from featsr_tf.command_line.flags import add_source_flags
+from featsr_tf.command_line.flags import check_input_files
+from featsr_tf.command_line.flags import check_score as check_score
+from featsr_tf.command_line.flags import describe_options
+from featsr_tf.command_line.flags import has_files
+from featsr_tf.command_line.flags import model_dir_of
+from featsr_tf.command_line.flags import read_min_score
+from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import select_classes
+from featsr_tf.drawing.comparison import draw_worst_images
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluation.protocols import PROTOCOLS
-from featsr_tf.evaluation.protocols import Protocol
-from featsr_tf.evaluation_flags import EvaluationOptions
-from featsr_tf.evaluation_flags import add_source_flags
-from featsr_tf.evaluation_flags import check_score as check_score
-from featsr_tf.evaluation_flags import has_files
-from featsr_tf.evaluation_flags import read_min_score
+from featsr_tf.errors import printable
+from featsr_tf.files import is_inside
+from featsr_tf.html_report.inputs import describe_environment
+from featsr_tf.metrics.coco_files import read_annotations
+from featsr_tf.metrics.coco_files import read_detections
+from featsr_tf.metrics.evaluator import PROTOCOLS
+from featsr_tf.metrics.evaluator import Protocol
+from featsr_tf.metrics.evaluator import evaluate
+
+
+def evaluate_files(
+    annotations_path: str, detections_path: str, options: EvaluationOptions
+) -> dict:
+    """Evaluates a file of detections.
+
+    Args:
+        annotations_path: objects in the layout of COCO.
+        detections_path: results in the layout of COCO.
+        options: how they are judged; with one score threshold.
+
+    Returns:
+        What `evaluate` returns, with "settings" and "environment".
+
+    Raises:
+        DataError: a file is unsound; names the entry.
+    """
+    annotations = read_annotations(annotations_path)
+    found = read_detections(detections_path, annotations)
+    names = select_classes(annotations.names, options.classes, annotations_path)
+    truths = annotations.truths
+    result = evaluate(
+        truths,
+        found,
+        names,
+        options.min_score,
+        options.protocol,
+        options.num_worst_images,
+    )
+    if options.pictures is not None:
+        draw_worst_images(
+            options.pictures,
+            "detections",
+            result,
+            truths,
+            found,
+            names,
+            lambda position: _read_image(
+                options.image_dir, truths[position].file_name
+            ),
+        )
+    settings = {
+        "annotations": annotations_path,
+        "detections": detections_path,
+        **describe_options(options),
+        "score_threshold": options.min_score,
+        "num_classes": len(names),
+        "num_images": len(truths),
+        "num_detections": sum(len(item.scores) for item in found),
+    }
+    return {
+        **result,
+        "settings": settings,
+        "environment": describe_environment(),
+    }
+
+
+def _read_image(folder: str, name: str) -> np.ndarray:
+    path = os.path.join(folder, name)
+    if name and not is_inside(name):
+        raise DataError(
+            f"{printable(name)}: leads out of --image_dir {folder}; expected"
+            " the path of an image below it"
+        )
+    if not name or not os.path.isfile(path):
+        raise DataError(f"{path}: no such image; look whether --image_dir fits")
+    try:
+        with PIL.Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        raise DataError(f"{path}: no readable image") from None
+
 
 DEFAULT_SCORE = 0.5
 
@@ -96,8 +183,8 @@ def _add_mistakes_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates, prints the table and writes the JSON file."""
-    from featsr_tf.evaluation.evaluator import format_table
     from featsr_tf.files import write_text
+    from featsr_tf.metrics.evaluator import format_table
 
     if arguments.worst_images < 0:
         raise ConfigError(
@@ -124,7 +211,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
-    from featsr_tf.file_evaluation import evaluate_files
 
     if isinstance(scores, dict):
         raise ConfigError(
@@ -146,7 +232,7 @@ def _evaluate_model(arguments: argparse.Namespace, scores) -> dict:
         pipeline.eval_config.metrics_set
     )
     options = _options(arguments, scores)
-    from featsr_tf.model_evaluation import evaluate_model
+    from featsr_tf.prediction.evaluation import evaluate_model
 
     return evaluate_model(pipeline, model_dir_of(arguments), options)
 

@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from featsr_tf.command_line import add_model_dir_flag
-from featsr_tf.command_line import add_pipeline_flags
-from featsr_tf.command_line import model_dir_of
-from featsr_tf.command_line import read_pipeline
+from featsr_tf.command_line.flags import add_model_dir_flag
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import model_dir_of
+from featsr_tf.command_line.flags import read_min_score
+from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluation_flags import read_min_score
-from featsr_tf.serving.card_sections import read_card_sections
-from featsr_tf.serving.version_folder import version_folder
+from featsr_tf.exporting.versions import version_folder
 from featsr_tf.training import model_folder
 
 # The API's words for what the default signature takes.
@@ -176,8 +175,8 @@ def run(arguments: argparse.Namespace) -> None:
     model_folder.load(model_dir)
     model_folder.check(model_dir, pipeline)
     version_folder(Path(arguments.output_directory), arguments.version)
-    from featsr_tf.serving.export_options import ExportOptions
-    from featsr_tf.serving.saved_model import export
+    from featsr_tf.exporting.options import ExportOptions
+    from featsr_tf.exporting.saved_model import export
 
     options = ExportOptions(
         version=arguments.version,
@@ -195,7 +194,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _card_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    from featsr_tf.evaluation.report_inputs import read_metrics
+    from featsr_tf.exporting.model_card import read_card_sections
+    from featsr_tf.html_report.inputs import read_metrics
 
     options: dict[str, Any] = {}
     if arguments.metrics:

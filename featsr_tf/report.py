@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Reads what the page is made of and writes it."""
-    from featsr_tf.evaluation import report_inputs
-    from featsr_tf.evaluation.report_page import render_markdown
-    from featsr_tf.evaluation.report_page import render_page
     from featsr_tf.files import write_text
+    from featsr_tf.html_report import inputs
+    from featsr_tf.html_report.page import render_markdown
+    from featsr_tf.html_report.page import render_page
 
     if len(arguments.metrics) > 2:
         raise ConfigError(
@@ -73,14 +73,14 @@ def run(arguments: argparse.Namespace) -> None:
             f"{len(arguments.metrics)}"
         )
     if len(arguments.metrics) == 2:
-        metrics = report_inputs.compare_metrics(*arguments.metrics)
+        metrics = inputs.compare_metrics(*arguments.metrics)
     else:
-        metrics = report_inputs.read_metrics(arguments.metrics[0])
+        metrics = inputs.read_metrics(arguments.metrics[0])
     history, pictures, num_left_out = {}, [], 0
     if arguments.history:
-        history = report_inputs.read_history(arguments.history)
+        history = inputs.read_history(arguments.history)
     if arguments.pictures:
-        pictures, num_left_out = report_inputs.read_pictures(
+        pictures, num_left_out = inputs.read_pictures(
             arguments.pictures, arguments.max_pictures
         )
     if arguments.output.endswith(".md"):

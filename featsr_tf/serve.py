@@ -19,8 +19,8 @@ from pathlib import Path
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.serving.model_version import find_version
-from featsr_tf.serving.server_options import ServerOptions
+from featsr_tf.exporting.versions import find_version
+from featsr_tf.server.limits import ServerOptions
 
 _LARGEST_PORT = 65535
 _HELP = {
@@ -89,14 +89,14 @@ def run(arguments: argparse.Namespace) -> None:
         # TensorFlow tells of itself at length, before anything is wrong.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
-            from featsr_tf.serving.server import create_app
-            from featsr_tf.serving.server import serve
+            from featsr_tf.server.app import create_app
+            from featsr_tf.server.app import serve
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"{error.name} is missing; the server needs more packages: "
                 "pip install 'featsr_tf[serve]'"
             ) from None
-        from featsr_tf.serving.served_model import ServedModel
+        from featsr_tf.exporting.exported_model import ServedModel
 
         app = create_app(ServedModel(found), options, example)
         # The model stays to the end: nothing in it has to be collected.

@@ -10,13 +10,13 @@ On several machines it is the same command too, with TF_CONFIG set.
 import argparse
 from collections.abc import Sequence
 
-from featsr_tf.cluster import read_cluster
-from featsr_tf.command_line import add_model_dir_flag
-from featsr_tf.command_line import add_pipeline_flags
-from featsr_tf.command_line import check_input_files
-from featsr_tf.command_line import model_dir_of
-from featsr_tf.command_line import read_pipeline
+from featsr_tf.command_line.flags import add_model_dir_flag
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import check_input_files
+from featsr_tf.command_line.flags import model_dir_of
+from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.errors import exit_on_error
+from featsr_tf.training.cluster import read_cluster
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -72,8 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
 
         print(check(pipeline, arguments.model_dir))
         return
-    from featsr_tf.training.run import set_determinism
-    from featsr_tf.training.run import train
+    from featsr_tf.training.trainer import set_determinism
+    from featsr_tf.training.trainer import train
 
     if arguments.deterministic:
         set_determinism()

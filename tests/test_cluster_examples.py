@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from featsr_tf.cluster import Cluster
-from featsr_tf.cluster import read_cluster
+from featsr_tf.training.cluster import Cluster
+from featsr_tf.training.cluster import read_cluster
 from tests.support import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples" / "cluster"

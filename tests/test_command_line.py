@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from featsr_tf import train
-from featsr_tf.command_line import add_model_dir_flag
-from featsr_tf.command_line import add_pipeline_flags
-from featsr_tf.command_line import model_dir_of
+from featsr_tf.command_line.flags import add_model_dir_flag
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import model_dir_of
 from tests.support import REPOSITORY
 
 

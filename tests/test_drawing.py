@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from featsr_tf.drawing import FOUND
-from featsr_tf.drawing import IGNORED
-from featsr_tf.drawing import MISSED
-from featsr_tf.drawing import WRONG
-from featsr_tf.drawing import Mark
-from featsr_tf.drawing import draw_detections
-from featsr_tf.drawing import draw_marks
-from featsr_tf.drawing import outcome_marks
-from featsr_tf.drawing import side_by_side
-from tests.evaluation.scenes import found
-from tests.evaluation.scenes import square
-from tests.evaluation.scenes import truth
+from featsr_tf.drawing.boxes import FOUND
+from featsr_tf.drawing.boxes import IGNORED
+from featsr_tf.drawing.boxes import MISSED
+from featsr_tf.drawing.boxes import WRONG
+from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.boxes import draw_detections
+from featsr_tf.drawing.boxes import draw_marks
+from featsr_tf.drawing.boxes import outcome_marks
+from featsr_tf.drawing.boxes import side_by_side
+from tests.metrics.scenes import found
+from tests.metrics.scenes import square
+from tests.metrics.scenes import truth
 
 GREY = np.full([200, 300, 3], 128, np.uint8)
 

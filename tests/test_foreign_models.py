@@ -13,14 +13,14 @@ import tensorflow as tf
 from featsr_tf.config import parse_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.exported_model import check_operations
+from featsr_tf.exporting.exported_model import read_saved_model
 from featsr_tf.model.backbone import build_backbone
-from featsr_tf.serving.graph_operations import check_operations
-from featsr_tf.serving.graph_operations import read_saved_model
 from tests.support import REPOSITORY
 
 SOURCES = [
     path
-    for folder in ("featsr_tf", "tfrecords_tools", "benchmarks")
+    for folder in ("featsr_tf", "tfrecords_tools", "research")
     for path in sorted((REPOSITORY / folder).rglob("*.py"))
 ]
 # Whatever runs what a file says.

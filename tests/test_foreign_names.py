@@ -8,19 +8,19 @@ import sys
 import numpy as np
 import pytest
 
+from featsr_tf.drawing.comparison import draw_worst_images
 from featsr_tf.errors import DataError
-from featsr_tf.evaluation.report_inputs import read_pictures
-from featsr_tf.evaluation.report_markup import html_page
-from featsr_tf.file_evaluation import _read_image
+from featsr_tf.evaluate import _read_image
 from featsr_tf.files import is_inside
 from featsr_tf.files import safe_stem
 from featsr_tf.files import write_text
-from featsr_tf.worst_pictures import draw_worst_images
+from featsr_tf.html_report.html import html_page
+from featsr_tf.html_report.inputs import read_pictures
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
-from tests.evaluation.scenes import truth
+from tests.metrics.scenes import truth
 from tfrecords_tools import page
 from tfrecords_tools import show
 from tfrecords_tools import stats

@@ -31,7 +31,7 @@ def test_every_symbol_of_the_map_exists(symbol):
 
 def test_a_symbol_that_does_not_exist_is_noticed():
     with pytest.raises(ModuleNotFoundError):
-        resolve("featsr_tf.losses.no_such_loss")
+        resolve("featsr_tf.training.losses.no_such_loss")
 
 
 @pytest.mark.parametrize("number", range(1, 7))

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from featsr_tf import report
-from featsr_tf.evaluation.evaluator import evaluate
-from featsr_tf.evaluation.protocols import Protocol
-from featsr_tf.evaluation.report_charts import Line
-from featsr_tf.evaluation.report_charts import line_chart
-from featsr_tf.evaluation.report_headline import headline
-from featsr_tf.evaluation.report_inputs import read_history
-from tests.evaluation.scenes import found
-from tests.evaluation.scenes import random_scene
+from featsr_tf.html_report.html import Line
+from featsr_tf.html_report.html import line_chart
+from featsr_tf.html_report.inputs import read_history
+from featsr_tf.html_report.page import headline
+from featsr_tf.metrics.evaluator import Protocol
+from featsr_tf.metrics.evaluator import evaluate
+from tests.metrics.scenes import found
+from tests.metrics.scenes import random_scene
 
 
 class Page(html.parser.HTMLParser):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from featsr_tf.drawing import Mark
-from featsr_tf.zooming import compare
-from featsr_tf.zooming import with_zooms
-from featsr_tf.zooming import zoom
-from featsr_tf.zooming import zoom_windows
-from tests.evaluation.scenes import found
-from tests.evaluation.scenes import square
-from tests.evaluation.scenes import truth
+from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.comparison import compare
+from featsr_tf.drawing.comparison import with_zooms
+from featsr_tf.drawing.comparison import zoom
+from featsr_tf.drawing.comparison import zoom_windows
+from tests.metrics.scenes import found
+from tests.metrics.scenes import square
+from tests.metrics.scenes import truth
 
 IMAGE = np.random.default_rng(0).integers(0, 255, [300, 400, 3], np.uint8)
 

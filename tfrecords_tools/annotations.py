@@ -1,7 +1,55 @@
-"""What a parser of annotations says and the conversion understands."""
+"""What parsers of annotations say, and how they read files."""
 
+import collections
 import dataclasses
+import enum
+import json
+import math
+import os
+import re
+from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featsr_tf.errors import DataError
+from featsr_tf.files import is_inside
+
+
+class Outcome(enum.StrEnum):
+    """One thing that was done, by its name in manifests."""
+
+    TURNED_UPRIGHT = "turned_upright"
+    ORIENTATION_REMOVED = "orientation_removed"
+    MADE_RGB = "made_rgb"
+    GREYSCALE = "greyscale"
+    BAD_IMAGE = "bad_image_left_out"
+    BOX_CLIPPED = "box_clipped"
+    BOX_OUTSIDE = "box_outside_left_out"
+    BOX_WITHOUT_AREA = "box_without_area_left_out"
+    OTHER_CLASS = "other_class_left_out"
+
+    @property
+    def description(self) -> str:
+        """The outcome in words, to follow a number and a colon."""
+        return _DESCRIPTIONS[self]
+
+
+_DESCRIPTIONS = {
+    Outcome.TURNED_UPRIGHT: "images turned upright as their EXIF tag says",
+    Outcome.ORIENTATION_REMOVED: (
+        "images annotated as they are stored: EXIF tag removed"
+    ),
+    Outcome.MADE_RGB: "images made JPEG or PNG with 8-bit RGB pixels",
+    Outcome.GREYSCALE: "greyscale images, stored as they are",
+    Outcome.BAD_IMAGE: "bad images left out",
+    Outcome.BOX_CLIPPED: "boxes clipped to their image",
+    Outcome.BOX_OUTSIDE: "objects outside their image left out",
+    Outcome.BOX_WITHOUT_AREA: "objects without area left out",
+    Outcome.OTHER_CLASS: "objects of other classes left out",
+}
+
 
 Box = tuple[float, float, float, float]
 
@@ -66,3 +114,194 @@ class Split:
 
     name: str
     images: Sequence[AnnotatedImage]
+
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+}
+_SHOWN = 60
+# Control characters, and halves of characters that no file can be named by.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """Reads a text file.
+
+    Args:
+        path: the file, in UTF-8.
+
+    Returns:
+        Its text.
+
+    Raises:
+        DataError: it cannot be read, or is no text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file: {error}") from None
+
+
+def load_json(
+    path: str | os.PathLike, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """Reads a JSON file that holds one object.
+
+    Args:
+        path: the file.
+        leave_out: keys that are dropped while the file is read, wherever they
+            occur: the outlines of COCO take most of its memory.
+
+    Returns:
+        The object.
+
+    Raises:
+        DataError: unreadable, not JSON, not an object, or a key twice in one
+            object, of which only the last would count.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            counts = collections.Counter(key for key, _ in pairs)
+            twice, _ = counts.most_common(1)[0]
+            raise DataError(f"{path}: the key {shown(twice)} occurs twice")
+        for key in leave_out:
+            members.pop(key, None)
+        return members
+
+    text = read_text(path)
+    try:
+        content = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a JSON file: {error}") from None
+    return check_kind(content, dict, str(path))
+
+
+def member(record: dict, key: str, kind: type, where: str) -> Any:
+    """Looks a key up.
+
+    Args:
+        record: an object of a JSON file.
+        key: what to look up.
+        kind: dict, list, str, int, or float for any finite number.
+        where: file and entry, for the message.
+
+    Returns:
+        The value; a float where any number is allowed.
+
+    Raises:
+        DataError: no such key, or a value of another kind.
+    """
+    if key not in record:
+        raise DataError(f"{where}: has no {key!r}; expected {_KINDS[kind]}")
+    return check_kind(record[key], kind, f"{where}: {key!r}")
+
+
+def check_kind(value: Any, kind: type, where: str) -> Any:
+    """Checks what a value of a JSON file is.
+
+    Args:
+        value: the value.
+        kind: dict, list, str, int, or float for any finite number.
+        where: file and entry, for the message.
+
+    Returns:
+        The value; a float where any number is allowed.
+
+    Raises:
+        DataError: it is of another kind.
+    """
+    allowed = (int, float) if kind is float else kind
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise DataError(
+            f"{where}: expected {_KINDS[kind]}, found {shown(value)}"
+        )
+    if kind is str and _UNUSABLE.search(str(value)):
+        raise DataError(f"{where}: expected text, found {shown(value)}")
+    return finite(value, where) if kind is float else value
+
+
+def finite(value: Any, where: str) -> float:
+    """Reads a finite number.
+
+    Args:
+        value: a number or its text.
+        where: file and entry, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        DataError: not a number, NaN or infinite.
+    """
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        result = math.nan
+    if not math.isfinite(result):
+        raise DataError(
+            f"{where}: expected a finite number, found {shown(value)}"
+        )
+    return result
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def read_names(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Reads the first word of each line, such as the ids of a split.
+
+    Args:
+        path: a text file; empty lines are passed over.
+
+    Yields:
+        The word, and file and line for messages.
+
+    Raises:
+        DataError: the file cannot be read, has no names, or one twice.
+    """
+    seen: dict[str, int] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        name = line.split()[0]
+        where = f"{path}:{number}"
+        if name in seen:
+            raise DataError(
+                f"{where}: {shown(name)} stands in line {seen[name]} already"
+            )
+        seen[name] = number
+        yield name, where
+    if not seen:
+        raise DataError(f"{path}: no names in this file; expected one a line")
+
+
+def path_inside(folder: str | os.PathLike, name: str, where: str) -> str:
+    """Joins a path that a file of annotations gives to its folder.
+
+    Args:
+        folder: the folder that the path is relative to.
+        name: the path, such as "train/123.jpg".
+        where: file and entry, for the message.
+
+    Returns:
+        The path below the folder.
+
+    Raises:
+        DataError: the path leads out of the folder, or is none.
+    """
+    if not is_inside(name):
+        raise DataError(f"{where}: {shown(name)} is not a path inside {folder}")
+    if _UNUSABLE.search(name):
+        raise DataError(f"{where}: {shown(name)} is not the name of a file")
+    return os.path.join(folder, name)

@@ -1,5 +1,6 @@
 """Annotated images -> record files, label map and manifests, or nothing."""
 
+import argparse
 import dataclasses
 import hashlib
 import itertools
@@ -12,9 +13,10 @@ import tqdm
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from tfrecords_tools import beam_pipeline
-from tfrecords_tools import partial_folder
+from tfrecords_tools import manifest
+from tfrecords_tools import shards
 from tfrecords_tools import storage
-from tfrecords_tools import workers
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import ShardEntry
@@ -25,7 +27,129 @@ from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import read_facts
 from tfrecords_tools.shards import shard_jobs
 from tfrecords_tools.shards import write_shard
-from tfrecords_tools.summary import summary_table
+from tfrecords_tools.statistics_report import text_table
+
+
+def add_conversion_flags(
+    parser: argparse.ArgumentParser, num_shards: int = 10
+) -> None:
+    """Adds the flags that say how records are written.
+
+    Args:
+        parser: of the converter's other flags.
+        num_shards: default of `--num_shards`. Default 10.
+    """
+    group = parser.add_argument_group("how records are written")
+    group.add_argument(
+        "--output_path", required=True, help="folder to write the records to"
+    )
+    group.add_argument(
+        "--num_shards",
+        type=int,
+        default=num_shards,
+        help="files per split (default %(default)s)",
+    )
+    group.add_argument(
+        "--num_workers",
+        type=int,
+        help="processes (default: one for few images, else one per core)",
+    )
+    group.add_argument(
+        "--skip_bad_images",
+        action="store_true",
+        help="leave damaged, missing and wrongly sized images out, and say"
+        " which, rather than stop",
+    )
+    group.add_argument(
+        "--skip_other_classes",
+        action="store_true",
+        help="leave out and count objects whose class is not in the label map,"
+        " rather than stop",
+    )
+    group.add_argument(
+        "--runner",
+        nargs="?",
+        const="DirectRunner",
+        help="write the shards as an Apache Beam pipeline on this runner"
+        " (%(const)s without a name); further flags that are not known here"
+        " are options of the pipeline",
+    )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Reads the flags of a converter.
+
+    Args:
+        parser: with `add_conversion_flags`.
+        argv: arguments; None for those of the command line.
+
+    Returns:
+        The values; those for Beam are in `beam_flags`.
+    """
+    arguments, others = parser.parse_known_args(argv)
+    if others and arguments.runner is None:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    arguments.beam_flags = tuple(others)
+    return arguments
+
+
+def options_from(arguments: argparse.Namespace) -> "ConversionOptions":
+    """The options of parsed flags.
+
+    Args:
+        arguments: result of `parse_arguments`.
+
+    Returns:
+        The options for `conversion.convert`.
+    """
+    return ConversionOptions(
+        num_shards=arguments.num_shards,
+        num_workers=arguments.num_workers,
+        skip_bad_images=arguments.skip_bad_images,
+        skip_other_classes=arguments.skip_other_classes,
+        runner=arguments.runner,
+        beam_flags=arguments.beam_flags,
+    )
+
+
+def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
+    """Says how many images and objects a data set has.
+
+    Args:
+        manifests: of each split.
+        label_map: the classes.
+
+    Returns:
+        Lines of text: one column per split, rows for images, objects, sizes
+        (by area in the original images: small is at most 32^2 px^2, medium
+        at most 96^2), classes, and each outcome that has occurred.
+    """
+    columns = [_column(manifest, label_map) for manifest in manifests]
+    rows = [["", *(manifest.name for manifest in manifests)]]
+    rows += [[name, *(c[name] for c in columns)] for name in columns[0]]
+    for outcome in Outcome:
+        counts = [manifest.outcomes.get(outcome, 0) for manifest in manifests]
+        if any(counts):
+            rows.append([outcome.description, *map(str, counts)])
+    return text_table(rows)
+
+
+def _column(manifest: Manifest, label_map: LabelMap) -> dict[str, str]:
+    """The cells of one split, by the names of the rows."""
+    cells = {
+        "images": str(manifest.num_examples),
+        "  without objects": str(manifest.num_images_without_objects),
+        "objects": str(manifest.num_objects),
+    }
+    for size, count in manifest.size_counts.items():
+        share = 100 * count / max(manifest.num_objects, 1)
+        cells[f"  {size}"] = f"{count} ({share:.0f}%)"
+    for label, name in sorted(label_map.names.items()):
+        cells[f"  {label} {name}"] = str(manifest.class_counts[name])
+    return cells
+
 
 # With fewer images it takes longer to start processes than to convert.
 _IMAGES_WORTH_PROCESSES = 5000
@@ -85,14 +209,14 @@ def convert(
     options = options or ConversionOptions()
     _check(splits, options)
     output = storage.absolute(output_path)
-    partial_folder.check_output(output, [s.name for s in splits], label_map)
-    folder = partial_folder.partial_path(output)
+    manifest.check_output(output, [s.name for s in splits], label_map)
+    folder = manifest.partial_path(output)
     jobs = {
         split.name: _jobs(split, folder, label_map, options) for split in splits
     }
     all_jobs = [job for part in jobs.values() for job in part]
     fingerprint = _fingerprint(splits, label_map, options)
-    with partial_folder.unfinished(output, all_jobs, fingerprint) as missing:
+    with manifest.unfinished(output, all_jobs, fingerprint) as missing:
         _write(missing, options)
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
@@ -101,7 +225,7 @@ def convert(
             _manifest(split.name, facts[split.name], label_map)
             for split in splits
         ]
-        partial_folder.publish(output, folder, label_map, manifests)
+        manifest.publish(output, folder, label_map, manifests)
     for shard in itertools.chain.from_iterable(facts.values()):
         for message in shard.left_out:
             warnings.warn(f"left out: {message}", stacklevel=2)
@@ -166,7 +290,7 @@ def _write(jobs: Sequence[ShardJob], options: ConversionOptions) -> None:
     num_workers = min(wanted, len(jobs))
     with tqdm.tqdm(total=total, desc="converting", unit="image") as bar:
         if num_workers > 1:
-            workers.write_shards(jobs, num_workers, bar.update)
+            shards.write_shards(jobs, num_workers, bar.update)
         else:
             for job in jobs:
                 write_shard(job, bar.update)
@@ -199,7 +323,7 @@ def _manifest(
     class_counts = add_counts([shard.class_counts for shard in facts])
     return Manifest(
         name=name,
-        label_map=partial_folder.LABEL_MAP_NAME,
+        label_map=manifest.LABEL_MAP_NAME,
         num_examples=sum(shard.num_examples for shard in facts),
         num_objects=sum(shard.num_objects for shard in facts),
         num_images_without_objects=sum(

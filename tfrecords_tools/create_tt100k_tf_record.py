@@ -13,22 +13,259 @@ some of the training images from the others.
 
 import argparse
 import dataclasses
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
 
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.metrics.detections import area_ranges
+from featsr_tf.metrics.detections import long_side_ranges
 from tfrecords_tools.annotations import AnnotatedImage
+from tfrecords_tools.annotations import AnnotatedObject
+from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Split
+from tfrecords_tools.annotations import check_kind
+from tfrecords_tools.annotations import load_json
+from tfrecords_tools.annotations import member
+from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import shown
 from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.flags import add_conversion_flags
-from tfrecords_tools.flags import options_from
-from tfrecords_tools.flags import parse_arguments
-from tfrecords_tools.gtsdb import is_validation_frame
-from tfrecords_tools.tt100k import LABEL_MAP
-from tfrecords_tools.tt100k import describe
-from tfrecords_tools.tt100k import read_tt100k
+from tfrecords_tools.conversion import options_from
+from tfrecords_tools.conversion import parse_arguments
+from tfrecords_tools.create_gtsdb_tf_record import is_validation_frame
+
+ANNOTATIONS = "annotations.json"
+LABEL_MAP = str(
+    Path(__file__).parent / "label_maps" / "tt100k_45_label_map.pbtxt"
+)
+# Images of train and test; objects of the test split by their long side: the
+# figures of the official evaluation, which compares at these sizes.
+PUBLISHED_IMAGES = (6105, 3071)
+PUBLISHED_OBJECTS = (2926, 4031, 762, 7719)
+_ANNOTATIONS_OF_2021 = "annotations_all.json"
+# Of the 45 classes these are not among the 232 types of 2021; three of the new
+# types, which 2016 has not.
+_GONE_IN_2021 = {"io", "po", "wo"}
+_NEW_IN_2021 = {"im", "pss", "wc"}
+_CORNERS = ("ymin", "xmin", "ymax", "xmax")
+
+
+@dataclasses.dataclass(frozen=True)
+class TT100K:
+    """The two splits; images of neither belong to the data set's `other`.
+
+    Args:
+        train: images for training, with the objects of all classes.
+        test: images for testing.
+        num_other: annotated images that are in neither.
+        num_without_annotation: images of the splits that the annotations do
+            not mention; they have no objects.
+    """
+
+    train: list[AnnotatedImage]
+    test: list[AnnotatedImage]
+    num_other: int
+    num_without_annotation: int
+
+
+def read_tt100k(data_dir: str | Path, class_names: set[str]) -> TT100K:
+    """Reads the annotations and the splits.
+
+    Args:
+        data_dir: folder with annotations.json, train/ids.txt and
+            test/ids.txt, or the folder above it, called `data`.
+        class_names: the 45 classes; a file that lacks some draws a warning.
+
+    Returns:
+        The splits, each in the order of its ids.txt.
+
+    Raises:
+        DataError: files are missing, cannot be understood or contradict each
+            other, or are those of 2021.
+    """
+    folder = _find_folder(Path(data_dir))
+    path = folder / ANNOTATIONS
+    content = load_json(path, leave_out=("polygon", "ellipse", "ellipse_org"))
+    _check_edition(member(content, "types", list, str(path)), class_names, path)
+    entries = member(content, "imgs", dict, str(path))
+    splits: dict[str, list[AnnotatedImage]] = {"train": [], "test": []}
+    places: dict[str, str] = {}
+    for split, images in splits.items():
+        for name, where in read_names(folder / split / "ids.txt"):
+            if name in places:
+                raise DataError(
+                    f"{where}: {shown(name)} is in {places[name]} already"
+                )
+            places[name] = where
+            # An image without signs need not be in the annotations.
+            empty = {"path": f"{split}/{name}.jpg", "objects": []}
+            entry = entries.get(name, empty)
+            images.append(_read_image(entry, name, path))
+    return TT100K(
+        **splits,
+        num_other=len(entries.keys() - places.keys()),
+        num_without_annotation=len(places.keys() - entries.keys()),
+    )
+
+
+def count_objects(
+    images: list[AnnotatedImage], class_names: set[str]
+) -> tuple[list[int], list[int]]:
+    """Counts objects by size.
+
+    Args:
+        images: such as those of the test split.
+        class_names: other classes do not count.
+
+    Returns:
+        Objects by their long side, [0, 32), [32, 96), [96, 400) px and all
+        of these; and by their area, at most 32^2, at most 96^2, more, all.
+    """
+    boxes = np.array(
+        [
+            thing.box
+            for image in images
+            for thing in image.objects
+            if thing.name in class_names
+        ],
+        np.float64,
+    ).reshape(-1, 4)
+    by_side, by_area = (
+        [int(size.contains(boxes).sum()) for size in ranges]
+        for ranges in (long_side_ranges(), area_ranges())
+    )
+    return by_side, by_area
+
+
+def describe(data: TT100K, class_names: set[str]) -> str:
+    """Compares what was read with what is published.
+
+    A difference is a warning: part of the data set is a data set as well.
+
+    Args:
+        data: the whole data set.
+        class_names: the 45 classes.
+
+    Returns:
+        A table of counts.
+    """
+    by_side, by_area = count_objects(data.test, class_names)
+    num_images = (len(data.train), len(data.test))
+    found = (*num_images, *by_side)
+    published = (*PUBLISHED_IMAGES, *PUBLISHED_OBJECTS)
+    if found != published:
+        warnings.warn(
+            "not the whole Tsinghua-Tencent 100K of 2016: counts differ from"
+            " the published ones (see the table); figures cannot be compared"
+            " with published figures",
+            stacklevel=2,
+        )
+    names = (
+        "train images",
+        "test images",
+        "test objects, long side [0, 32)",
+        "test objects, long side [32, 96)",
+        "test objects, long side [96, 400)",
+        "test objects, long side [0, 400)",
+    )
+    rows = [
+        f"{name:<35}{count:>7}{expected:>11}"
+        for name, count, expected in zip(names, found, published, strict=True)
+    ]
+    areas = ("up to 32 x 32", "up to 96 x 96", "larger", "all")
+    rows += [
+        f"{f'test objects, area {name}':<35}{count:>7}"
+        for name, count in zip(areas, by_area, strict=True)
+    ]
+    rows += [
+        f"{'images of neither, left out':<35}{data.num_other:>7}",
+        f"{'images without annotation, kept':<35}"
+        f"{data.num_without_annotation:>7}",
+    ]
+    header = f"{'45 classes':<35}{'found':>7}{'published':>11}"
+    return "\n".join([header, *rows])
+
+
+def _find_folder(data_dir: Path) -> Path:
+    folders = (data_dir, data_dir / "data")
+    for folder in folders:
+        if (folder / ANNOTATIONS).is_file():
+            return folder
+    for folder in folders:
+        if (folder / _ANNOTATIONS_OF_2021).is_file():
+            raise DataError(_refusal_of_2021(folder / _ANNOTATIONS_OF_2021))
+    raise DataError(
+        f"{data_dir}: no {ANNOTATIONS} in this folder; expected {ANNOTATIONS},"
+        " train/ids.txt, test/ids.txt and the images that it names"
+    )
+
+
+def _check_edition(types: list, class_names: set[str], path: Path) -> None:
+    known = {check_kind(name, str, f"{path}: 'types'") for name in types}
+    missing = class_names - known
+    if missing == _GONE_IN_2021 or (missing and known & _NEW_IN_2021):
+        raise DataError(_refusal_of_2021(path))
+    if missing == class_names:
+        raise DataError(
+            f"{path}: 'types' has none of the {len(class_names)} classes of"
+            f" {LABEL_MAP}"
+        )
+    if missing:
+        warnings.warn(
+            f"{path}: 'types' lacks {', '.join(sorted(missing))} of the"
+            f" {len(class_names)} classes",
+            stacklevel=3,
+        )
+
+
+def _refusal_of_2021(path: Path) -> str:
+    return (
+        f"{path}: the annotations of 2021, in which the classes"
+        f" {', '.join(sorted(_GONE_IN_2021))} of the 45 are divided into"
+        f" others; published figures need {ANNOTATIONS} of 2016 (data.zip)"
+    )
+
+
+def _read_image(entry: object, name: str, path: Path) -> AnnotatedImage:
+    where = f"{path}: image {name}"
+    image = check_kind(entry, dict, where)
+    if str(image.get("id", name)) != name:
+        raise DataError(f"{where}: its 'id' is {shown(image['id'])}")
+    file = member(image, "path", str, where)
+    objects = member(image, "objects", list, where)
+    return AnnotatedImage(
+        source_id=name,
+        filename=file,
+        objects=tuple(
+            _read_object(thing, f"{where}: object {number}")
+            for number, thing in enumerate(objects, start=1)
+        ),
+        where=where,
+        path=path_inside(path.parent, file, where),
+    )
+
+
+def _read_object(entry: object, where: str) -> AnnotatedObject:
+    thing = check_kind(entry, dict, where)
+    return AnnotatedObject(
+        box=_read_box(member(thing, "bbox", dict, where), f"{where}: 'bbox'"),
+        name=member(thing, "category", str, where),
+        where=where,
+    )
+
+
+def _read_box(bbox: dict, where: str) -> Box:
+    ymin, xmin, ymax, xmax = (
+        member(bbox, corner, float, where) for corner in _CORNERS
+    )
+    return (ymin, xmin, ymax, xmax)
 
 
 def create(

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from featsr_tf.errors import exit_on_error
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.flags import add_conversion_flags
-from tfrecords_tools.flags import options_from
-from tfrecords_tools.flags import parse_arguments
-from tfrecords_tools.tfds_builders import open_builder
-from tfrecords_tools.tfds_builders import prepare
+from tfrecords_tools.conversion import options_from
+from tfrecords_tools.conversion import parse_arguments
+from tfrecords_tools.tfds_source import open_builder
+from tfrecords_tools.tfds_source import prepare
 from tfrecords_tools.tfds_source import read_split
 from tfrecords_tools.tfds_source import tfds_label_map
 

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 
 from featsr_tf.errors import DataError
-from tfrecords_tools.outcomes import Outcome
+from tfrecords_tools.annotations import Outcome
 
 _JPEG_QUALITY = 95
 # Pillow calls a JPEG file with further pictures behind the first one MPO.

@@ -1,20 +1,28 @@
 """`NAME.manifest.json`: what the record files of a split must contain."""
 
 import collections
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
 import os
+import re
 import shlex
 import sys
 import typing
+from collections.abc import Iterator
 from collections.abc import Sequence
 
-from featsr_tf.data.manifests import FORMAT
-from featsr_tf.data.manifests import manifest_name
-from featsr_tf.data.manifests import read_manifest
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.records import FORMAT
+from featsr_tf.data.records import is_manifest
+from featsr_tf.data.records import manifest_name
+from featsr_tf.data.records import read_manifest
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage
+from tfrecords_tools.shards import ShardJob
+from tfrecords_tools.shards import is_finished
 
 _RECORDED_PACKAGES = ("featsr_tf", "tensorflow", "pillow")
 
@@ -153,3 +161,158 @@ def _check_types(*values: Manifest | ShardEntry) -> None:
             found = getattr(value, field.name)
             if not isinstance(found, kind):
                 raise TypeError(f"{field.name} is {found!r:.80}")
+
+
+LABEL_MAP_NAME = "label_map.pbtxt"
+_FINGERPRINT = "fingerprint"
+
+
+def partial_path(output: str) -> str:
+    """The folder `.NAME.partial` beside the output folder `NAME`."""
+    parent, name = os.path.split(output)
+    return os.path.join(parent, f".{name}.partial")
+
+
+def check_output(
+    output: str, split_names: Sequence[str], label_map: LabelMap
+) -> None:
+    """Checks that splits may be written into a folder.
+
+    Args:
+        output: the final folder, which may exist.
+        split_names: of the splits.
+        label_map: of the splits.
+
+    Raises:
+        DataError: a file is in its place, or the folder holds other splits
+            whose label map would be replaced by another one.
+    """
+    import tensorflow as tf
+
+    if not tf.io.gfile.exists(output):
+        return
+    if not tf.io.gfile.isdir(output):
+        raise DataError(f"{output}: is a file, expected a folder")
+    text = storage.read_text(os.path.join(output, LABEL_MAP_NAME))
+    if text in (None, label_map.to_text()):
+        return
+    own = {manifest_name(name) for name in split_names}
+    for name in sorted(tf.io.gfile.listdir(output)):
+        if is_manifest(name) and name not in own:
+            raise DataError(
+                f"{output}: {name} belongs to records with another label map;"
+                " choose another --output_path"
+            )
+
+
+@contextlib.contextmanager
+def unfinished(
+    output: str, jobs: Sequence[ShardJob], fingerprint: str
+) -> Iterator[list[ShardJob]]:
+    """Keeps the partial folder while shards are written.
+
+    Bad input removes the folder. Whatever else ends the block leaves the
+    finished shards, with which the next call goes on.
+
+    Args:
+        output: the final folder.
+        jobs: all shards; their folder is `partial_path(output)`.
+        fingerprint: of all that decides about the content of the shards.
+
+    Yields:
+        The shards that are still to be written.
+
+    Raises:
+        FeatsrError: the output folder cannot be written to.
+    """
+    import tensorflow as tf
+
+    folder = partial_path(output)
+    try:
+        yield _open(folder, jobs, fingerprint)
+        tf.io.gfile.rmtree(folder)
+    except tf.errors.OpError as error:
+        _remove_unless_finished(folder, jobs)
+        raise FeatsrError(f"{output}: cannot write there: {error}") from None
+    except DataError:
+        tf.io.gfile.rmtree(folder)
+        raise
+    except BaseException:
+        _remove_unless_finished(folder, jobs)
+        raise
+
+
+def publish(
+    output: str,
+    folder: str,
+    label_map: LabelMap,
+    manifests: Sequence[Manifest],
+) -> None:
+    """Moves finished shards into their final folder.
+
+    Older shards of the same splits are removed; the manifests come last.
+
+    Args:
+        output: the final folder, made when needed.
+        folder: where the shards are.
+        label_map: is written beside them.
+        manifests: name the shards.
+    """
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(output)
+    for manifest in manifests:
+        for shard in manifest.shards:
+            tf.io.gfile.rename(
+                os.path.join(folder, shard.file),
+                os.path.join(output, shard.file),
+                overwrite=True,
+            )
+        _remove_older_shards(output, manifest)
+    label_map_path = os.path.join(output, LABEL_MAP_NAME)
+    storage.write_text(label_map_path, label_map.to_text())
+    for manifest in manifests:
+        manifest.write(output)
+
+
+def _open(
+    folder: str, jobs: Sequence[ShardJob], fingerprint: str
+) -> list[ShardJob]:
+    """Makes the folder, or finds what an earlier call has left in it."""
+    import tensorflow as tf
+
+    path = os.path.join(folder, _FINGERPRINT)
+    if tf.io.gfile.exists(folder):
+        if storage.read_text(path) == fingerprint:
+            missing = [job for job in jobs if not is_finished(job)]
+            done = len(jobs) - len(missing)
+            _say(f"{folder}: continuing, {done} of {len(jobs)} shards are done")
+            return missing
+        _say(f"{folder}: made with other annotations or options, made anew")
+        tf.io.gfile.rmtree(folder)
+    tf.io.gfile.makedirs(folder)
+    storage.write_text(path, fingerprint)
+    return list(jobs)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _remove_unless_finished(folder: str, jobs: Sequence[ShardJob]) -> None:
+    """Removes the folder when nothing in it could save work."""
+    import tensorflow as tf
+
+    with contextlib.suppress(tf.errors.OpError):
+        if not any(is_finished(job) for job in jobs):
+            tf.io.gfile.rmtree(folder)
+
+
+def _remove_older_shards(output: str, manifest: Manifest) -> None:
+    import tensorflow as tf
+
+    pattern = re.escape(manifest.name) + r"\.record-\d{5}-of-\d{5}"
+    current = {shard.file for shard in manifest.shards}
+    for name in tf.io.gfile.listdir(output):
+        if re.fullmatch(pattern, name) and name not in current:
+            tf.io.gfile.remove(os.path.join(output, name))

@@ -4,11 +4,11 @@ import html
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from featsr_tf.evaluation.report_inputs import Picture
-from featsr_tf.evaluation.report_markup import html_pictures
-from featsr_tf.evaluation.report_markup import html_table
-from featsr_tf.evaluation.report_tables import Cell
-from featsr_tf.evaluation.report_tables import Table
+from featsr_tf.html_report.html import html_pictures
+from featsr_tf.html_report.html import html_table
+from featsr_tf.html_report.inputs import Picture
+from featsr_tf.html_report.tables import Cell
+from featsr_tf.html_report.tables import Table
 
 
 def table(title: str, rows: Sequence[Sequence[str]], note: str) -> str:

@@ -14,7 +14,7 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from tfrecords_tools.partial_folder import LABEL_MAP_NAME
+from tfrecords_tools.manifest import LABEL_MAP_NAME
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featsr_tf.drawing import Mark
-from featsr_tf.drawing import box_marks
-from featsr_tf.drawing import draw_marks
-from featsr_tf.drawing import side_by_side
-from featsr_tf.evaluation.size_ranges import areas
+from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.boxes import box_marks
+from featsr_tf.drawing.boxes import draw_marks
+from featsr_tf.drawing.boxes import side_by_side
+from featsr_tf.metrics.detections import areas
 
 if TYPE_CHECKING:
     from featsr_tf.data.decode import Frame
-    from featsr_tf.data.pipeline import TrainingOptions
+    from featsr_tf.data.input_pipeline import TrainingOptions
 
 IGNORED_COLOR = "#c9c9c9"
 SIZE_COLORS = {"small": "#ffd23f", "medium": "#3fc1ff", "large": "#7ee05a"}
@@ -84,7 +84,7 @@ def training_picture(
     """
     import tensorflow as tf
 
-    from featsr_tf.data.pipeline import training_frame
+    from featsr_tf.data.input_pipeline import training_frame
     from featsr_tf.data.resize import half_image
     from featsr_tf.data.resize import pad_to
     from featsr_tf.data.resize import round_up

@@ -21,24 +21,24 @@ import numpy as np
 import PIL.Image
 import tqdm
 
-from featsr_tf.command_line import add_pipeline_flags
-from featsr_tf.command_line import read_pipeline
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
-from featsr_tf.data.frames import read_frame
-from featsr_tf.data.frames import record_places
 from featsr_tf.data.keys import Example
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import read_frame
+from featsr_tf.data.tfrecord_files import record_places
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluation.report_inputs import CAPTIONS_FILE
-from featsr_tf.evaluation.report_inputs import read_pictures
-from featsr_tf.evaluation.report_markup import html_facts
-from featsr_tf.evaluation.report_markup import html_page
 from featsr_tf.files import write_text
+from featsr_tf.html_report.html import html_facts
+from featsr_tf.html_report.html import html_page
+from featsr_tf.html_report.inputs import CAPTIONS_FILE
+from featsr_tf.html_report.inputs import read_pictures
 from tfrecords_tools import page
 from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import add_record_flags
@@ -50,7 +50,7 @@ from tfrecords_tools.record_pictures import SIZE_COLORS
 from tfrecords_tools.record_pictures import SmallObjects
 from tfrecords_tools.record_pictures import stored_picture
 from tfrecords_tools.record_pictures import training_picture
-from tfrecords_tools.record_statistics import overview
+from tfrecords_tools.statistics_report import overview
 
 PAGE_NAME = "index.html"
 _SEEDS = 2**31

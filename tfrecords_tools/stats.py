@@ -13,19 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from featsr_tf.command_line import add_pipeline_flags
-from featsr_tf.command_line import read_pipeline
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.frames import read_records
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import read_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluation.size_ranges import area_ranges
 from featsr_tf.files import write_text
-from tfrecords_tools.anchor_proposal import AnchorGrid
-from tfrecords_tools.anchor_proposal import ObjectShapes
+from featsr_tf.metrics.detections import area_ranges
+from tfrecords_tools.proposals import MAXIMUM_PAIR_RATIO
+from tfrecords_tools.proposals import PAPER_SIDES
+from tfrecords_tools.proposals import AnchorGrid
+from tfrecords_tools.proposals import ObjectShapes
+from tfrecords_tools.proposals import describe_threshold
+from tfrecords_tools.proposals import propose_threshold
 from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import find_label_map
@@ -35,10 +39,6 @@ from tfrecords_tools.statistics_report import Statistics
 from tfrecords_tools.statistics_report import to_html
 from tfrecords_tools.statistics_report import to_text
 from tfrecords_tools.statistics_report import to_values
-from tfrecords_tools.threshold_proposal import MAXIMUM_PAIR_RATIO
-from tfrecords_tools.threshold_proposal import PAPER_SIDES
-from tfrecords_tools.threshold_proposal import describe_threshold
-from tfrecords_tools.threshold_proposal import propose_threshold
 
 OUTPUT_SUFFIXES = (".json", ".html")
 

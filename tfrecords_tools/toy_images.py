@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageFilter
 
 from tfrecords_tools.toy_backgrounds import draw_background
-from tfrecords_tools.toy_scene import smooth_noise
+from tfrecords_tools.toy_backgrounds import smooth_noise
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
 

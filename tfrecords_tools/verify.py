@@ -20,11 +20,11 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import match_patterns
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
-from tfrecords_tools.findings import count_lines
 from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import class_names
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.verification import Verifier
+from tfrecords_tools.verification import count_lines
 
 
 def verify(

@@ -1,15 +1,15 @@
 """Pipeline configs: their fields, their text, their checks."""
 
+from featsr_tf.config.checks import backbone_name
+from featsr_tf.config.checks import chosen
 from featsr_tf.config.checks import find_warnings
 from featsr_tf.config.differences import all_differences
 from featsr_tf.config.differences import base_differences
 from featsr_tf.config.differences import differences
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.load import parse_pipeline
-from featsr_tf.config.model_checks import backbone_name
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.text_format import to_text
-from featsr_tf.config.training_checks import chosen
 
 __all__ = [
     "Pipeline",

@@ -1,14 +1,121 @@
 """Prints the effective config: `python -m featsr_tf.config PIPELINE`."""
 
 import argparse
+import enum
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
+from featsr_tf.config.fields import Field
+from featsr_tf.config.fields import fields_of
 from featsr_tf.config.load import load_pipeline
-from featsr_tf.config.reference import reference
+from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
 from featsr_tf.errors import exit_on_error
+
+_INTRODUCTION = """# Config reference
+
+Written by `python -m featsr_tf.config --reference`; do not edit.
+
+A pipeline config is protocol buffer text in the syntax and with the names of
+the TF Object Detection API, plus the message `feature_super_resolution` under
+`model`. Any field can be set on the command line, by its path:
+
+    --set model.faster_rcnn.num_classes=4
+    --set eval_input_reader.0.label_map_path=label_map.pbtxt
+    --set train_config.freeze_variables=conv1,conv_pw_1
+    --set "train_config.data_augmentation_options.0={random_adjust_hue {}}"
+
+Effect: "yes"; "no" for fields that are read and kept but change nothing: where
+one is set to another value than its default, a warning names it and gives its
+meaning as the reason; "refused" for what the API can build and this package
+cannot: setting it to another value is an error. Of the alternatives of one
+group (named in the column "type") at most one may be set.
+"""
+
+
+def reference() -> str:
+    """Writes one table per message.
+
+    Returns:
+        Markdown, ending with a line break.
+    """
+    places: dict[type, list[str]] = {}
+    for path, message_class in message_paths(schema.Pipeline).items():
+        places.setdefault(message_class, []).append(path)
+    tables = [
+        _table(message_class, paths)
+        for message_class, paths in places.items()
+        if fields_of(message_class)
+    ]
+    return "\n".join([_INTRODUCTION, *tables])
+
+
+def _table(message_class: type, paths: list[str]) -> str:
+    summary = (message_class.__doc__ or "").strip().splitlines()[0]
+    lines = [f"## {message_class.__name__}", "", summary, ""]
+    if any(paths):
+        shown = ", ".join(f"`{path}`" for path in paths[:3])
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        lines += [f"At {shown}{more}.", ""]
+    lines += [
+        "| field | type | default | effect | meaning |",
+        "|---|---|---|---|---|",
+        *map(_row, fields_of(message_class).values()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(field: Field) -> str:
+    declaration = field.declaration
+    effect = "yes" if declaration.has_effect else "no"
+    cells = (
+        f"`{field.name}`",
+        _kind(field),
+        _default(field),
+        "refused" if declaration.refused else effect,
+        declaration.meaning,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _kind(field: Field) -> str:
+    if field.is_choice:
+        kind = ", ".join(field.kind.__members__)
+    elif field.is_message and fields_of(field.kind):
+        kind = f"[{field.kind.__name__}](#{field.kind.__name__.lower()})"
+    elif field.is_message:
+        kind = "message"
+    else:
+        names = {bool: "flag", int: "integer", float: "number", str: "string"}
+        kind = names[field.kind]
+    kind = f"list of {kind}" if field.repeated else kind
+    oneof = field.declaration.oneof
+    return f"{kind}; one of `{oneof}`" if oneof else kind
+
+
+def _default(field: Field) -> str:
+    value = field.make_default()
+    if field.is_message:
+        return "none" if not value else "its defaults"
+    if isinstance(value, list):
+        return f"`{_list_text(value)}`"
+    return f"`{_text(value)}`"
+
+
+def _list_text(values: list[Any]) -> str:
+    return f"[{', '.join(_text(value) for value in values)}]"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value:.12g}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

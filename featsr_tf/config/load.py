@@ -1,12 +1,19 @@
 """From a config file and command line to a checked pipeline."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format as protobuf_text_format
 
 from featsr_tf.config import checks
 from featsr_tf.config import schema
 from featsr_tf.config import text_format
-from featsr_tf.config.overrides import apply_override
+from featsr_tf.config.fields import Field
+from featsr_tf.config.fields import fields_of
+from featsr_tf.config.text_format import explain
+from featsr_tf.config.text_format import unknown_field
 from featsr_tf.errors import ConfigError
 
 
@@ -63,3 +70,112 @@ def parse_pipeline(
     pipeline.origins = origins
     checks.check(pipeline)
     return pipeline
+
+
+def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
+    """Sets one field, and the messages around it, in a parsed config.
+
+    A member of a group of alternatives takes the place of its siblings; a
+    list is replaced as a whole.
+
+    Args:
+        proto: The protocol buffer message of the whole config; changed.
+        origins: Where each field was set; changed.
+        override: Such as "model.faster_rcnn.num_classes=4",
+            "eval_input_reader.0.shuffle=false" or, for a message,
+            "path={name: value}".
+
+    Raises:
+        ConfigError: No such field, or a value of the wrong type.
+    """
+    path, equals, value = (part.strip() for part in override.partition("="))
+    if not equals or not path:
+        raise ConfigError(
+            f"--set {override}: expected path=value, such as "
+            "model.faster_rcnn.num_classes=4"
+        )
+    try:
+        _set(proto, path, value)
+    except protobuf_text_format.ParseError as error:
+        raise ConfigError(f"--set {override}: {explain(error)}") from None
+    except _PathError as error:
+        raise ConfigError(f"--set {override}: {error}") from None
+    parts = path.split(".")
+    for end in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:end])
+        if end == len(parts) or prefix not in origins:
+            origins[prefix] = f"--set {path}"
+
+
+class _PathError(Exception):
+    """A path that leads to no field."""
+
+
+def _set(proto: Any, path: str, value: str) -> None:
+    message_class: type = schema.Pipeline
+    parts = path.split(".")
+    while True:
+        name = parts.pop(0)
+        field = _find(name, message_class)
+        if field.is_message and field.repeated and parts:
+            proto = _element(getattr(proto, name), name, parts.pop(0))
+            if not parts:
+                proto.Clear()
+                protobuf_text_format.Parse(_inside(value), proto)
+                return
+        elif parts:
+            if not field.is_message:
+                raise _PathError(f"{name} has no fields")
+            proto = getattr(proto, name)
+            proto.SetInParent()
+        else:
+            proto.ClearField(name)
+            protobuf_text_format.Merge(_assignment(field, value), proto)
+            return
+        message_class = field.kind
+
+
+def _find(name: str, message_class: type) -> Field:
+    known = fields_of(message_class)
+    if name not in known:
+        raise _PathError(unknown_field(name, message_class))
+    return known[name]
+
+
+def _element(elements: Any, name: str, index: str) -> Any:
+    if not index.isdecimal() or int(index) > len(elements):
+        raise _PathError(
+            f"{name} is a list of {len(elements)}; expected an index from 0 "
+            f"to {len(elements)}, found {index!r}"
+        )
+    return (
+        elements.add() if int(index) == len(elements) else elements[int(index)]
+    )
+
+
+def _assignment(field: Field, value: str) -> str:
+    """Writes what the config text would say, with quotes and brackets."""
+    if field.is_message and not field.repeated:
+        return f"{field.name} {{ {_inside(value)} }}"
+    if field.repeated and not field.is_message:
+        return f"{field.name}: [{_list(field, value)}]"
+    return f"{field.name}: {_literal(field, value)}"
+
+
+def _list(field: Field, value: str) -> str:
+    inside = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+    if field.kind is not str or "'" in inside or '"' in inside:
+        return inside
+    parts = [part.strip() for part in inside.split(",") if part.strip()]
+    return ", ".join(_literal(field, part) for part in parts)
+
+
+def _inside(value: str) -> str:
+    return value[1:-1] if value[:1] + value[-1:] == "{}" else value
+
+
+def _literal(field: Field, value: str) -> str:
+    quoted = len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+    if field.kind is str and not quoted:
+        return json.dumps(value, ensure_ascii=False)
+    return value

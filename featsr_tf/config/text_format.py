@@ -1,23 +1,24 @@
 """Pipeline configs as protocol buffer text, and back."""
 
+import difflib
 import enum
+import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf import message_factory
 from google.protobuf import text_format
 
 from featsr_tf.config import schema
-from featsr_tf.config.descriptors import PACKAGE
-from featsr_tf.config.descriptors import protocol_class
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
-from featsr_tf.config.names import message_paths
-from featsr_tf.config.names import nearest
-from featsr_tf.config.names import unknown_field
+from featsr_tf.data.protobuf_text import complaint
+from featsr_tf.data.protobuf_text import find_positions
+from featsr_tf.data.protobuf_text import position
 from featsr_tf.errors import ConfigError
-from featsr_tf.text_positions import complaint
-from featsr_tf.text_positions import find_positions
-from featsr_tf.text_positions import position
 
 _UNKNOWN_FIELD = re.compile(r'type "([\w.]+)" has no field named "(.*)"')
 _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
@@ -200,3 +201,163 @@ def _fill(proto: Any, message: Any) -> None:
             setattr(proto, field.name, list(field.kind).index(value))  # type: ignore[call-overload]
         else:
             setattr(proto, field.name, value)
+
+
+PACKAGE = "featsr_tf"
+_Proto = descriptor_pb2.FieldDescriptorProto
+# Doubles, where the API has floats: 0.04 is then printed as it was written.
+_SCALARS = {
+    bool: _Proto.TYPE_BOOL,
+    float: _Proto.TYPE_DOUBLE,
+    int: _Proto.TYPE_INT32,
+    str: _Proto.TYPE_STRING,
+}
+
+
+@functools.cache
+def protocol_class(message_class: type) -> Any:
+    """Makes the protocol buffer class of a declared message.
+
+    Args:
+        message_class: A dataclass of `featsr_tf.config.schema`.
+
+    Returns:
+        A class that `google.protobuf.text_format` can fill and print.
+    """
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{PACKAGE}/{message_class.__name__}.proto",
+        package=PACKAGE,
+        syntax="proto2",
+    )
+    for declared in _reachable(message_class):
+        _describe_message(file.message_type.add(), declared)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(f"{PACKAGE}.{message_class.__name__}")
+    )
+
+
+@functools.cache
+def _reachable(message_class: type) -> tuple[type, ...]:
+    """Lists a message class and those of all messages inside it."""
+    found = {message_class: None}
+    for field in fields_of(message_class).values():
+        if field.is_message:
+            found.update(dict.fromkeys(_reachable(field.kind)))
+    return tuple(found)
+
+
+def _describe_message(proto: Any, message_class: type) -> None:
+    proto.name = message_class.__name__
+    oneofs: dict[str, int] = {}
+    for number, field in enumerate(fields_of(message_class).values(), 1):
+        described = proto.field.add(name=field.name, number=number)
+        described.label = (
+            _Proto.LABEL_REPEATED if field.repeated else _Proto.LABEL_OPTIONAL
+        )
+        _describe_type(proto, described, field)
+        if oneof := field.declaration.oneof:
+            if oneof not in oneofs:
+                oneofs[oneof] = len(oneofs)
+                proto.oneof_decl.add(name=oneof)
+            described.oneof_index = oneofs[oneof]
+
+
+def _describe_type(proto: Any, described: Any, field: Field) -> None:
+    if field.is_message:
+        described.type = _Proto.TYPE_MESSAGE
+        described.type_name = f".{PACKAGE}.{field.kind.__name__}"
+    elif field.is_choice:
+        # Values are siblings of their enumeration: each one needs a scope of
+        # its own, so that two may have a value of the same name.
+        kind, scope = field.kind.__name__, f"{field.kind.__name__}Values"
+        described.type = _Proto.TYPE_ENUM
+        described.type_name = f".{PACKAGE}.{proto.name}.{scope}.{kind}"
+        nested = proto.nested_type.add(name=scope).enum_type.add(name=kind)
+        for number, name in enumerate(field.kind.__members__):
+            nested.value.add(name=name, number=number)
+    else:
+        described.type = _SCALARS[field.kind]
+
+
+# Similarity from which a name counts as a misspelling of another.
+_SURE = 0.8
+# So many names can be listed in one line.
+_FEW = 8
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggests what a misspelled name may have meant.
+
+    Args:
+        name: The name that is not known.
+        known: The names that are.
+
+    Returns:
+        "nearest known name: x", or all names when they are few and none is
+        near.
+    """
+    folded = {candidate.lower(): candidate for candidate in known}
+    if not folded:
+        return "it has no fields"
+    cutoff = 0.6 if len(folded) <= _FEW else 0.0
+    close = difflib.get_close_matches(name.lower(), folded, 1, cutoff)
+    if close:
+        return f"nearest known name: {folded[close[0]]}"
+    return f"known names: {', '.join(folded.values())}"
+
+
+def unknown_field(name: str, message_class: type) -> str:
+    """Says that a message has no such field, and what may have been meant.
+
+    Args:
+        name: The name that is not a field of the message.
+        message_class: The message.
+
+    Returns:
+        One line with the nearest name of this message, or the path where
+        that very name belongs; or that the message is not supported.
+    """
+    paths = message_paths(schema.Pipeline)
+    for path, found in paths.items():
+        if found is message_class and (reason := _refusal(path)):
+            return f"{path} is not supported: {reason}"
+    known = list(fields_of(message_class))
+    hint = nearest(name, known)
+    if not difflib.get_close_matches(name, known, 1, _SURE):
+        elsewhere = [
+            p for p, found in paths.items() if name in fields_of(found)
+        ]
+        if elsewhere:
+            place = f"{elsewhere[0]}.{name}".lstrip(".")
+            hint = f"nearest known name: {place}"
+    return f"{message_class.__name__} has no field {name!r}; {hint}"
+
+
+def _refusal(path: str) -> str:
+    """Says why a message is refused, or nothing where it is not."""
+    owner, _, name = path.rpartition(".")
+    field = fields_of(message_paths(schema.Pipeline)[owner]).get(name)
+    if field is None or not field.declaration.refused:
+        return ""
+    return field.declaration.meaning
+
+
+@functools.cache
+def message_paths(message_class: type, path: str = "") -> dict[str, type]:
+    """Lists where in a config the messages of each class may stand.
+
+    Args:
+        message_class: Class of the message to start from.
+        path: Where it stands.
+
+    Returns:
+        Path -> message class; lists stand without an index.
+    """
+    found = {path: message_class}
+    for field in fields_of(message_class).values():
+        if field.is_message:
+            inner = f"{path}.{field.name}" if path else field.name
+            found.update(message_paths(field.kind, inner))
+    return found

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from featsr_tf.data.examples import ExampleContent
 from featsr_tf.data.examples import read_example
-from featsr_tf.data.frames import Frame
-from featsr_tf.data.frames import walk_frames
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.tfrecord_files import Frame
+from featsr_tf.data.tfrecord_files import walk_frames
 from featsr_tf.errors import DataError
 
 # Records in memory at one time; threads decode their images.
@@ -104,7 +104,7 @@ def _check_frame(
 ) -> ExampleContent | DataError:
     import tensorflow as tf
 
-    from featsr_tf.data.damage import reason_of
+    from featsr_tf.data.corrupt_records import reason_of
     from featsr_tf.data.decode import decode_details
     from featsr_tf.data.decode import decode_example
 

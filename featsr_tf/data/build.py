@@ -12,8 +12,10 @@ from featsr_tf.config.schema import InputReader
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import ResizeType
 from featsr_tf.data import augment
-from featsr_tf.data import pipeline as batches
+from featsr_tf.data import input_pipeline as batches
 from featsr_tf.data import resize
+from featsr_tf.data.batching import Share
+from featsr_tf.data.batching import shuffled_records
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
@@ -23,8 +25,6 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.shares import Share
-from featsr_tf.data.shuffle import shuffled_records
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,

@@ -12,9 +12,9 @@ from google.protobuf import descriptor_pool
 from google.protobuf import message_factory
 from google.protobuf import text_format
 
+from featsr_tf.data.protobuf_text import complaint
+from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.errors import DataError
-from featsr_tf.text_positions import complaint
-from featsr_tf.text_positions import find_positions
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _ONE = _FIELD.LABEL_OPTIONAL

@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from featsr_tf.data.shares import Share
+from featsr_tf.data.batching import Share
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.folding import Folded
-from featsr_tf.model.folding import folded_copy
-from featsr_tf.model.small_maps import SmallMapConvolution
+from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed.folding import folded_copy
+from featsr_tf.model.speed.winograd import SmallMapConvolution
 
 
 @dataclasses.dataclass(frozen=True)

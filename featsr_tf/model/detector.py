@@ -8,14 +8,8 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import nms
-from featsr_tf.geometry.anchors import anchor_grid
+from featsr_tf.geometry.boxes import anchor_grid
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.gate import Gate
-from featsr_tf.model.groups import choose
-from featsr_tf.model.groups import gather_rows
-from featsr_tf.model.groups import merge
-from featsr_tf.model.groups import prefer
-from featsr_tf.model.groups import rows_where
 from featsr_tf.model.postprocess import Candidates
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.predictor import Predictions
@@ -23,9 +17,15 @@ from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.proposal_rows import choose
+from featsr_tf.model.proposal_rows import gather_rows
+from featsr_tf.model.proposal_rows import merge
+from featsr_tf.model.proposal_rows import prefer
+from featsr_tf.model.proposal_rows import rows_where
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.refiner import Gate
 from featsr_tf.model.refiner import Refiner
-from featsr_tf.model.rois import RoiPooling
+from featsr_tf.model.roi_pooling import RoiPooling
 from featsr_tf.model.tail_generator import TailGenerator
 from featsr_tf.model.zoom import ZoomRefiner
 

@@ -3,10 +3,265 @@
 import keras
 from keras import ops
 
-from featsr_tf.model.generator_blocks import BottleneckBlock
-from featsr_tf.model.generator_blocks import ChannelAttentionBlock
-from featsr_tf.model.generator_blocks import NafBlock
-from featsr_tf.model.generator_blocks import ResidualBlock
+from featsr_tf.model.speed.winograd import BiasedConvolution
+from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed.winograd import add_bias
+
+
+class _Block(keras.layers.Layer):
+    """What the blocks have in common.
+
+    Args:
+        hidden_channels: channels inside the block; 0 = as many as the input
+            has. Default 0.
+        kernel_size: side of the convolutions over cells. Default 3.
+    """
+
+    def __init__(
+        self, hidden_channels: int = 0, kernel_size: int = 3, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.hidden_channels = hidden_channels
+        self.kernel_size = kernel_size
+
+    def first_channels(self, inputs, count: int):
+        """Refines features, of which the first channels are wanted.
+
+        Args:
+            inputs: `[n, k, k, C]`.
+            count: how many.
+
+        Returns:
+            `[n, k, k, count]`.
+        """
+        return self(inputs)[..., :count]
+
+    def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
+        return input_shape
+
+    def get_config(self):
+        """Gives the constructor's arguments, for saving."""
+        return {
+            **super().get_config(),
+            "hidden_channels": self.hidden_channels,
+            "kernel_size": self.kernel_size,
+        }
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class ResidualBlock(_Block):
+    """Two convolutions added to their input (Figure 5).
+
+    The second convolution starts at zero, so that a new block is the identity.
+
+    Args:
+        hidden_channels: channels between the two convolutions; 0 = as many as
+            the input has, as in the paper. Default 0.
+        kernel_size: side of both convolutions. Default 3.
+    """
+
+    def build(self, input_shape):
+        """Makes the variables."""
+        channels = input_shape[-1]
+        hidden = self.hidden_channels or channels
+        self.first = self._rectified("first", hidden, self.kernel_size)
+        self.second = SmallMapConvolution(
+            channels,
+            self.kernel_size,
+            padding="same",
+            kernel_initializer="zeros",
+            name="second",
+        )
+        self.first.build(input_shape)
+        self.second.build((*input_shape[:-1], hidden))
+
+    def _rectified(self, name: str, filters: int, kernel_size: int):
+        return SmallMapConvolution(
+            filters,
+            kernel_size,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )
+
+    def call(self, inputs):
+        """Refines features; `[n, k, k, C]` to the same shape."""
+        return inputs + self.second(self._hidden(inputs))
+
+    def _hidden(self, inputs):
+        return self.first(inputs)
+
+    def first_channels(self, inputs, count: int):
+        """Leaves out the other filters; see `_Block.first_channels`."""
+        found = self.second.convolution_op(
+            self._hidden(inputs), self.second.kernel[..., :count]
+        )
+        bias = ops.cast(self.second.bias[:count], "float32")
+        return inputs[..., :count] + add_bias(found, bias)
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class BottleneckBlock(ResidualBlock):
+    """A residual block that mixes cells in few channels (He et al., 2016).
+
+    Convolutions of kernel 1 lead to the hidden channels and back. With as many
+    hidden channels it takes a fraction of the products of `ResidualBlock`.
+
+    Args:
+        hidden_channels: see `ResidualBlock`. Default 0.
+        kernel_size: side of the convolution between the two of kernel 1.
+            Default 3.
+    """
+
+    def build(self, input_shape):
+        """Makes the variables."""
+        channels = input_shape[-1]
+        hidden = self.hidden_channels or channels
+        hidden_shape = (*input_shape[:-1], hidden)
+        self.first = self._rectified("first", hidden, 1)
+        self.middle = self._rectified("middle", hidden, self.kernel_size)
+        self.second = BiasedConvolution(
+            channels, 1, kernel_initializer="zeros", name="second"
+        )
+        self.first.build(input_shape)
+        self.middle.build(hidden_shape)
+        self.second.build(hidden_shape)
+
+    def _hidden(self, inputs):
+        return self.middle(self.first(inputs))
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class ChannelAttentionBlock(ResidualBlock):
+    """A residual block whose channels are weighted (Zhang et al., RCAN, 2018).
+
+    The weights, 0 to 1, are found from the means of the channels over all
+    cells.
+
+    Args:
+        hidden_channels: see `ResidualBlock`. Default 0.
+        kernel_size: see `ResidualBlock`. Default 3.
+        reduction: channels per unit of the layer between means and weights.
+            Default 16, as in RCAN.
+    """
+
+    def __init__(
+        self,
+        hidden_channels: int = 0,
+        kernel_size: int = 3,
+        reduction: int = 16,
+        **kwargs,
+    ):
+        super().__init__(hidden_channels, kernel_size, **kwargs)
+        self.reduction = reduction
+
+    def build(self, input_shape):
+        """Makes the variables."""
+        super().build(input_shape)
+        channels = input_shape[-1]
+        units = max(channels // self.reduction, 1)
+        self.squeeze = keras.layers.Dense(
+            units, activation="relu", name="squeeze"
+        )
+        self.excite = keras.layers.Dense(
+            channels, activation="sigmoid", name="excite"
+        )
+        self.squeeze.build((input_shape[0], 1, 1, channels))
+        self.excite.build((input_shape[0], 1, 1, units))
+
+    def call(self, inputs):
+        """Refines features; `[n, k, k, C]` to the same shape."""
+        found = self.second(self.first(inputs))
+        return inputs + found * self.excite(self.squeeze(_mean_cell(found)))
+
+    # The weight of a channel depends on all of them.
+    first_channels = _Block.first_channels
+
+    def get_config(self):
+        """Gives the constructor's arguments, for saving."""
+        return {**super().get_config(), "reduction": self.reduction}
+
+
+@keras.saving.register_keras_serializable("featsr_tf")
+class NafBlock(_Block):
+    """A block without activations (Chen et al., NAFNet, 2022).
+
+    The first half mixes cells: layer normalization, convolutions of kernel 1
+    and depthwise, a gate, weights of the channels, a convolution of kernel 1.
+    The second half mixes channels: layer normalization and two convolutions of
+    kernel 1 with a gate between. Each half is added to its input times a scale
+    per channel that starts at zero.
+
+    Args:
+        hidden_channels: channels behind each gate, of twice as many before
+            it; 0 = as many as the input has, as in NAFNet. Default 0.
+        kernel_size: side of the depthwise convolution. Default 3.
+    """
+
+    def build(self, input_shape):
+        """Makes the variables."""
+        *others, channels = input_shape
+        hidden = self.hidden_channels or channels
+        gated, ungated = (*others, hidden), (*others, 2 * hidden)
+
+        def add(make, shape, name, *arguments, **options):
+            layer = make(*arguments, name=name, **options)
+            layer.build(shape)
+            return layer
+
+        layers = keras.layers
+        norm = layers.LayerNormalization
+        conv = BiasedConvolution
+        self.cell_norm = add(norm, input_shape, "cell_norm", epsilon=1e-6)
+        self.cell_expand = add(conv, input_shape, "cell_expand", 2 * hidden, 1)
+        self.depthwise = add(
+            layers.DepthwiseConv2D,
+            ungated,
+            "depthwise",
+            self.kernel_size,
+            padding="same",
+        )
+        self.attention = add(layers.Dense, gated, "attention", hidden)
+        self.cell_project = add(conv, gated, "cell_project", channels, 1)
+        self.channel_norm = add(norm, input_shape, "channel_norm", epsilon=1e-6)
+        self.channel_expand = add(
+            conv, input_shape, "channel_expand", 2 * hidden, 1
+        )
+        self.channel_project = add(conv, gated, "channel_project", channels, 1)
+        self.cell_scale = self.add_weight(
+            shape=(channels,), initializer="zeros", name="cell_scale"
+        )
+        self.channel_scale = self.add_weight(
+            shape=(channels,), initializer="zeros", name="channel_scale"
+        )
+
+    def call(self, inputs):
+        """Refines features; `[n, k, k, C]` to the same shape."""
+        features = inputs + self.cell_scale * self._mix_cells(inputs)
+        return features + self.channel_scale * self._mix_channels(features)
+
+    def _mix_cells(self, inputs):
+        hidden = self.depthwise(self.cell_expand(self.cell_norm(inputs)))
+        hidden = _gate(hidden)
+        return self.cell_project(hidden * self.attention(_mean_cell(hidden)))
+
+    def _mix_channels(self, inputs):
+        hidden = self.channel_expand(self.channel_norm(inputs))
+        return self.channel_project(_gate(hidden))
+
+
+def _gate(features):
+    """Multiplies one half of the channels by the other."""
+    first, second = ops.split(features, 2, axis=-1)
+    return first * second
+
+
+def _mean_cell(features):
+    """Averages over cells: `[n, k, k, C]` to `[n, 1, 1, C]`."""
+    return ops.mean(features, axis=(1, 2), keepdims=True)
+
 
 BLOCKS = {
     "RESIDUAL": ResidualBlock,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import nms
-from featsr_tf.model.bias import BiasedConvolution
+from featsr_tf.model.speed.winograd import BiasedConvolution
 
 
 class Proposals(NamedTuple):

@@ -5,8 +5,8 @@ from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.geometry.receptive_field import receptive_field
-from featsr_tf.model.folding import Folded
-from featsr_tf.model.folding import folded_copy
+from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed.folding import folded_copy
 
 
 @keras.saving.register_keras_serializable("featsr_tf")

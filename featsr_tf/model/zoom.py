@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.groups import rows_where
+from featsr_tf.model.proposal_rows import rows_where
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
-from featsr_tf.model.rois import RoiPooling
+from featsr_tf.model.roi_pooling import RoiPooling
 
 # Pixels of an enlarged window per pixel of the image.
 MAGNIFICATION = 2

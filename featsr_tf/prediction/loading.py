@@ -10,16 +10,16 @@ import tensorflow as tf
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import DataError
-from featsr_tf.prediction.detecting import ImageFunction
+from featsr_tf.exporting.exported_model import read_saved_model
+from featsr_tf.exporting.names import BASE_SIGNATURE
+from featsr_tf.exporting.names import IMAGE_SIGNATURE
+from featsr_tf.exporting.names import INPUT
+from featsr_tf.exporting.versions import CHECKSUMS_FILE
+from featsr_tf.exporting.versions import SAVED_MODEL_FILE
+from featsr_tf.exporting.versions import find_version
 from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import DetectionModel
-from featsr_tf.serving.graph_operations import read_saved_model
-from featsr_tf.serving.model_version import SAVED_MODEL_FILE
-from featsr_tf.serving.model_version import find_version
-from featsr_tf.serving.names import BASE_SIGNATURE
-from featsr_tf.serving.names import IMAGE_SIGNATURE
-from featsr_tf.serving.names import INPUT
-from featsr_tf.serving.version_folder import CHECKSUMS_FILE
+from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.training import model_folder
 
 
@@ -66,8 +66,8 @@ def _model_folder(path: str) -> DetectionModel:
 
     def load_function(name: str) -> ImageFunction:
         # A SavedModel does without all of this.
-        from featsr_tf.model_evaluation import load_detection_function
-        from featsr_tf.serving.signatures import Signatures
+        from featsr_tf.exporting.signatures import Signatures
+        from featsr_tf.prediction.evaluation import load_detection_function
 
         detect = load_detection_function(pipeline, path, name)
         function = tf.function(

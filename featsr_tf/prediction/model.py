@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.prediction.detecting import ImageFunction
-from featsr_tf.prediction.detecting import detect
-from featsr_tf.prediction.detecting import in_chunks
-from featsr_tf.prediction.images import Image
-from featsr_tf.prediction.images import as_array
 from featsr_tf.prediction.results import Result
+from featsr_tf.prediction.sources import Image
+from featsr_tf.prediction.sources import as_array
+from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.tiling import detect
+from featsr_tf.prediction.tiling import in_chunks
 
 BASE = "base"
 SUPER_RESOLVED = "super_resolved"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import PIL.Image
 
-from featsr_tf.drawing import draw_detections
+from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import ConfigError
-from featsr_tf.evaluation.coco_files import coco_annotations
-from featsr_tf.evaluation.detections import Detections
-from featsr_tf.prediction.images import as_array
+from featsr_tf.metrics.coco_files import coco_annotations
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.prediction.sources import as_array
 
 if TYPE_CHECKING:
     import supervision

@@ -18,25 +18,25 @@ import tqdm
 
 from featsr_tf import __version__
 from featsr_tf.errors import DataError
-from featsr_tf.prediction.detecting import ImageFunction
-from featsr_tf.prediction.detecting import detect
-from featsr_tf.prediction.detecting import in_chunks
 from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import BATCH_SIZE
 from featsr_tf.prediction.model import SUPER_RESOLVED
 from featsr_tf.prediction.model import DetectionModel
 from featsr_tf.prediction.model import check_batch_size
-from featsr_tf.prediction.output import write_coco
-from featsr_tf.prediction.output import write_csv
-from featsr_tf.prediction.partial_results import FrameResult
-from featsr_tf.prediction.partial_results import PartialResults
-from featsr_tf.prediction.pictures import Pictures
+from featsr_tf.prediction.result_files import FrameResult
+from featsr_tf.prediction.result_files import PartialResults
+from featsr_tf.prediction.result_files import Pictures
+from featsr_tf.prediction.result_files import write_coco
+from featsr_tf.prediction.result_files import write_csv
 from featsr_tf.prediction.sources import Frame
 from featsr_tf.prediction.sources import Source
 from featsr_tf.prediction.sources import count_frames
 from featsr_tf.prediction.sources import find_sources
 from featsr_tf.prediction.sources import frames_of
+from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.tiling import detect
+from featsr_tf.prediction.tiling import in_chunks
 
 _PARTIAL = ".detections.partial.jsonl"
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from featsr_tf import losses
 from featsr_tf.data.keys import Batch
 from featsr_tf.geometry import boxes as box_ops
-from featsr_tf.geometry import matching
 from featsr_tf.geometry import sampling
+from featsr_tf.geometry import sampling as matching
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.training.parts import counted
+from featsr_tf.training import losses
 from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import counted
 from featsr_tf.training.targets import TargetSource
 
 

@@ -2,7 +2,6 @@
 
 import functools
 
-from featsr_tf import losses
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
 from featsr_tf.config.schema import Supervision
@@ -12,6 +11,7 @@ from featsr_tf.model.build import build_target_features
 from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
+from featsr_tf.training import losses
 from featsr_tf.training.base_stage import AnchorSampling
 from featsr_tf.training.base_stage import BaseStage
 from featsr_tf.training.fine_tune_stage import FineTuneStage

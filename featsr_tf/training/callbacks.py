@@ -14,11 +14,11 @@ import tqdm
 
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.history import History
-from featsr_tf.training.numbers import NonFiniteError
+from featsr_tf.training.interruption import StopSignals
+from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.stopping import StopSignals
 
 # Logged values that are no losses.
 GAUGES = (

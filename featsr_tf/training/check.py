@@ -7,11 +7,11 @@ from featsr_tf.data.build import Source
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.damage import named_data_errors
+from featsr_tf.data.corrupt_records import named_data_errors
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.resize import resized_size
-from featsr_tf.evaluation.size_ranges import area_ranges
 from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints

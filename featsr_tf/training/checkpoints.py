@@ -1,27 +1,126 @@
-"""Checkpoints of the stages in the model folder.
-
-Each stage has a folder of its own, so that the next one can start from it:
-
-    MODEL_DIR/checkpoints/base/ckpt-STEP.*              stage 1
-    MODEL_DIR/checkpoints/super_resolution/ckpt-STEP.*  stage 2
-    MODEL_DIR/checkpoints/fine_tune/ckpt-STEP.*         stage 3
-
-What is used of a stage is its best checkpoint where validations have chosen
-one, else the newest.
-"""
+"""Checkpoints of the stages in the model folder."""
 
 import contextlib
+import hashlib
+import json
 import os
+import re
+import shutil
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 
 from featsr_tf.errors import DataError
 from featsr_tf.model.detector import Detector
-from featsr_tf.training import checkpoint_files
 from featsr_tf.training.history import History
-from featsr_tf.training.numbers import NonFiniteError
+from featsr_tf.training.non_finite import NonFiniteError
+
+_INDEX = re.compile(r"ckpt-(\d+)\.index")
+_WRITING = ".writing"
+
+
+def prefix_of(folder: str, step: int) -> str:
+    """Names a checkpoint, as TensorFlow wants it."""
+    return os.path.join(folder, f"ckpt-{step}")
+
+
+def written_steps(folder: str) -> list[int]:
+    """Lists the steps of the checkpoints in a folder, rising."""
+    if not os.path.isdir(folder):
+        return []
+    found = map(_INDEX.fullmatch, os.listdir(folder))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
+    """Writes a checkpoint; killed at any moment, it leaves a whole one or none.
+
+    Args:
+        checkpoint: what to write.
+        prefix: of `prefix_of`.
+        notes: what else to keep, fit for JSON.
+    """
+    folder, name = os.path.split(prefix)
+    # Always the same place: what a killed run has left goes away.
+    writing = Path(folder, _WRITING)
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir(parents=True)
+    try:
+        checkpoint.write(str(writing / name))
+        (writing / f"{name}.json").write_text(json.dumps(notes))
+        sums = {file: _checksum(writing / file) for file in os.listdir(writing)}
+        lines = [f"{digest}  {file}\n" for file, digest in sorted(sums.items())]
+        (writing / f"{name}.sha256").write_text("".join(lines))
+        _wait_for_disk(writing)
+        index = f"{name}.index"
+        for file in (*sums.keys() - {index}, f"{name}.sha256", index):
+            os.replace(writing / file, Path(folder, file))
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+
+
+def remove(prefix: str) -> None:
+    """Removes a checkpoint."""
+    Path(f"{prefix}.index").unlink(missing_ok=True)
+    for path in _files(prefix):
+        path.unlink()
+
+
+def find_damage(prefix: str) -> str | None:
+    """Compares the files of a checkpoint with their checksums.
+
+    TensorFlow alone overlooks flipped bits, or takes them for another config.
+
+    Args:
+        prefix: of `prefix_of`.
+
+    Returns:
+        What is wrong; None where nothing is, or there are no checksums.
+    """
+    sums = Path(f"{prefix}.sha256")
+    if not sums.exists():
+        return None
+    lines = sums.read_text(errors="replace").splitlines()
+    entries = [line.partition("  ") for line in lines]
+    expected = {file: digest for digest, _, file in entries}
+    files = {path.name: path for path in _files(prefix) if path != sums}
+    if files.keys() != expected.keys():
+        names = ", ".join(sorted(files.keys() ^ expected.keys()))
+        return f"{names} missing, or not in {sums.name}"
+    for file, path in files.items():
+        if _checksum(path) != expected[file]:
+            return f"{file} is not what was written"
+    return None
+
+
+def read_notes(prefix: str) -> dict:
+    """Reads what was kept with a sound checkpoint; nothing where none was."""
+    path = Path(f"{prefix}.json")
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _files(prefix: str) -> list[Path]:
+    folder, name = os.path.split(prefix)
+    return [
+        Path(folder, file)
+        for file in os.listdir(folder)
+        if file.startswith(f"{name}.")
+    ]
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _wait_for_disk(folder: Path) -> None:
+    """Returns when all files are on the disk, so that no rename comes first."""
+    for path in folder.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
 
 BASE = "base"
 SUPER_RESOLUTION = "super_resolution"
@@ -82,7 +181,7 @@ class StageCheckpoints:
             with named_checkpoint_errors(path):
                 status = self._checkpoint.read(path)
                 status.assert_existing_objects_matched()
-            self.notes = checkpoint_files.read_notes(path)
+            self.notes = read_notes(path)
         return int(self.step.numpy())
 
     def save(self, step: int, notes: dict | None = None) -> str:
@@ -100,17 +199,15 @@ class StageCheckpoints:
         """
         self._check_finite(step)
         self.step.assign(step)
-        path = checkpoint_files.prefix_of(self._directory, step)
-        checkpoint_files.write(self._checkpoint, path, notes or {})
+        path = prefix_of(self._directory, step)
+        write(self._checkpoint, path, notes or {})
         best = self._history.best_step()
-        found = checkpoint_files.written_steps(self._directory)
+        found = written_steps(self._directory)
         # Later ones are damaged: from there the stage would have gone on.
         newest = [other for other in found if other <= step][-self._keep :]
         for other in found:
             if other not in (*newest, best):
-                checkpoint_files.remove(
-                    checkpoint_files.prefix_of(self._directory, other)
-                )
+                remove(prefix_of(self._directory, other))
         return path
 
     def _check_finite(self, step: int) -> None:
@@ -147,12 +244,12 @@ def find_sound(directory: str, preferred: int | None = None) -> str | None:
     Raises:
         DataError: all are damaged.
     """
-    steps = checkpoint_files.written_steps(directory)[::-1]
+    steps = written_steps(directory)[::-1]
     steps.sort(key=lambda step: step != preferred)
     damaged = []
     for step in steps:
-        path = checkpoint_files.prefix_of(directory, step)
-        damage = checkpoint_files.find_damage(path)
+        path = prefix_of(directory, step)
+        damage = find_damage(path)
         if damage is None:
             if damaged:
                 warnings.warn(
@@ -225,7 +322,7 @@ def newest_step(model_dir: str, stage: str) -> int | None:
         The number of steps; None where there is no checkpoint.
     """
     directory = checkpoint_directory(model_dir, stage)
-    return max(checkpoint_files.written_steps(directory), default=None)
+    return max(written_steps(directory), default=None)
 
 
 def used_step(model_dir: str, stage: str) -> int | None:

@@ -23,20 +23,20 @@ import tensorflow as tf
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
-from featsr_tf.drawing import draw_detections
+from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import DataError
 from featsr_tf.files import write_text
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.build import build_detector
-from featsr_tf.training import checkpoint_files
 from featsr_tf.training import checkpoints
+from featsr_tf.training import checkpoints as checkpoint_files
 from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
-from featsr_tf.training.numbers import NonFiniteError
-from featsr_tf.training.numbers import describe
-from featsr_tf.training.parts import Part
+from featsr_tf.training.non_finite import NonFiniteError
+from featsr_tf.training.non_finite import describe
 from featsr_tf.training.stage import DATA_READY
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
 
 DIRECTORY = "non_finite"

@@ -17,15 +17,15 @@ import tensorflow as tf
 
 from featsr_tf.config.fields import walk
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.batching import Share
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.shares import Share
 from featsr_tf.training import feature_files
+from featsr_tf.training.distribution import check_agreement
+from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
-from featsr_tf.training.parts import Part
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.workers import check_agreement
-from featsr_tf.training.workers import is_chief
 
 _EXTENSION = "model.feature_super_resolution"
 # The images of both stages are the same ones.

@@ -1,10 +1,7 @@
-"""The files of a feature cache: written once, whole, and by one training.
-
-All records of a part have the same size, so a file that was cut short is
-known by its own.
-"""
+"""The files of a feature cache: written once, whole, and by one training."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,21 +14,58 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.frames import FOOTER_BYTES
-from featsr_tf.data.frames import HEADER_BYTES
+from featsr_tf.data.batching import Share
+from featsr_tf.data.batching import batches_of_devices
+from featsr_tf.data.batching import made_ahead
+from featsr_tf.data.batching import own_examples
+from featsr_tf.data.batching import shuffled_blocks
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.shares import Share
-from featsr_tf.data.shares import batches_of_devices
-from featsr_tf.data.shares import made_ahead
-from featsr_tf.data.shares import own_examples
-from featsr_tf.data.shuffle import shuffled_blocks
+from featsr_tf.data.tfrecord_files import FOOTER_BYTES
+from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import replaced_at_the_end
-from featsr_tf.training.folder_lock import locked
-from featsr_tf.training.parts import Part
-from featsr_tf.training.parts import counted
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import counted
+
+
+@contextlib.contextmanager
+def locked(folder: str, ending: str) -> Iterator[None]:
+    """Lets one process at a time write to a folder.
+
+    The lock is on the folder itself, so that no file is left of it, and the
+    system takes it from a process that is killed. Hidden files are such a
+    process's unfinished ones then, and are removed.
+
+    Args:
+        folder: must exist.
+        ending: of the names of its files.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: waits for another process to fill it", flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _remove_leftovers(folder, ending)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(folder: str, ending: str) -> None:
+    leftovers = list(Path(folder).glob(f".*{ending}"))
+    for path in leftovers:
+        path.unlink()
+    if leftovers:
+        print(
+            f"{folder}: removed {len(leftovers)} unfinished files of a process"
+            " that was killed",
+            flush=True,
+        )
+
 
 ENDING = ".tfrecord"
 _GIGABYTE = 1e9

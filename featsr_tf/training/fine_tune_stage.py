@@ -4,11 +4,11 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import flatten
-from featsr_tf.training.parts import Part
-from featsr_tf.training.parts import of_batch
-from featsr_tf.training.parts import per_image
 from featsr_tf.training.stage import GRADIENT_NORM
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import of_batch
+from featsr_tf.training.stage import per_image
 
 
 class FineTuneStage(Stage):

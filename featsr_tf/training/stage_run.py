@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import keras
 import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.batching import Share
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
-from featsr_tf.inference import detection_function
 from featsr_tf.model.detector import Detector
+from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
 from featsr_tf.training import dump
 from featsr_tf.training import feature_cache
@@ -26,18 +27,69 @@ from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import StageCallback
 from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.distribution import any_worker
+from featsr_tf.training.distribution import check_agreement
+from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import named_cache_errors
 from featsr_tf.training.history import History
-from featsr_tf.training.loop import fit
-from featsr_tf.training.numbers import NonFiniteError
-from featsr_tf.training.pictures import PictureMaker
+from featsr_tf.training.interruption import StopSignals
+from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stopping import StopSignals
+from featsr_tf.training.validation import PictureMaker
 from featsr_tf.training.validation import Validation
 from featsr_tf.training.validation import validate
-from featsr_tf.training.workers import any_worker
-from featsr_tf.training.workers import check_agreement
-from featsr_tf.training.workers import is_chief
+
+
+def fit(
+    stage: Stage,
+    strategy: tf.distribute.Strategy,
+    batches: Callable[[Share], tf.data.Dataset],
+    batch_size: int,
+    num_steps: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Makes steps.
+
+    Args:
+        stage: built in the scope of the strategy.
+        strategy: how steps are spread over devices.
+        batches: makes the endless batches of a worker from its share.
+        batch_size: examples per batch, of all devices together.
+        num_steps: how many steps.
+        callbacks: they see the losses of the whole batch. Where one sets
+            `stage.stop_training` on any worker, the loop ends on all.
+    """
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return batches(
+            Share(
+                batch_size,
+                context.num_replicas_in_sync,
+                context.num_input_pipelines,
+                context.input_pipeline_id,
+            )
+        )
+
+    @tf.function
+    def step(iterator):
+        logs = strategy.run(stage.train_step, args=(next(iterator),))
+        # They are equal on all devices.
+        return {
+            name: strategy.experimental_local_results(value)[0]
+            for name, value in logs.items()
+        }
+
+    iterator = iter(strategy.distribute_datasets_from_function(of_worker))
+    listeners = keras.callbacks.CallbackList(list(callbacks), model=stage)
+    stage.stop_training = False
+    listeners.on_train_begin()
+    for number in range(num_steps):
+        listeners.on_train_batch_begin(number)
+        listeners.on_train_batch_end(number, step(iterator))
+        if any_worker(strategy, stage.stop_training):
+            break
+    listeners.on_train_end()
+
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 

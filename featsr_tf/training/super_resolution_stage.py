@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from featsr_tf import losses
 from featsr_tf.data.keys import Batch
-from featsr_tf.model.compilation import Compiled
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.training.parts import Part
-from featsr_tf.training.parts import of_batch
-from featsr_tf.training.parts import per_image
+from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.training import losses
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
+from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import of_batch
+from featsr_tf.training.stage import per_image
 from featsr_tf.training.targets import TargetSource
 
 

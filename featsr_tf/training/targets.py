@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.phases import InPhases
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.model.rois import RoiPooling
+from featsr_tf.model.roi_pooling import RoiPooling
+from featsr_tf.model.speed.polyphase import InPhases
 from featsr_tf.model.zoom import ZoomRefiner
 
 

@@ -9,8 +9,8 @@ import pytest
 from featsr_tf.config import find_warnings
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config.fields import fields_of
-from featsr_tf.config.names import message_paths
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.text_format import message_paths
 from featsr_tf.errors import ConfigError
 from tests.config.sample import SAMPLE
 

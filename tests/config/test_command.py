@@ -8,7 +8,7 @@ import pytest
 
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config.__main__ import main
-from featsr_tf.config.reference import reference
+from featsr_tf.config.__main__ import reference
 from tests.config.sample import SAMPLE
 
 ROOT = Path(__file__).parents[2]

@@ -186,7 +186,7 @@ def read_batches(paths: list[str], max_bad: int, training: bool):
 
 def verified(paths: list[str], repaired: pathlib.Path) -> dict:
     """What `verify` finds, and the numbers of the records that it saves."""
-    from featsr_tf.data.frames import walk_frames
+    from featsr_tf.data.tfrecord_files import walk_frames
     from tfrecords_tools import verify
 
     printed = io.StringIO()

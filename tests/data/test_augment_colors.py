@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.augment_colors import random_adjust_brightness
-from featsr_tf.data.augment_colors import random_adjust_contrast
-from featsr_tf.data.augment_colors import random_adjust_hue
-from featsr_tf.data.augment_colors import random_adjust_saturation
-from featsr_tf.data.augment_colors import random_distort_color
-from featsr_tf.data.augment_colors import random_pixel_value_scale
-from featsr_tf.data.augment_colors import random_rgb_to_gray
+from featsr_tf.data.augment import random_adjust_brightness
+from featsr_tf.data.augment import random_adjust_contrast
+from featsr_tf.data.augment import random_adjust_hue
+from featsr_tf.data.augment import random_adjust_saturation
+from featsr_tf.data.augment import random_distort_color
+from featsr_tf.data.augment import random_pixel_value_scale
+from featsr_tf.data.augment import random_rgb_to_gray
 from tests.data.example_files import frame
 from tests.data.example_files import noise_image
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 
-from featsr_tf.data.checksums import masked_crc32c
-from featsr_tf.data.checksums import masked_crc32c_of_rows
+from featsr_tf.data.tfrecord_files import masked_crc32c
+from featsr_tf.data.tfrecord_files import masked_crc32c_of_rows
 
 LENGTHS = [0, 1, 3, 4, 8, 63, 64, 65, 67, 1023, 1024, 1025, 2048, 5000]
 

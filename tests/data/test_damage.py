@@ -3,12 +3,12 @@
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.damage import find_damaged_record
-from featsr_tf.data.damage import named_data_errors
-from featsr_tf.data.pipeline import BatchOptions
-from featsr_tf.data.pipeline import TrainingOptions
-from featsr_tf.data.pipeline import WholeFrames
-from featsr_tf.data.pipeline import training_dataset
+from featsr_tf.data.corrupt_records import find_damaged_record
+from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.data.input_pipeline import BatchOptions
+from featsr_tf.data.input_pipeline import TrainingOptions
+from featsr_tf.data.input_pipeline import WholeFrames
+from featsr_tf.data.input_pipeline import training_dataset
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.errors import DataError
 from tests.data.example_files import encode

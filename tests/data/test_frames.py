@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.frames import count_records
-from featsr_tf.data.frames import walk_frames
+from featsr_tf.data.tfrecord_files import count_records
+from featsr_tf.data.tfrecord_files import walk_frames
 from featsr_tf.errors import DataError
 from tests.data.example_files import write_records
 
@@ -142,7 +142,7 @@ def test_a_file_that_ends_inside_a_record_keeps_those_before(path, kept):
 def test_a_header_that_lies_across_two_searched_blocks_is_found(
     path, monkeypatch
 ):
-    monkeypatch.setattr("featsr_tf.data.frames._SEARCHED_AT_ONCE", 7)
+    monkeypatch.setattr("featsr_tf.data.tfrecord_files._SEARCHED_AT_ONCE", 7)
     change(path, flip(START))
     assert good(path) == [0, 1, 2, 4, 5, 6, 7, 8, 9]
 

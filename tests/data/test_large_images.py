@@ -6,7 +6,7 @@ import pytest
 
 from featsr_tf.data.examples import check_image
 from featsr_tf.errors import DataError
-from featsr_tf.prediction.images import read_image
+from featsr_tf.prediction.sources import read_image
 from tfrecords_tools.images import prepare_image
 
 

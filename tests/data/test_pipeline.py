@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.data.augment import TrainingCrop
+from featsr_tf.data.batching import Share
+from featsr_tf.data.input_pipeline import BatchOptions
+from featsr_tf.data.input_pipeline import TrainingOptions
+from featsr_tf.data.input_pipeline import WholeFrames
+from featsr_tf.data.input_pipeline import evaluation_dataset
+from featsr_tf.data.input_pipeline import training_dataset
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.pipeline import BatchOptions
-from featsr_tf.data.pipeline import TrainingOptions
-from featsr_tf.data.pipeline import WholeFrames
-from featsr_tf.data.pipeline import evaluation_dataset
-from featsr_tf.data.pipeline import training_dataset
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import KeepAspectRatioResizer
-from featsr_tf.data.shares import Share
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image

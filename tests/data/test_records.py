@@ -8,12 +8,12 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.frames import count_records
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import count_records
 from featsr_tf.errors import DataError
 
 LABEL_MAP = LabelMap({1: "stop", 3: "yield"}, path="signs.pbtxt")

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf import data_service
+from featsr_tf.data.batching import Share
+from featsr_tf.data.batching import own_examples
 from featsr_tf.data.service import check_services
 from featsr_tf.data.service import mapped_by_services
 from featsr_tf.data.service import watched_services
-from featsr_tf.data.shares import Share
-from featsr_tf.data.shares import own_examples
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 

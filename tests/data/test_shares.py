@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.data.batching import Share
+from featsr_tf.data.batching import batches_of_devices
+from featsr_tf.data.batching import own_examples
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.shares import Share
-from featsr_tf.data.shares import batches_of_devices
-from featsr_tf.data.shares import own_examples
 
 SHAPES = [
     (4, 1, 1),

@@ -14,7 +14,7 @@ import tensorflow as tf
 from featsr_tf.data.decode import decode_image
 from featsr_tf.data.examples import check_image
 from featsr_tf.errors import DataError
-from featsr_tf.prediction.images import read_image
+from featsr_tf.prediction.sources import read_image
 from tests.data.example_files import noise_image
 from tests.fuzz.fuzzing import Target
 from tests.fuzz.mutation import mutate_bytes

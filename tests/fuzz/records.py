@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from featsr_tf.data.damage import reason_of
+from featsr_tf.data.corrupt_records import reason_of
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
 from featsr_tf.data.examples import read_example
-from featsr_tf.data.frames import walk_frames
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import walk_frames
 from featsr_tf.errors import DataError
 from tests.data.example_files import encode
 from tests.data.example_files import example

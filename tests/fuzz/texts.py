@@ -11,9 +11,9 @@ from google.protobuf import text_format
 
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
-from featsr_tf.config.descriptors import protocol_class
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.text_format import protocol_class
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from featsr_tf.geometry.anchors import anchor_grid
-from featsr_tf.geometry.anchors import anchors_of_one_cell
+from featsr_tf.geometry.boxes import anchor_grid
+from featsr_tf.geometry.boxes import anchors_of_one_cell
 
 
 def test_cell_anchors_have_the_shapes_of_the_object_detection_api():

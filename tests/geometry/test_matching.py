@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.geometry.matching import NEGATIVE
-from featsr_tf.geometry.matching import NEITHER
-from featsr_tf.geometry.matching import POSITIVE
-from featsr_tf.geometry.matching import match
+from featsr_tf.geometry.sampling import NEGATIVE
+from featsr_tf.geometry.sampling import NEITHER
+from featsr_tf.geometry.sampling import POSITIVE
+from featsr_tf.geometry.sampling import match
 
 OBJECT = [0.0, 0.0, 10.0, 10.0]
 PADDING = [0.0, 0.0, 0.0, 0.0]

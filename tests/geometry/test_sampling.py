@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.geometry import sampling
-from featsr_tf.geometry.matching import NEGATIVE
-from featsr_tf.geometry.matching import NEITHER
-from featsr_tf.geometry.matching import POSITIVE
+from featsr_tf.geometry.sampling import NEGATIVE
+from featsr_tf.geometry.sampling import NEITHER
+from featsr_tf.geometry.sampling import POSITIVE
 
 SEEDS = tf.constant([[0, 1], [0, 2]])
 

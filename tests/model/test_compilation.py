@@ -8,15 +8,15 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.inference import detection_function
-from featsr_tf.model import compilation
-from featsr_tf.model.compilation import Compiled
-from featsr_tf.model.folding import Folded
+from featsr_tf.model.speed import precision as compilation
+from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.workers import default_strategy
+from featsr_tf.training.distribution import default_strategy
 from tests.model.small import small_detector
 from tests.training.steps import BOTH
 from tests.training.steps import build

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.inference import detection_function
 from featsr_tf.model import detector as parts
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.prediction.data_set import detection_function
 from tests.model.small import small_detector
 
 SCALES = tf.ones([3, 2])

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.folding import Folded
-from featsr_tf.model.folding import FoldedConvolution
-from featsr_tf.model.folding import folded_copy
+from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed.folding import FoldedConvolution
+from featsr_tf.model.speed.folding import folded_copy
 from tests.model.small import small_detector
 from tests.model.test_target_extractor import random_features
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.gate import Gate
+from featsr_tf.model.refiner import Gate
 from tests.model.small import small_detector
 
 # Background and two classes; three proposals in each of two images.

@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import pytest
 
-from featsr_tf.model.generator_blocks import BottleneckBlock
-from featsr_tf.model.generator_blocks import ChannelAttentionBlock
-from featsr_tf.model.generator_blocks import NafBlock
-from featsr_tf.model.generator_blocks import ResidualBlock
+from featsr_tf.model.generator import BottleneckBlock
+from featsr_tf.model.generator import ChannelAttentionBlock
+from featsr_tf.model.generator import NafBlock
+from featsr_tf.model.generator import ResidualBlock
 from tests.support import check_layer
 
 SHAPE = (2, 4, 4, 6)

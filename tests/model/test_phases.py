@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.phases import InPhases
-from featsr_tf.model.phases import join
-from featsr_tf.model.phases import split
+from featsr_tf.model.speed.polyphase import InPhases
+from featsr_tf.model.speed.polyphase import join
+from featsr_tf.model.speed.polyphase import split
 from featsr_tf.model.target_extractor import POOLINGS
 from featsr_tf.model.target_extractor import build_target_extractor
 from tests.model.test_target_extractor import random_features

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.model.bias import BiasedConvolution
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
-from featsr_tf.model.folding import Folded
-from featsr_tf.model.precision import computing_in
+from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed.precision import computing_in
+from featsr_tf.model.speed.winograd import BiasedConvolution
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import restore_detector

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import ReceptiveField
-from featsr_tf.model.rois import RoiPooling
+from featsr_tf.model.roi_pooling import RoiPooling
 
 # Cell i is centred on pixel 1.5 + 4 i, at the coordinate 2 + 4 i.
 CELLS = ReceptiveField(size=7, stride=4, first_center=1.5)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.small_maps import SmallMapConvolution
-from featsr_tf.model.small_maps import convolve_small_maps
-from featsr_tf.model.small_maps import has_fewer_products
+from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed.winograd import convolve_small_maps
+from featsr_tf.model.speed.winograd import has_fewer_products
 from tests.support import check_layer
 
 # The sums of the channels are of this size; single precision has 6e-8 of it.

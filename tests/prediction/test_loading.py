@@ -13,13 +13,13 @@ from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import resize
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.inference import detection_function
-from featsr_tf.inference import detections_of_row
-from featsr_tf.serving.saved_model import export
-from featsr_tf.serving.saved_model import load_detectors
+from featsr_tf.exporting.saved_model import export
+from featsr_tf.exporting.saved_model import load_detectors
+from featsr_tf.prediction.data_set import detection_function
+from featsr_tf.prediction.data_set import detections_of_row
 from tests.model.small import small_backbone
-from tests.serving.models import random_images
-from tests.serving.models import write_model
+from tests.server.models import random_images
+from tests.server.models import write_model
 
 IMAGES = list(random_images(2)) + list(random_images(1, 90, 40))
 

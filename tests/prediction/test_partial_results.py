@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from featsr_tf.errors import FeatsrError
-from featsr_tf.evaluation.detections import Detections
-from featsr_tf.prediction.partial_results import FrameResult
-from featsr_tf.prediction.partial_results import PartialResults
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.prediction.result_files import FrameResult
+from featsr_tf.prediction.result_files import PartialResults
 
 FOUND = Detections(0, [[0.1, 1 / 3, 5, 6]], [0.7], [2])
 WHOLE = FrameResult("a.jpg", 48, 64, {"base": FOUND})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.evaluation.detections import Detections
+from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.results import Result
 
 IMAGE = np.zeros([60, 80, 3], np.uint8)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.evaluation.detections import Detections
-from featsr_tf.prediction.detecting import detect
+from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.tiling import detect
 from featsr_tf.prediction.tiling import merge
 from featsr_tf.prediction.tiling import views
 from tests.prediction.bright import MAXIMUM

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.training.checkpoint_files import find_damage
-from featsr_tf.training.checkpoint_files import prefix_of
-from featsr_tf.training.checkpoint_files import written_steps
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import checkpoint_directory
+from featsr_tf.training.checkpoints import find_damage
 from featsr_tf.training.checkpoints import newest_step
+from featsr_tf.training.checkpoints import prefix_of
+from featsr_tf.training.checkpoints import written_steps
 from tests.model.small import CONFIG
 from tests.support import REPOSITORY
 from tests.training.batches import write_noise

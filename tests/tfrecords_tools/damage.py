@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
 
-from featsr_tf.data.frames import walk_frames
+from featsr_tf.data.tfrecord_files import walk_frames
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.geometry.anchors import anchor_grid
-from featsr_tf.geometry.anchors import anchors_of_one_cell
+from featsr_tf.geometry.boxes import anchor_grid
+from featsr_tf.geometry.boxes import anchors_of_one_cell
 from featsr_tf.geometry.boxes import intersection_over_union
 from tests.model.small import CONFIG
 from tests.model.small import small_pipeline
-from tfrecords_tools.anchor_proposal import AnchorGrid
-from tfrecords_tools.anchor_proposal import ObjectShapes
-from tfrecords_tools.anchor_proposal import coverage
-from tfrecords_tools.anchor_proposal import limit
-from tfrecords_tools.anchor_proposal import propose
+from tfrecords_tools.proposals import AnchorGrid
+from tfrecords_tools.proposals import ObjectShapes
+from tfrecords_tools.proposals import coverage
+from tfrecords_tools.proposals import limit
+from tfrecords_tools.proposals import propose
 
 GRID = AnchorGrid((0.125, 0.25), (0.5, 1.0, 2.0))
 

@@ -3,12 +3,12 @@
 import pytest
 
 from featsr_tf.errors import DataError
-from tfrecords_tools.annotation_files import check_kind
-from tfrecords_tools.annotation_files import finite
-from tfrecords_tools.annotation_files import load_json
-from tfrecords_tools.annotation_files import member
-from tfrecords_tools.annotation_files import path_inside
-from tfrecords_tools.annotation_files import read_names
+from tfrecords_tools.annotations import check_kind
+from tfrecords_tools.annotations import finite
+from tfrecords_tools.annotations import load_json
+from tfrecords_tools.annotations import member
+from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import read_names
 
 
 @pytest.fixture

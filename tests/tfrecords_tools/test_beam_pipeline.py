@@ -14,11 +14,11 @@ from tests.tfrecords_tools.annotated import make_object
 from tests.tfrecords_tools.annotated import make_split
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
+from tfrecords_tools.conversion import options_from
+from tfrecords_tools.conversion import parse_arguments
 from tfrecords_tools.create_toy_tf_record import main
-from tfrecords_tools.flags import add_conversion_flags
-from tfrecords_tools.flags import options_from
-from tfrecords_tools.flags import parse_arguments
 
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None
 BEAM = ConversionOptions(num_shards=3, runner="DirectRunner")

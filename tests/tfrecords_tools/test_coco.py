@@ -9,8 +9,8 @@ from featsr_tf.errors import DataError
 from tests.tfrecords_tools.miniatures import COCO_CATEGORIES
 from tests.tfrecords_tools.miniatures import coco_categories
 from tests.tfrecords_tools.miniatures import write_coco
-from tfrecords_tools.coco import LABEL_MAP
-from tfrecords_tools.coco import read_coco
+from tfrecords_tools.create_coco_tf_record import LABEL_MAP
+from tfrecords_tools.create_coco_tf_record import read_coco
 
 IMAGE = {"id": 7, "file_name": "a.jpg", "height": 60, "width": 90}
 OBJECT = {"image_id": 7, "category_id": 2, "bbox": [10.5, 20, 30, 8.25]}

@@ -7,10 +7,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.frames import count_records
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import count_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tests.data.example_files import encode

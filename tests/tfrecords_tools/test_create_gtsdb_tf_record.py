@@ -15,10 +15,10 @@ from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tests.support import REPOSITORY
 from tfrecords_tools.create_gtsdb_tf_record import create
-from tfrecords_tools.gtsdb import gtsdb_label
-from tfrecords_tools.gtsdb import gtsdb_label_map
-from tfrecords_tools.gtsdb import is_validation_frame
-from tfrecords_tools.gtsdb import read_frames
+from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label
+from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label_map
+from tfrecords_tools.create_gtsdb_tf_record import is_validation_frame
+from tfrecords_tools.create_gtsdb_tf_record import read_frames
 
 HEIGHT, WIDTH = 80, 136
 LINES = (

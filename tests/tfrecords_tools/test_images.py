@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from featsr_tf.errors import DataError
 from tests.data.example_files import noise_image
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.images import prepare_image
-from tfrecords_tools.outcomes import Outcome
 
 HEIGHT, WIDTH = 24, 40
 ORIENTATION = 0x0112

@@ -13,9 +13,9 @@ from featsr_tf.errors import DataError
 from tests.tfrecords_tools.miniatures import write_coco
 from tests.tfrecords_tools.miniatures import write_tt100k
 from tests.tfrecords_tools.miniatures import write_voc
-from tfrecords_tools import tt100k
-from tfrecords_tools.coco import read_coco
-from tfrecords_tools.voc import read_annotation
+from tfrecords_tools import create_tt100k_tf_record
+from tfrecords_tools.create_coco_tf_record import read_coco
+from tfrecords_tools.create_voc_tf_record import read_annotation
 
 NUM_FILES = 300
 STRANGE = (
@@ -71,13 +71,15 @@ def readers(tmp_path_factory) -> dict[str, tuple]:
     data = write_tt100k(folder, num_images=2)
     coco = write_coco(folder, num_images=2)
     voc = write_voc(folder, num_images=2) / "VOC2007"
-    names = set(load_label_map(tt100k.LABEL_MAP).names.values())
+    names = set(
+        load_label_map(create_tt100k_tf_record.LABEL_MAP).names.values()
+    )
     instances = coco / "annotations" / "instances_val2017.json"
     annotation = voc / "Annotations" / "2007_000002.xml"
     return {
         "tt100k": (
             data / "annotations.json",
-            lambda: tt100k.read_tt100k(data, names),
+            lambda: create_tt100k_tf_record.read_tt100k(data, names),
         ),
         "coco": (instances, lambda: read_coco(instances, coco / "val2017")),
         "voc": (

@@ -7,10 +7,10 @@ import pytest
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.objects import clip_box
-from tfrecords_tools.objects import normalize
-from tfrecords_tools.objects import prepare_objects
-from tfrecords_tools.outcomes import Outcome
+from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.example import clip_box
+from tfrecords_tools.example import normalize
+from tfrecords_tools.example import prepare_objects
 
 HEIGHT, WIDTH = 60, 80
 LABEL_MAP = LabelMap({1: "stop sign", 3: "yield"}, {1: "/m/stop"}, "map.pbtxt")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support import REPOSITORY
-from tfrecords_tools.outcomes import Outcome
+from tfrecords_tools.annotations import Outcome
 
 ROWS = [
     line.strip(" |").split("|")

@@ -13,8 +13,8 @@ from tests.tfrecords_tools.tfds_data import HEIGHT
 from tests.tfrecords_tools.tfds_data import WIDTH
 from tests.tfrecords_tools.tfds_data import encoded_image
 from tests.tfrecords_tools.tfds_data import write_tfds
-from tfrecords_tools.tfds_builders import open_builder
-from tfrecords_tools.tfds_builders import prepare
+from tfrecords_tools.tfds_source import open_builder
+from tfrecords_tools.tfds_source import prepare
 from tfrecords_tools.tfds_source import read_split
 from tfrecords_tools.tfds_source import tfds_label_map
 

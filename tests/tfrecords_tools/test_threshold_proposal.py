@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tfrecords_tools.threshold_proposal import describe_threshold
-from tfrecords_tools.threshold_proposal import propose_threshold
+from tfrecords_tools.proposals import describe_threshold
+from tfrecords_tools.proposals import propose_threshold
 
 
 def areas(*sides: float) -> np.ndarray:

@@ -8,8 +8,8 @@ from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.create_toy_tf_record import ToyImages
 from tfrecords_tools.create_toy_tf_record import create
-from tfrecords_tools.toy_data_set import ToyImages
 from tfrecords_tools.toy_images import draw_toy_image
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign

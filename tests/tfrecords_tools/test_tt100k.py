@@ -10,11 +10,11 @@ from tests.tfrecords_tools.miniatures import tt100k_types
 from tests.tfrecords_tools.miniatures import write_tt100k
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.tt100k import LABEL_MAP
-from tfrecords_tools.tt100k import PUBLISHED_OBJECTS
-from tfrecords_tools.tt100k import count_objects
-from tfrecords_tools.tt100k import describe
-from tfrecords_tools.tt100k import read_tt100k
+from tfrecords_tools.create_tt100k_tf_record import LABEL_MAP
+from tfrecords_tools.create_tt100k_tf_record import PUBLISHED_OBJECTS
+from tfrecords_tools.create_tt100k_tf_record import count_objects
+from tfrecords_tools.create_tt100k_tf_record import describe
+from tfrecords_tools.create_tt100k_tf_record import read_tt100k
 
 CLASSES = set(load_label_map(LABEL_MAP).names.values())
 BBOX = {"xmin": 1.5, "ymin": 2, "xmax": 30, "ymax": 40.25}
@@ -114,9 +114,12 @@ def test_counts_stand_beside_the_published_ones(write):
 
 def test_counts_as_published_are_no_warning(monkeypatch, write, recwarn):
     data = read_tt100k(write(), CLASSES)
-    monkeypatch.setattr("tfrecords_tools.tt100k.PUBLISHED_IMAGES", (2, 1))
     monkeypatch.setattr(
-        "tfrecords_tools.tt100k.PUBLISHED_OBJECTS", (0, 1, 0, 1)
+        "tfrecords_tools.create_tt100k_tf_record.PUBLISHED_IMAGES", (2, 1)
+    )
+    monkeypatch.setattr(
+        "tfrecords_tools.create_tt100k_tf_record.PUBLISHED_OBJECTS",
+        (0, 1, 0, 1),
     )
     describe(data, CLASSES)
     assert not recwarn

@@ -6,9 +6,9 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from tests.tfrecords_tools.miniatures import VOC_NAMES
 from tests.tfrecords_tools.miniatures import write_voc
-from tfrecords_tools.voc import LABEL_MAP
-from tfrecords_tools.voc import read_annotation
-from tfrecords_tools.voc import read_voc
+from tfrecords_tools.create_voc_tf_record import LABEL_MAP
+from tfrecords_tools.create_voc_tf_record import read_annotation
+from tfrecords_tools.create_voc_tf_record import read_voc
 
 OBJECT = (
     "<object><name>cat</name><truncated>1</truncated>"

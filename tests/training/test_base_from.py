@@ -8,8 +8,8 @@ import pytest
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.training import model_folder
-from featsr_tf.training import run
 from featsr_tf.training import stage_run
+from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from tests.data.example_files import encode
@@ -62,7 +62,9 @@ def train_without_steps(pipeline, folder, base_from):
     """Trains, but no stage makes a step; names the stages that would."""
     fitted = []
     with mock.patch.object(stage_run, "fit", lambda s, *_: fitted.append(s)):
-        detector = run.train(pipeline, str(folder), base_from=str(base_from))
+        detector = trainer.train(
+            pipeline, str(folder), base_from=str(base_from)
+        )
     return detector, [stage.name for stage in fitted]
 
 
@@ -91,7 +93,7 @@ def test_the_same_call_again_goes_on_from_its_own_base(pipelines, tmp_path):
     make_base(pipelines(), tmp_path / "base")
     variant = tmp_path / "variant"
     first, _ = train_without_steps(pipelines(), variant, tmp_path / "base")
-    with mock.patch.object(run.checkpoints, "restore_base") as restore:
+    with mock.patch.object(trainer.checkpoints, "restore_base") as restore:
         again, _ = train_without_steps(pipelines(), variant, tmp_path / "base")
     assert not restore.called
     for found, expected in zip(

@@ -13,9 +13,9 @@ from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionPictures
 from featsr_tf.training.callbacks import TrainingLog
 from featsr_tf.training.history import History
-from featsr_tf.training.numbers import NonFiniteError
+from featsr_tf.training.interruption import StopSignals
+from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
-from featsr_tf.training.stopping import StopSignals
 
 SILENT = tf.summary.create_noop_writer()
 

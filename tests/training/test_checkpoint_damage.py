@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import DataError
-from featsr_tf.training import checkpoint_files
+from featsr_tf.training import checkpoints
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import newest_step
 from featsr_tf.training.checkpoints import restore_detector
-from featsr_tf.training.numbers import NonFiniteError
+from featsr_tf.training.non_finite import NonFiniteError
 
 # Large enough for the offsets to lie in values, keys and the graph.
 SHAPE = [40, 30]
@@ -97,7 +97,7 @@ def test_a_damaged_one_goes_when_the_stage_goes_on_from_before(tmp_path):
     folder = save(tmp_path, 4, 8)
     (folder / "ckpt-8.index").write_bytes(b"")
     save(tmp_path, 6)
-    assert checkpoint_files.written_steps(str(folder)) == [4, 6]
+    assert checkpoints.written_steps(str(folder)) == [4, 6]
     assert restored_step(tmp_path) == 6
 
 
@@ -116,7 +116,7 @@ def test_checksums_are_those_of_sha256sum(tmp_path):
 def test_killed_at_any_file_it_leaves_whole_checkpoints(tmp_path, moved, first):
     if not first:
         save(tmp_path, 4)
-    replace = checkpoint_files.os.replace
+    replace = checkpoints.os.replace
     left = [moved]
 
     def replace_or_die(*paths):
@@ -125,7 +125,7 @@ def test_killed_at_any_file_it_leaves_whole_checkpoints(tmp_path, moved, first):
         left[0] -= 1
         replace(*paths)
 
-    with mock.patch.object(checkpoint_files.os, "replace", replace_or_die):
+    with mock.patch.object(checkpoints.os, "replace", replace_or_die):
         with contextlib.suppress(KeyboardInterrupt):
             save(tmp_path, 8)
     # The index is the last of four files.
@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_the_checkpoints_as_they_were(tmp_path, number):
     before = sorted(path.name for path in folder.iterdir())
     failing = mock.Mock(side_effect=OSError(number, "no"))
     with (
-        mock.patch.object(checkpoint_files.os, "fsync", failing),
+        mock.patch.object(checkpoints.os, "fsync", failing),
         pytest.raises(OSError),
     ):
         save(tmp_path, 8)
@@ -190,7 +190,7 @@ def test_a_number_of_the_newest_is_kept_and_the_best(tmp_path):
         objects = {"detector": layer(step)}
         StageCheckpoints(str(tmp_path), BASE, objects, keep=3).save(step)
     folder = tmp_path / "checkpoints" / BASE
-    assert checkpoint_files.written_steps(str(folder)) == [2, 4, 5, 6]
+    assert checkpoints.written_steps(str(folder)) == [2, 4, 5, 6]
     detector = layer(-1)
     restore_detector(detector, str(tmp_path), BASE)
     assert np.all(detector.kernel == 2)

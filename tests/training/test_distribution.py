@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.data.batching import Share
+from featsr_tf.data.batching import batches_of_devices
 from featsr_tf.data.build import open_source
-from featsr_tf.data.shares import Share
-from featsr_tf.data.shares import batches_of_devices
 from featsr_tf.training import feature_cache
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.loop import fit
+from featsr_tf.training.distribution import default_strategy
 from featsr_tf.training.stage import DATA_READY
-from featsr_tf.training.workers import default_strategy
+from featsr_tf.training.stage_run import fit
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.support import REPOSITORY

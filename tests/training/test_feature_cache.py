@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.data.batching import Share
 from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import feature_cache
 from featsr_tf.training import feature_files
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.parts import Part
-from featsr_tf.training.run import train
+from featsr_tf.training.stage import Part
+from featsr_tf.training.trainer import train
 from tests.model.small import small_backbone
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline

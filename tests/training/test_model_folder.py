@@ -15,7 +15,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
 from featsr_tf.training.history import History
-from featsr_tf.training.run import named_write_errors
+from featsr_tf.training.trainer import named_write_errors
 from tests.support import REPOSITORY
 
 HOLDER = """

@@ -11,25 +11,25 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf import replay
+from featsr_tf.data.batching import Share
 from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.shares import Share
 from featsr_tf.errors import FeatsrError
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.training import dump
 from featsr_tf.training import feature_cache
-from featsr_tf.training import run
 from featsr_tf.training import stage_run
+from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import newest_step
-from featsr_tf.training.numbers import NonFiniteError
+from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.optimizers import apply_gradients
-from featsr_tf.training.parts import Part
 from featsr_tf.training.stage import GRADIENT_NORM
+from featsr_tf.training.stage import Part
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -133,7 +133,7 @@ def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
 ):
     pipeline = small_pipeline(*records, f"{EXTENSION}.precision={precision}")
     with poisoned_from(3), pytest.raises(FeatsrError) as stopped:
-        run.train(pipeline, str(tmp_path), SINGLE)
+        trainer.train(pipeline, str(tmp_path), SINGLE)
     message = str(stopped.value)
     folder = tmp_path / "non_finite" / "base-3"
     assert "stage base, step 3: expected finite numbers, found" in message

@@ -12,9 +12,9 @@ from featsr_tf.training import feature_cache
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.distribution import default_strategy
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.workers import default_strategy
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.steps import build

@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from featsr_tf.model.gate import Gate
+from featsr_tf.model.refiner import Gate
 from featsr_tf.training import checkpoints
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE

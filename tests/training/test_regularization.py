@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featsr_tf import losses
+from featsr_tf.training import losses
 from featsr_tf.training.build import build_stage
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline

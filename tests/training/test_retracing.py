@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 import featsr_tf
-from featsr_tf.evaluation_flags import EvaluationOptions
+from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.model.detector import Detector
-from featsr_tf.model_evaluation import evaluate_model
+from featsr_tf.prediction.evaluation import evaluate_model
 from featsr_tf.training import stage_run
-from featsr_tf.training.run import train
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.trainer import train
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image

@@ -13,8 +13,8 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
-from featsr_tf.training import run
 from featsr_tf.training import stage_run
+from featsr_tf.training import trainer
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
@@ -83,7 +83,7 @@ def make_pipeline(records, steps, *overrides, interval=1):
 
 def train(pipeline, path):
     """Trains with one replica and gives all variables by path."""
-    detector = run.train(pipeline, str(path), SINGLE)
+    detector = trainer.train(pipeline, str(path), SINGLE)
     return {v.path: v.numpy() for v in detector.variables}
 
 

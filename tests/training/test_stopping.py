@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from featsr_tf.errors import WorkerError
-from featsr_tf.training.stopping import StopSignals
+from featsr_tf.training.interruption import StopSignals
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.parts import Part
+from featsr_tf.training.stage import Part
 from tests.model.small import small_detector
 from tests.training.steps import BOTH
 from tests.training.steps import build

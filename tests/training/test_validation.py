@@ -10,12 +10,12 @@ import tensorflow as tf
 from featsr_tf.config.schema import BestBy
 from featsr_tf.data.build import open_source
 from featsr_tf.errors import ConfigError
-from featsr_tf.inference import detection_function
+from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
-from featsr_tf.training import run
 from featsr_tf.training import stage_run
-from featsr_tf.training.base_from import check_base_from
+from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.trainer import check_base_from
 from featsr_tf.training.validation import validate
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
@@ -87,7 +87,7 @@ def test_the_best_checkpoint_is_kept_and_used_by_whatever_follows(
 ):
     pipeline = make_pipeline(readers, "keep_checkpoints=1", steps=(4, 0, 0))
     with figures(0.1, 0.7, 0.3, 0.2):
-        trained = run.train(pipeline, str(tmp_path), SINGLE)
+        trained = trainer.train(pipeline, str(tmp_path), SINGLE)
     folder = checkpoints.checkpoint_directory(str(tmp_path), BASE)
     assert checkpoints.checkpoint_files.written_steps(folder) == [2, 4]
     used = small_detector()
@@ -105,7 +105,7 @@ def test_a_stage_ends_early_and_is_not_repeated(
     pipeline = make_pipeline(readers, "validation.patience=1", steps=(4, 0, 0))
     for _ in range(2):
         with figures(0.7, 0.3):
-            run.train(pipeline, str(tmp_path), SINGLE)
+            trainer.train(pipeline, str(tmp_path), SINGLE)
         assert checkpoints.newest_step(str(tmp_path), BASE) == 2
     assert "base: finished at step 2, not repeated" in capsys.readouterr().out
     # Another model may begin with it.
@@ -122,10 +122,10 @@ def test_an_evaluation_in_which_a_run_was_killed_is_made_up_for(
         mock.patch.object(stage_run, "validate", side_effect=dying),
         pytest.raises(KeyboardInterrupt),
     ):
-        run.train(pipeline, str(tmp_path), SINGLE)
+        trainer.train(pipeline, str(tmp_path), SINGLE)
     assert checkpoints.newest_step(str(tmp_path), BASE) == last
     with figures(*[0.5] * (5 - last)):
-        run.train(pipeline, str(tmp_path), SINGLE)
+        trainer.train(pipeline, str(tmp_path), SINGLE)
     assert validated_steps(tmp_path) == [(BASE, step) for step in (1, 2, 3, 4)]
     assert checkpoints.used_step(str(tmp_path), BASE) == last
 
@@ -135,14 +135,14 @@ def test_without_a_deciding_figure_the_newest_is_used(eager, readers, tmp_path):
         readers, "validation.best_by=NONE", steps=(2, 0, 0)
     )
     with figures(0.7, 0.3):
-        run.train(pipeline, str(tmp_path), SINGLE)
+        trainer.train(pipeline, str(tmp_path), SINGLE)
     assert checkpoints.used_step(str(tmp_path), BASE) == 2
 
 
 def test_the_interval_may_leave_checkpoints_out(eager, readers, tmp_path):
     pipeline = make_pipeline(readers, "validation.interval=2", steps=(3, 0, 0))
     with figures(0.7, 0.3):
-        run.train(pipeline, str(tmp_path), SINGLE)
+        trainer.train(pipeline, str(tmp_path), SINGLE)
     assert validated_steps(tmp_path) == [(BASE, 2), (BASE, 3)]
 
 

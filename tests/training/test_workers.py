@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import WorkerError
-from featsr_tf.training import workers
+from featsr_tf.training import distribution
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
@@ -260,20 +260,20 @@ def test_a_lost_worker_is_named_by_its_address():
     strategy = SimpleNamespace(cluster_resolver=resolver)
     message = "reported from /job:worker/task:0: /job:worker/replica:0/task:1"
     with pytest.raises(WorkerError, match=r"^worker 1 \(b:2\) has stopped"):
-        with workers.named_losses_of_workers(strategy):
+        with distribution.named_losses_of_workers(strategy):
             raise tf.errors.UnavailableError(None, None, message)
     with pytest.raises(WorkerError, match="^another worker has stopped"):
-        with workers.named_losses_of_workers(strategy):
+        with distribution.named_losses_of_workers(strategy):
             raise tf.errors.AbortedError(None, None, "closed")
 
 
 def test_without_other_workers_errors_pass():
     single = tf.distribute.get_strategy()
     with pytest.raises(tf.errors.UnavailableError):
-        with workers.named_losses_of_workers(single):
+        with distribution.named_losses_of_workers(single):
             raise tf.errors.UnavailableError(None, None, "/job:worker/task:1")
-    assert workers.is_chief(single)
-    workers.check_agreement(single, "anything", "value", "hint")
+    assert distribution.is_chief(single)
+    distribution.check_agreement(single, "anything", "value", "hint")
 
 
 def test_devices_that_a_batch_leaves_idle_are_warned_of(recwarn):
@@ -281,7 +281,7 @@ def test_devices_that_a_batch_leaves_idle_are_warned_of(recwarn):
         strategy = SimpleNamespace(
             num_replicas_in_sync=replicas, cluster_resolver=None
         )
-        workers.warn_of_idle_devices(3, strategy)
+        distribution.warn_of_idle_devices(3, strategy)
 
     for replicas in (1, 3):
         warn(replicas)

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.errors import exit_on_error
-from featsr_tf.training import run
 from featsr_tf.training import stage_run
-from featsr_tf.training.loop import fit
+from featsr_tf.training import trainer
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage_run import fit
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 
@@ -29,7 +29,7 @@ def main(model_dir: str, output: str, *overrides: str) -> None:
     """Trains; a step without a graph takes less time than to make one."""
     tf.config.run_functions_eagerly(True)
     with exit_on_error(), small_backbone(), stopped():
-        detector = run.train(small_pipeline(*overrides), model_dir)
+        detector = trainer.train(small_pipeline(*overrides), model_dir)
         values = {v.path: v.numpy() for v in detector.variables}
         np.savez(output, **values)
 

@@ -6,21 +6,22 @@ modules: parsing, overrides, checks of its limits, printing and the config
 reference follow from the declaration.
 """
 
-from featsr_tf.config.schema.detector import FasterRcnn
-from featsr_tf.config.schema.detector import FeatureExtractor
-from featsr_tf.config.schema.detector import GridAnchorGenerator
-from featsr_tf.config.schema.evaluation import EvalConfig
-from featsr_tf.config.schema.hyperparameters import Activation
-from featsr_tf.config.schema.hyperparameters import Hyperparams
-from featsr_tf.config.schema.inputs import InputReader
+from featsr_tf.config.schema.augmentation import PreprocessingStep
+from featsr_tf.config.schema.faster_rcnn import Activation
+from featsr_tf.config.schema.faster_rcnn import FasterRcnn
+from featsr_tf.config.schema.faster_rcnn import FeatureExtractor
+from featsr_tf.config.schema.faster_rcnn import GridAnchorGenerator
+from featsr_tf.config.schema.faster_rcnn import Hyperparams
+from featsr_tf.config.schema.faster_rcnn import ImageResizer
+from featsr_tf.config.schema.faster_rcnn import ResizeType
+from featsr_tf.config.schema.faster_rcnn import ScoreConverter
 from featsr_tf.config.schema.optimizer import LearningRate
 from featsr_tf.config.schema.optimizer import Optimizer
+from featsr_tf.config.schema.pipeline import EvalConfig
+from featsr_tf.config.schema.pipeline import InputReader
 from featsr_tf.config.schema.pipeline import Model
 from featsr_tf.config.schema.pipeline import Pipeline
-from featsr_tf.config.schema.postprocessing import ScoreConverter
-from featsr_tf.config.schema.preprocessing import PreprocessingStep
-from featsr_tf.config.schema.resizer import ImageResizer
-from featsr_tf.config.schema.resizer import ResizeType
+from featsr_tf.config.schema.pipeline import TrainConfig
 from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.config.schema.super_resolution import BestBy
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
@@ -30,7 +31,6 @@ from featsr_tf.config.schema.super_resolution import Refiner
 from featsr_tf.config.schema.super_resolution import Supervision
 from featsr_tf.config.schema.super_resolution import TrainingCrop
 from featsr_tf.config.schema.super_resolution import TwinPooling
-from featsr_tf.config.schema.train import TrainConfig
 
 __all__ = [
     "Activation",

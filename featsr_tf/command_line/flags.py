@@ -1,0 +1,301 @@
+"""Flags that the commands share; nothing here imports TensorFlow."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from featsr_tf.config import find_warnings
+from featsr_tf.config import load_pipeline
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.records import expand_patterns
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+from featsr_tf.metrics.evaluator import Protocol
+
+MODELS = Path("output", "models")
+
+
+def add_pipeline_flags(
+    parser: argparse.ArgumentParser, required: bool = True
+) -> None:
+    """Adds `--pipeline` and `--set`.
+
+    Args:
+        parser: gets the flags.
+        required: whether the command needs a pipeline. Default True.
+    """
+    parser.add_argument(
+        "--pipeline",
+        "--pipeline_config_path",
+        required=required,
+        metavar="FILE",
+        help="config in the syntax of the TF Object Detection API",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="FIELD=VALUE",
+        help="overrides a field of the config, for example "
+        "train_config.num_steps=100; may be repeated",
+    )
+
+
+def read_pipeline(arguments: argparse.Namespace) -> Pipeline:
+    """Loads the config of `--pipeline` with the overrides of `--set`.
+
+    Fields without effect are named on stderr.
+
+    Args:
+        arguments: parsed flags of `add_pipeline_flags`.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: the config cannot be used.
+    """
+    pipeline = load_pipeline(arguments.pipeline, arguments.overrides)
+    for warning in find_warnings(pipeline):
+        print(f"warning: {warning}", file=sys.stderr)
+    return pipeline
+
+
+def add_model_dir_flag(
+    parser: argparse.ArgumentParser, purpose: str, *spellings: str
+) -> None:
+    """Adds `--model_dir`, whose default `model_dir_of` tells.
+
+    Args:
+        parser: gets the flag.
+        purpose: what the folder is for, the beginning of its help.
+        *spellings: other names of the flag.
+    """
+    parser.add_argument(
+        "--model_dir",
+        *spellings,
+        metavar="DIR",
+        help=f"{purpose}; default: {MODELS / 'NAME'} for pipelines/NAME.config",
+    )
+
+
+def model_dir_of(arguments: argparse.Namespace) -> str:
+    """Tells the model folder.
+
+    Args:
+        arguments: parsed flags of `add_pipeline_flags` and
+            `add_model_dir_flag`.
+
+    Returns:
+        The folder given, or the one named after the config.
+    """
+    return arguments.model_dir or str(MODELS / Path(arguments.pipeline).stem)
+
+
+def check_input_files(pipeline: Pipeline) -> None:
+    """Makes sure that label maps and records are there.
+
+    It takes no time, whereas TensorFlow, which reads them, takes seconds to
+    import.
+
+    Args:
+        pipeline: the config.
+
+    Raises:
+        DataError: which file is missing, and the command that makes it.
+    """
+    for reader in (pipeline.train_input_reader, *pipeline.eval_input_reader):
+        load_label_map(reader.label_map_path)
+        expand_patterns(reader.tf_record_input_reader.input_path)
+
+
+_FILES = ("annotations", "detections")
+SIZES = ("area", "long_side")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationOptions:
+    """How detections are judged, and what is told of mistakes.
+
+    Attributes:
+        protocol: the rules.
+        min_score: score threshold of recall, accuracy and F1, or one by name
+            of the detector. None chooses, for a model, the best one on the
+            training records.
+        threshold_source: where the threshold is from, for the settings.
+        threshold_images: so many training images decide on it at the most;
+            None = all. Default 500.
+        classes: file that names the evaluated classes; None = all.
+        num_worst_images: so many images with mistakes are listed. Default 10.
+        pictures: folder for pictures of these; None = none are drawn.
+        image_dir: where the images of an annotation file are.
+    """
+
+    protocol: Protocol = Protocol()
+    min_score: float | dict[str, float] | None = None
+    threshold_source: str = "default"
+    threshold_images: int | None = 500
+    classes: str | None = None
+    num_worst_images: int = 10
+    pictures: str | None = None
+    image_dir: str | None = None
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what is judged: files of any detector, or a model folder.
+
+    Args:
+        parser: gets the flags.
+    """
+    files = parser.add_argument_group("detections of any detector")
+    files.add_argument(
+        "--annotations", metavar="FILE", help="objects in the layout of COCO"
+    )
+    files.add_argument(
+        "--detections",
+        metavar="FILE",
+        help="results in the layout of COCO, or what featsr_tf.predict wrote",
+    )
+    add_pipeline_flags(parser, required=False)
+    add_model_dir_flag(parser, "folder of the model that is evaluated")
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="label map or names, one per line, of the classes that count; "
+        "default all",
+    )
+    parser.add_argument(
+        "--size_by",
+        choices=SIZES,
+        default="area",
+        help="measure of small, medium and large: the paper's area, or the "
+        "long side of the official evaluation of Tsinghua-Tencent 100K; "
+        "default %(default)s",
+    )
+
+
+def has_files(arguments: argparse.Namespace) -> bool:
+    """Tells whether files are judged, or a model folder.
+
+    Args:
+        arguments: parsed flags of `add_source_flags`.
+
+    Raises:
+        ConfigError: neither, both, or half of them are given.
+    """
+    given = [name for name in _FILES if getattr(arguments, name)]
+    if given and (arguments.pipeline or arguments.model_dir):
+        raise ConfigError(
+            f"--{given[0]}: found with --pipeline or --model_dir; expected "
+            "either files or a model folder"
+        )
+    if len(given) == 1:
+        raise ConfigError(
+            "expected both --annotations and --detections, found only "
+            f"--{given[0]}"
+        )
+    if not given and not arguments.pipeline:
+        raise ConfigError(
+            "expected --annotations and --detections, or --pipeline; found "
+            "none of them"
+        )
+    return bool(given)
+
+
+def read_min_score(text: str) -> float | dict[str, float]:
+    """Reads `--min_score`: a number, or the file of `choose_threshold`.
+
+    Args:
+        text: value of the flag.
+
+    Returns:
+        The score threshold, or those of several detectors by name.
+
+    Raises:
+        ConfigError: the number is not within 0 to 1.
+        DataError: the file cannot be used.
+    """
+    try:
+        return check_score(float(text))
+    except ValueError:
+        pass
+    try:
+        content = json.loads(Path(text).read_text(encoding="utf-8"))
+        scores = content["min_score"]
+        if isinstance(scores, dict):
+            return {name: check_score(scores[name]) for name in scores}
+        return check_score(scores)
+    except OSError as error:
+        raise DataError(
+            f"--min_score: expected a number or a file of "
+            f"featsr_tf.choose_threshold, found {text!r}: {error.strerror}"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{text}: expected what featsr_tf.choose_threshold writes, an "
+            "object with numbers under 'min_score'"
+        ) from None
+
+
+def check_score(score: float) -> float:
+    """Returns a score threshold, if it is within 0 to 1."""
+    if not 0.0 <= score <= 1.0:
+        raise ConfigError(f"--min_score: expected 0 to 1, found {score}")
+    return score
+
+
+def select_classes(
+    names: Mapping[int, str], path: str | None, source: str
+) -> dict[int, str]:
+    """Keeps the classes that a file names.
+
+    Args:
+        names: class names by class id.
+        path: label map (.pbtxt) or text file with a name per line; None
+            keeps all classes.
+        source: where `names` are from, for messages.
+
+    Returns:
+        The names that are kept.
+
+    Raises:
+        DataError: the file cannot be read, is empty or has unknown names.
+    """
+    if path is None:
+        return dict(names)
+    wanted = _read_names(path)
+    unknown = [name for name in wanted if name not in names.values()]
+    if unknown or not wanted:
+        raise DataError(
+            f"{path}: expected names of classes of {source}, such as "
+            f"{', '.join(list(names.values())[:5])}; found "
+            f"{repr(unknown[0]) if unknown else 'none'}"
+        )
+    return {id_: name for id_, name in names.items() if name in wanted}
+
+
+def describe_options(options: EvaluationOptions) -> dict[str, str]:
+    """Returns the settings of an evaluation that its results record."""
+    protocol = options.protocol
+    return {
+        "protocol": protocol.name,
+        "size_by": f"{protocol.size_by.replace('_', ' ')} in original pixels",
+        "threshold_chosen_on": options.threshold_source,
+        "classes": options.classes or "all",
+        "command": " ".join(["python -m featsr_tf.evaluate", *sys.argv[1:]]),
+    }
+
+
+def _read_names(path: str) -> list[str]:
+    if path.endswith(".pbtxt"):
+        return list(load_label_map(path).names.values())
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: expected text, found other bytes") from None
+    return [line.strip() for line in lines if line.strip()]

@@ -1,0 +1,372 @@
+"""The records of TFRecord files, read so that damage costs only what it hit."""
+
+import dataclasses
+import functools
+import os
+import struct
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from featsr_tf.errors import DataError
+
+_POLYNOMIAL = np.uint32(0x82F63B78)
+_ALL_ONES = np.uint32(0xFFFFFFFF)
+_BYTE = np.uint32(0xFF)
+_MASK_DELTA = np.uint32(0xA282EAD8)
+# Many rows make few steps; below this size their combination costs more.
+_LARGEST_SINGLE_ROW = 64
+_NUM_ROWS = 1024
+
+
+def masked_crc32c(data: bytes) -> int:
+    """Computes the checksum that a TFRecord file holds for some bytes.
+
+    Args:
+        data: a payload, or the 8 bytes of its length.
+
+    Returns:
+        The checksum, 32 bits.
+    """
+    values = np.frombuffer(data, np.uint8)
+    if len(values) <= _LARGEST_SINGLE_ROW:
+        return int(masked_crc32c_of_rows(values[None])[0])
+    rows = -(-len(values) // _NUM_ROWS)
+    # Zeros in front leave a remainder of zero as it is.
+    padded = np.zeros(_NUM_ROWS * rows, np.uint8)
+    padded[-len(values) :] = values
+    # A CRC starts with all ones: the same as inverting the first 4 bytes.
+    padded[-len(values) :][:4] ^= np.uint8(0xFF)
+    remainders = _advance(
+        np.zeros(_NUM_ROWS, np.uint32), padded.reshape(_NUM_ROWS, rows)
+    )
+    shift = _shift_by_bytes(rows)
+    while len(remainders) > 1:
+        remainders = _apply(shift, remainders[::2]) ^ remainders[1::2]
+        shift = _apply(shift, shift)
+    return int(_masked(remainders ^ _ALL_ONES)[0])
+
+
+def masked_crc32c_of_rows(rows: np.ndarray) -> np.ndarray:
+    """Computes the checksums of many short pieces at once.
+
+    Args:
+        rows: `[num_rows, length]` uint8.
+
+    Returns:
+        `[num_rows]` uint32.
+    """
+    start = np.full(len(rows), _ALL_ONES, np.uint32)
+    return _masked(_advance(start, rows) ^ _ALL_ONES)
+
+
+def _masked(checksums: np.ndarray) -> np.ndarray:
+    return ((checksums >> 15) | (checksums << 17)) + _MASK_DELTA
+
+
+def _advance(remainders: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Feeds one row of bytes to each remainder."""
+    table = _table()
+    for column in np.ascontiguousarray(rows.T):
+        remainders = table[(remainders & _BYTE) ^ column] ^ (remainders >> 8)
+    return remainders
+
+
+@functools.cache
+def _table() -> np.ndarray:
+    """`[256]` uint32, what each byte does to a remainder of zero."""
+    table: np.ndarray = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = (table >> 1) ^ np.where(table & 1, _POLYNOMIAL, np.uint32(0))
+    return table
+
+
+@functools.lru_cache(maxsize=1024)
+def _shift_by_bytes(count: int) -> np.ndarray:
+    """`[32]` uint32, what `count` zero bytes make of each bit."""
+    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    shift, power = bits, _advance(bits, np.zeros((32, 1), np.uint8))
+    while count:
+        if count & 1:
+            shift = _apply(power, shift)
+        power = _apply(power, power)
+        count >>= 1
+    return shift
+
+
+def _apply(shift: np.ndarray, remainders: np.ndarray) -> np.ndarray:
+    """Multiplies remainders with a matrix over the numbers 0 and 1."""
+    is_set = (remainders[:, None] >> np.arange(32, dtype=np.uint32)) & 1
+    return np.bitwise_xor.reduce(np.where(is_set, shift, np.uint32(0)), axis=1)
+
+
+HEADER_BYTES = 8 + 4
+FOOTER_BYTES = 4
+_SEARCHED_AT_ONCE = 2**18
+# No payload is longer than 2^40 bytes: three bytes of a length are zero.
+_ZERO_BYTES_OF_LENGTH = (5, 6, 7)
+
+# By path: offset in bytes of each good record, by its number from 0.
+Offsets = Mapping[str, Mapping[int, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One frame, or a stretch of bytes that should have been one.
+
+    Args:
+        number: its place among all frames and such stretches, from 0.
+        offset: where it begins in the file, in bytes.
+        size: length in bytes, with lengths and checksums.
+        payload: the record; empty where damaged.
+        damage: what is wrong; empty where nothing is.
+    """
+
+    number: int
+    offset: int
+    size: int
+    payload: bytes = b""
+    damage: str = ""
+
+
+def walk_frames(path: str) -> Iterator[Frame]:
+    """Reads all frames of a file and goes on after damaged ones.
+
+    After a damaged length the walk looks for the next offset at which a
+    length and its checksum agree. One payload is held at a time.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Yields:
+        Frames, which together cover every byte of the file.
+
+    Raises:
+        DataError: the file is compressed, or cannot be read.
+    """
+    refuse_compressed(path)
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            number = offset = 0
+            while offset < size:
+                frame = _read_frame(file, number, offset, size)
+                yield frame
+                offset += frame.size
+                number += 1
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_frame(path: str, number: int, offset: int) -> Frame:
+    """Reads one frame of a file.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        number: the place of the frame, from 0.
+        offset: where it begins, in bytes.
+
+    Returns:
+        The frame, damaged or not.
+    """
+    with open(path, "rb") as file:
+        return _read_frame(file, number, offset, os.path.getsize(path))
+
+
+def count_records(path: str) -> int:
+    """Counts the records of a file by the lengths of its frames.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        DataError: as for `record_offsets`.
+    """
+    return len(record_offsets(path))
+
+
+def record_offsets(path: str) -> list[int]:
+    """Finds the records of a file by the lengths of its frames.
+
+    Args:
+        path: an uncompressed TFRecord file.
+
+    Returns:
+        Where each frame begins, in bytes.
+
+    Raises:
+        DataError: the file ends inside a record, a length is damaged, or the
+            file is compressed or cannot be read.
+    """
+    refuse_compressed(path)
+    offsets = []
+    end = 0
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as file:
+            while end < size:
+                offsets.append(end)
+                try:
+                    end = find_frame_end(file, end, size)
+                except DataError as error:
+                    raise DataError(
+                        f"{path}: record {len(offsets) - 1}: damaged, {error};"
+                        f" the file ({size} bytes) is cut short or no TFRecord"
+                        " file: write or copy it again"
+                    ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return offsets
+
+
+def read_records(path: str, offsets: Offsets) -> Iterator[bytes]:
+    """Reads all good records of a file, in their order.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: where the good records begin, of files that hold bad ones
+            too.
+
+    Yields:
+        The records.
+
+    Raises:
+        DataError: a record is damaged that was not left out.
+    """
+    for number, offset in record_places(path, offsets):
+        frame = read_frame(path, number, offset)
+        if frame.damage:
+            raise DataError(f"{path}: record {number}: {frame.damage}")
+        yield frame.payload
+
+
+def record_places(path: str, offsets: Offsets) -> list[tuple[int, int]]:
+    """Lists the good records of a file.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: as for `read_records`.
+
+    Returns:
+        Number, from 0, and offset in bytes of each.
+
+    Raises:
+        DataError: as for `record_offsets`, where none is left out.
+    """
+    if path in offsets:
+        return list(offsets[path].items())
+    return list(enumerate(record_offsets(path)))
+
+
+def refuse_compressed(path: str) -> None:
+    """Tells compressed files, which training does not read, from damaged ones.
+
+    Args:
+        path: a record file.
+
+    Raises:
+        DataError: the file is compressed with gzip or zlib, or cannot be
+            read.
+    """
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    kind = ""
+    if beginning.startswith(b"\x1f\x8b"):
+        kind = "gzip"
+    elif beginning.startswith((b"\x78\x01", b"\x78\x9c", b"\x78\xda")):
+        kind = "zlib"
+    # A length may begin with these bytes too, but its checksum would fit.
+    if kind and not is_header(beginning):
+        raise DataError(
+            f"{path}: is compressed with {kind}; training reads records as"
+            " they are: decompress the file"
+        )
+
+
+def is_header(header: bytes) -> bool:
+    """Whether 12 bytes are a length and its checksum."""
+    if len(header) < HEADER_BYTES:
+        return False
+    (checksum,) = struct.unpack("<I", header[8:])
+    return masked_crc32c(header[:8]) == checksum
+
+
+def find_frame_end(file: BinaryIO, offset: int, size: int) -> int:
+    """Reads the length of a frame; the payload comes next.
+
+    Args:
+        file: the open record file.
+        offset: where the frame begins, in bytes.
+        size: length of the file in bytes.
+
+    Returns:
+        Where the frame ends, in bytes.
+
+    Raises:
+        DataError: the length is damaged, or the file ends before the frame.
+    """
+    file.seek(offset)
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        raise DataError("the file ends inside its length")
+    if not is_header(header):
+        raise DataError("its length does not fit its checksum")
+    (length,) = struct.unpack("<Q", header[:8])
+    end = offset + HEADER_BYTES + length + FOOTER_BYTES
+    if end > size:
+        raise DataError("the file ends inside it")
+    return end
+
+
+def _read_frame(file: BinaryIO, number: int, offset: int, size: int) -> Frame:
+    try:
+        end = find_frame_end(file, offset, size)
+    except DataError as error:
+        end = _next_header(file, offset + 1, size)
+        return Frame(number, offset, end - offset, damage=str(error))
+    payload = file.read(end - offset - HEADER_BYTES - FOOTER_BYTES)
+    (checksum,) = struct.unpack("<I", file.read(FOOTER_BYTES))
+    if masked_crc32c(payload) == checksum:
+        return Frame(number, offset, end - offset, payload)
+    # Bytes that are lost or too many move all frames behind them.
+    if end < size and not is_header(file.read(HEADER_BYTES)):
+        end = _next_header(file, offset + 1, size)
+    damage = "the checksum of its content is wrong"
+    return Frame(number, offset, end - offset, damage=damage)
+
+
+def _next_header(file: BinaryIO, start: int, size: int) -> int:
+    """Finds the next offset that a frame can begin at, or the file's end."""
+    while start < size:
+        file.seek(start)
+        block = file.read(_SEARCHED_AT_ONCE + HEADER_BYTES - 1)
+        found = _headers_in(block, size - start)
+        if len(found):
+            return start + int(found[0])
+        start += _SEARCHED_AT_ONCE
+    return size
+
+
+def _headers_in(block: bytes, rest: int) -> np.ndarray:
+    """Offsets of all headers in a block, of frames that end within `rest`."""
+    if len(block) < HEADER_BYTES:
+        return np.zeros(0, np.int64)
+    values = np.frombuffer(block, np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(values, HEADER_BYTES)
+    zeros = [windows[:, index] == 0 for index in _ZERO_BYTES_OF_LENGTH]
+    (offsets,) = np.nonzero(np.logical_and.reduce(zeros))
+    lengths = np.ascontiguousarray(windows[offsets, :8]).view("<u8")[:, 0]
+    checksums = np.ascontiguousarray(windows[offsets, 8:]).view("<u4")[:, 0]
+    ends = offsets + lengths.astype(np.int64) + HEADER_BYTES + FOOTER_BYTES
+    # Zeros, as unfinished copies leave them, are not their own checksum.
+    is_possible = (ends <= rest) & (checksums != 0)
+    offsets, checksums = offsets[is_possible], checksums[is_possible]
+    return offsets[masked_crc32c_of_rows(windows[offsets, :8]) == checksums]

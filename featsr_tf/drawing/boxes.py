@@ -1,0 +1,313 @@
+"""Pictures of boxes that a person can read, at any image size."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from PIL import ImageColor
+from PIL import ImageDraw
+from PIL import ImageFont
+
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.metrics.detections import GroundTruth
+from featsr_tf.metrics.matching import find_candidates
+
+FOUND = "#2fbf4f"
+WRONG = "#f0443a"
+MISSED = "#4aa3ff"
+IGNORED = "#c9c9c9"
+CLASS_COLORS = (
+    "#ffd23f",
+    "#3fc1ff",
+    "#ff7ab8",
+    "#7ee05a",
+    "#ff9447",
+    "#b89bff",
+    "#36e0c2",
+    "#f4f4f4",
+)
+TITLE_BACKGROUND = "#16181d"
+TITLE_COLOR = "#f2f2f2"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box to draw.
+
+    Args:
+        box: ymin, xmin, ymax, xmax in pixels of the picture.
+        color: Any color that PIL knows, such as "#2fbf4f".
+        label: Text beside the box, "" for none.
+        dashed: Whether the line is broken, for objects that do not count.
+    """
+
+    box: tuple[float, float, float, float]
+    color: str
+    label: str = ""
+    dashed: bool = False
+
+
+def draw_detections(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    scores: np.ndarray | None = None,
+    names: Mapping[int, str] | None = None,
+    color: str | None = None,
+) -> np.ndarray:
+    """Draws boxes with their class names and scores.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        boxes: `[n, 4]` ymin, xmin, ymax, xmax in pixels of the image.
+        classes: `[n]` class ids.
+        scores: `[n]` confidences, or None for ground truth.
+        names: Class names by class id; a class without one shows its number.
+        color: One color for all, by default one per class.
+
+    Returns:
+        A picture of the same shape.
+    """
+    return draw_marks(image, box_marks(boxes, classes, scores, names, color))
+
+
+def side_by_side(
+    left: np.ndarray, right: np.ndarray, titles: tuple[str, str]
+) -> np.ndarray:
+    """Sets two pictures beside each other, as in the paper's Figure 7.
+
+    Args:
+        left: `[height, width, 3]` uint8 RGB.
+        right: Another picture; the lower one is padded at the bottom.
+        titles: One title for each.
+
+    Returns:
+        Both with their titles above, uint8.
+    """
+    height = max(left.shape[0], right.shape[0])
+    # Two pictures in a row are usually seen at half size.
+    size = round(1.4 * text_size_for(max(left.shape[1], right.shape[1])))
+    columns = []
+    for picture, title in zip((left, right), titles, strict=True):
+        below = fill(height - picture.shape[0], picture.shape[1])
+        padded = np.concatenate([picture, below])
+        columns.append(with_title(padded, title, size))
+    gap = fill(columns[0].shape[0], max(4, left.shape[1] // 150))
+    return np.concatenate([columns[0], gap, columns[1]], axis=1)
+
+
+def box_marks(
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    scores: np.ndarray | None = None,
+    names: Mapping[int, str] | None = None,
+    color: str | None = None,
+) -> list[Mark]:
+    """Turns boxes into marks; arguments as for `draw_detections`."""
+    marks = []
+    for index, (box, class_id) in enumerate(zip(boxes, classes, strict=True)):
+        class_id = int(class_id)
+        label = (names or {}).get(class_id, f"class {class_id}")
+        if scores is not None:
+            label += f" {100 * float(scores[index]):.0f}%"
+        shade = color or CLASS_COLORS[(class_id - 1) % len(CLASS_COLORS)]
+        marks.append(Mark(tuple(np.asarray(box).tolist()), shade, label))
+    return marks
+
+
+def outcome_marks(
+    truth: GroundTruth,
+    detections: Detections,
+    names: Mapping[int, str] | None = None,
+    score_threshold: float = 0.5,
+) -> list[Mark]:
+    """Marks found objects green, false detections red and misses blue.
+
+    Args:
+        truth: The objects of the image.
+        detections: What was found in it.
+        names: Class names by class id.
+        score_threshold: Detections below it are left out.
+
+    Returns:
+        The marks, misses first.
+    """
+    shown = detections.above(score_threshold)
+    candidates = find_candidates([truth], [shown])
+    objects, partners = candidates.matches().T
+    right = np.isin(np.arange(len(shown.boxes)), partners)
+    missed = ~np.isin(np.arange(len(candidates.truth_boxes)), objects)
+    wrong = ~right & ~candidates.excused
+    marks = box_marks(
+        candidates.truth_boxes[missed],
+        candidates.truth_classes[missed],
+        None,
+        names,
+        MISSED,
+    )
+    for kept, color in (
+        (~right & ~wrong, IGNORED),
+        (wrong, WRONG),
+        (right, FOUND),
+    ):
+        found = (shown.boxes[kept], shown.classes[kept], shown.scores[kept])
+        marks += box_marks(*found, names, color)
+    return marks
+
+
+def draw_marks(
+    image: np.ndarray, marks: Sequence[Mark], text_size: int | None = None
+) -> np.ndarray:
+    """Draws marks: lines around the boxes, then labels that avoid each other.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        marks: What to draw, in pixels of the image.
+        text_size: Height of the labels in pixels; by default it grows with
+            the image.
+
+    Returns:
+        A picture of the same shape.
+    """
+    picture = Image.fromarray(np.array(image, np.uint8))
+    canvas = ImageDraw.Draw(picture)
+    text_size = text_size or text_size_for(max(picture.size))
+    line = max(2, round(text_size / 6.5))
+    outlines = [_outline(mark.box, line) for mark in marks]
+    for mark, outline in zip(marks, outlines, strict=True):
+        _draw_frame(canvas, outline, mark, line)
+    font = ImageFont.load_default(text_size)
+    occupied = list(outlines)
+    for mark, outline in zip(marks, outlines, strict=True):
+        if mark.label:
+            occupied.append(_draw_label(canvas, mark, outline, font, occupied))
+    return np.asarray(picture)
+
+
+def text_size_for(long_side: int) -> int:
+    """Returns a legible height of letters for a picture, in pixels."""
+    return min(40, max(11, round(long_side / 68)))
+
+
+def with_title(picture: np.ndarray, title: str, text_size: int) -> np.ndarray:
+    """Sets a line of text above a picture.
+
+    Args:
+        picture: `[height, width, 3]` uint8 RGB.
+        title: The text.
+        text_size: Height of the letters in pixels.
+
+    Returns:
+        A picture of the same width.
+    """
+    height, width = round(text_size * 2.1), picture.shape[1]
+    bar = Image.new("RGB", (width, height), TITLE_BACKGROUND)
+    canvas = ImageDraw.Draw(bar)
+    font = ImageFont.load_default(text_size)
+    while canvas.textlength(title, font) > width - text_size and len(title) > 1:
+        title = title[:-2] + "\N{HORIZONTAL ELLIPSIS}"
+    canvas.text(
+        (text_size * 0.6, height / 2), title, TITLE_COLOR, font, anchor="lm"
+    )
+    return np.concatenate([np.asarray(bar), picture])
+
+
+def fill(height: int, width: int) -> np.ndarray:
+    """Returns an empty picture `[height, width, 3]` for gaps and padding."""
+    color = ImageColor.getrgb(TITLE_BACKGROUND)
+    return np.full([height, width, 3], color, np.uint8)
+
+
+def _outline(box, line: int) -> tuple[float, ...]:
+    """Moves a box outwards, so that its line leaves the object in view."""
+    ymin, xmin, ymax, xmax = box
+    return (ymin - line, xmin - line, ymax + line, xmax + line)
+
+
+def _draw_frame(canvas, outline, mark: Mark, line: int) -> None:
+    top, left, bottom, right = (round(value) for value in outline)
+    right, bottom = max(right, left) - 1, max(bottom, top) - 1
+    # A dark rim keeps bright lines visible on bright ground.
+    canvas.rectangle(
+        (left - 1, top - 1, right + 1, bottom + 1), outline="#101010"
+    )
+    if not mark.dashed:
+        canvas.rectangle(
+            (left, top, right, bottom), outline=mark.color, width=line
+        )
+        return
+    last = line - 1
+    for begin, end in _dashes(left, right, line):
+        canvas.rectangle((begin, top, end, top + last), mark.color)
+        canvas.rectangle((begin, bottom - last, end, bottom), mark.color)
+    for begin, end in _dashes(top, bottom, line):
+        canvas.rectangle((left, begin, left + last, end), mark.color)
+        canvas.rectangle((right - last, begin, right, end), mark.color)
+
+
+def _dashes(first: int, last: int, line: int) -> list[tuple[int, int]]:
+    """Cuts a side into dashes and gaps of equal length, a dash at each end."""
+    pieces = max(1, round((last - first + 1) / (3 * line)) // 2 * 2 + 1)
+    edges = np.linspace(first, last + 1, pieces + 1).round().astype(int)
+    return [(edges[i], edges[i + 1] - 1) for i in range(0, pieces, 2)]
+
+
+def _draw_label(canvas, mark: Mark, outline, font, occupied) -> tuple:
+    left, top, right, bottom = canvas.textbbox((0, 0), mark.label, font)
+    margin = max(2, font.size // 5)
+    size = (font.size + 2 * margin, right - left + 2 * margin)
+    place = _free_place(outline, size, occupied, canvas.im.size)
+    canvas.rounded_rectangle(
+        (place[1], place[0], place[3] - 1, place[2] - 1),
+        radius=margin,
+        fill=mark.color,
+        outline="#101010",
+    )
+    canvas.text(
+        (place[1] + margin - left, (place[0] + place[2]) / 2),
+        mark.label,
+        _readable_on(mark.color),
+        font,
+        anchor="lm",
+    )
+    return place
+
+
+def _free_place(outline, size, occupied, picture_size) -> tuple:
+    """Chooses the place beside a box that covers least, inside the picture."""
+    top, left, bottom, right = outline
+    height, width = size
+    corners = (
+        (top - height, left),
+        (bottom, left),
+        (top - height, right - width),
+        (bottom, right - width),
+        (top, right),
+        (top, left - width),
+        (bottom - height, right),
+        (bottom - height, left - width),
+    )
+    places = [_inside(corner, size, picture_size) for corner in corners]
+    return min(places, key=lambda place: _covered(place, occupied))
+
+
+def _inside(corner, size, picture_size) -> tuple:
+    top = round(max(0, min(corner[0], picture_size[1] - size[0])))
+    left = round(max(0, min(corner[1], picture_size[0] - size[1])))
+    return (top, left, top + round(size[0]), left + round(size[1]))
+
+
+def _covered(place, occupied) -> float:
+    others = np.asarray(occupied)
+    common = np.minimum(place[2:], others[:, 2:]) - np.maximum(
+        place[:2], others[:, :2]
+    )
+    return float(np.prod(np.maximum(common, 0), axis=1).sum())
+
+
+def _readable_on(color: str) -> str:
+    red, green, blue = ImageColor.getrgb(color)[:3]
+    luminance = 0.299 * red + 0.587 * green + 0.114 * blue
+    return "#101010" if luminance > 110 else "#ffffff"

@@ -1,0 +1,317 @@
+"""Pictures that compare detectors, with small objects enlarged."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import PIL.Image
+import tqdm
+from PIL import Image
+
+from featsr_tf.drawing.boxes import FOUND
+from featsr_tf.drawing.boxes import MISSED
+from featsr_tf.drawing.boxes import WRONG
+from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.boxes import box_marks
+from featsr_tf.drawing.boxes import draw_marks
+from featsr_tf.drawing.boxes import fill
+from featsr_tf.drawing.boxes import outcome_marks
+from featsr_tf.drawing.boxes import side_by_side
+from featsr_tf.drawing.boxes import text_size_for
+from featsr_tf.files import safe_stem
+from featsr_tf.files import write_text
+from featsr_tf.html_report.inputs import CAPTIONS_FILE
+from featsr_tf.html_report.inputs import read_captions
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.metrics.detections import GroundTruth
+from featsr_tf.metrics.detections import no_detections
+
+WINDOW_COLOR = "#ffffff"
+TITLES = ("Base detector", "Super-resolved")
+
+
+def compare(
+    image: np.ndarray,
+    base: Detections,
+    super_resolved: Detections,
+    truth: GroundTruth | None = None,
+    names: Mapping[int, str] | None = None,
+    score_threshold: float = 0.5,
+    num_panels: int = 4,
+    width: int | None = None,
+) -> np.ndarray:
+    """Draws both detectors side by side, small objects enlarged below.
+
+    The paper's Figure 7. With ground truth the colors tell found (green),
+    wrong (red) and missed (blue), else they tell the class.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        base: Detections of the base detector.
+        super_resolved: Detections of the super-resolved one.
+        truth: The objects, or None where nobody has annotated them.
+        names: Class names by class id.
+        score_threshold: Detections below it are left out.
+        num_panels: The most enlarged views, default 4.
+        width: Pixels of each side's width, default those of the image.
+
+    Returns:
+        A picture more than twice as wide, uint8.
+    """
+    sides, titles = [], []
+    for found, title in zip((base, super_resolved), TITLES, strict=True):
+        if truth is None:
+            kept = found.above(score_threshold)
+            marks = box_marks(kept.boxes, kept.classes, kept.scores, names)
+            title += f": {len(marks)} shown"
+        else:
+            marks = outcome_marks(truth, found, names, score_threshold)
+            title += _tally(marks)
+        sides.append(marks)
+        titles.append(title)
+    boxes = [mark.box for marks in sides for mark in marks]
+    windows = zoom_windows(np.reshape(boxes, [-1, 4]), image.shape, num_panels)
+    left, right = (with_zooms(image, marks, windows, width) for marks in sides)
+    return side_by_side(left, right, (titles[0], titles[1]))
+
+
+def with_zooms(
+    image: np.ndarray,
+    marks: Sequence[Mark],
+    windows: Sequence[tuple[int, int, int, int]],
+    width: int | None = None,
+) -> np.ndarray:
+    """Draws marks on an image and, in a row below it, enlarged windows.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        marks: What to draw.
+        windows: ymin, xmin, ymax, xmax of what to enlarge, as from
+            `zoom_windows`; none gives no row.
+        width: Pixels of the picture's width, default those of the image. The
+            windows are cut from the image as it is.
+
+    Returns:
+        A picture of this width.
+    """
+    height, full_width = image.shape[:2]
+    width = width or full_width
+    frames = [
+        Mark(window, WINDOW_COLOR, chr(ord("a") + index))
+        for index, window in enumerate(windows)
+    ]
+    # Names would hide what is small: they are told in the enlarged view.
+    outside = [
+        replace(mark, label="") if _holder(mark.box, windows) else mark
+        for mark in marks
+    ]
+    size = (max(1, round(height * width / full_width)), width)
+    whole = (0, 0, height, full_width)
+    picture = draw_marks(*_view(image, [*frames, *outside], whole, size))
+    if not windows:
+        return picture
+    gap = max(4, width // 150)
+    # Of a narrow picture a quarter is too little to see an object in.
+    places = max(len(windows), 2 if width < 720 else 4)
+    side = (width - gap * (places - 1)) // places
+    row = fill(side + gap, width)
+    for index, window in enumerate(windows):
+        left = index * (side + gap)
+        title = chr(ord("a") + index)
+        row[gap:, left : left + side] = zoom(image, marks, window, side, title)
+    return np.concatenate([picture, row])
+
+
+def zoom(
+    image: np.ndarray,
+    marks: Sequence[Mark],
+    window: tuple[int, int, int, int],
+    side: int,
+    title: str = "",
+) -> np.ndarray:
+    """Enlarges a window of an image and draws the marks inside it.
+
+    Args:
+        image: `[height, width, 3]` uint8 RGB.
+        marks: Marks in pixels of the image.
+        window: ymin, xmin, ymax, xmax, square, within the image.
+        side: Side of the result in pixels.
+        title: A letter or word for the upper left corner.
+
+    Returns:
+        `[side, side, 3]` uint8.
+    """
+    inside = [mark for mark in marks if _holder(mark.box, [window])]
+    enlarged, moved = _view(image, inside, window, (side, side))
+    if title:
+        moved.append(Mark((0, 0, 0, 0), WINDOW_COLOR, title))
+    return draw_marks(enlarged, moved, max(12, text_size_for(side * 4)))
+
+
+def zoom_windows(
+    boxes: np.ndarray,
+    image_shape: Sequence[int],
+    num_windows: int = 4,
+    small_side: float = 48,
+) -> list[tuple[int, int, int, int]]:
+    """Chooses square windows that show small boxes with their surroundings.
+
+    Args:
+        boxes: `[n, 4]` boxes in pixels, the smallest are served first.
+        image_shape: Height and width of the image come first in it.
+        num_windows: The most windows.
+        small_side: Only boxes with an area of at most the square of it are
+            enlarged, default 48 px.
+
+    Returns:
+        ymin, xmin, ymax, xmax of each window, whole pixels in the image, from
+        left to right.
+    """
+    height, width = image_shape[:2]
+    sizes = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    small = np.flatnonzero(sizes <= small_side**2)
+    groups: list[np.ndarray] = []
+    for index in small[np.argsort(sizes[small], kind="stable")]:
+        _add_to_groups(boxes[index], groups, 2.5 * small_side)
+    windows = [_window(group, height, width) for group in groups[:num_windows]]
+    return sorted(windows, key=lambda window: window[1])
+
+
+def _view(
+    image: np.ndarray, marks: Sequence[Mark], window, size: tuple[int, int]
+) -> tuple[np.ndarray, list[Mark]]:
+    """Resizes a window of an image, and moves the marks along."""
+    top, left, bottom, right = window
+    height, width = size
+    view = image[top:bottom, left:right]
+    if view.shape[:2] != size:
+        crop = Image.fromarray(np.ascontiguousarray(view))
+        view = np.asarray(
+            crop.resize((width, height), Image.Resampling.BICUBIC)
+        )
+    scale = np.tile([height / (bottom - top), width / (right - left)], 2)
+    moved = [
+        replace(
+            mark,
+            box=tuple(
+                ((np.array(mark.box) - [top, left] * 2) * scale).tolist()
+            ),
+        )
+        for mark in marks
+    ]
+    return view, moved
+
+
+def _add_to_groups(box, groups: list[np.ndarray], largest_side: float) -> None:
+    """Widens the first group that stays small with the box, or opens one."""
+    for index, group in enumerate(groups):
+        top_left = np.minimum(group[:2], box[:2])
+        bottom_right = np.maximum(group[2:], box[2:])
+        if (bottom_right - top_left).max() <= largest_side:
+            groups[index] = np.concatenate([top_left, bottom_right])
+            return
+    groups.append(box)
+
+
+def _window(box, height: int, width: int) -> tuple[int, int, int, int]:
+    ymin, xmin, ymax, xmax = box
+    side = max(ymax - ymin, xmax - xmin)
+    side = int(min(max(48, side * 1.2 + 24), height, width))
+    top = int(np.clip((ymin + ymax - side) / 2, 0, height - side))
+    left = int(np.clip((xmin + xmax - side) / 2, 0, width - side))
+    return (top, left, top + side, left + side)
+
+
+def _holder(box, windows):
+    """Returns the first window that holds the centre of a box, or None."""
+    row, column = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    for window in windows:
+        inside = (
+            window[0] <= row < window[2] and window[1] <= column < window[3]
+        )
+        if inside:
+            return window
+    return None
+
+
+def _tally(marks: Sequence[Mark]) -> str:
+    kinds = {FOUND: "found", WRONG: "wrong", MISSED: "missed"}
+    counts = {
+        word: sum(mark.color == color for mark in marks)
+        for color, word in kinds.items()
+    }
+    told = [f"{count} {word}" for word, count in counts.items() if count]
+    return ": " + ", ".join(told or ["nothing to find, nothing shown"])
+
+
+def draw_worst_images(
+    folder: str,
+    name: str,
+    result: Mapping,
+    truths: Sequence[GroundTruth],
+    detections: Sequence[Detections],
+    names: Mapping[int, str],
+    read_image: Callable[[int], np.ndarray],
+) -> None:
+    """Draws the images that an evaluation lists, small objects enlarged.
+
+    Found objects are green, wrong detections red, missed objects blue.
+
+    Args:
+        folder: gets the pictures and their captions, which a report shows.
+        name: of the detector.
+        result: what `evaluate` returned.
+        truths: one item per image.
+        detections: at most one item per image.
+        names: names of the evaluated classes by class id.
+        read_image: makes the image `[height, width, 3]` of a position in
+            `truths`.
+    """
+    os.makedirs(folder, exist_ok=True)
+    found = {item.image_id: item for item in detections}
+    captions = {}
+    images = tqdm.tqdm(
+        result["worst_images"], f"{name}: pictures", unit="image"
+    )
+    for rank, entry in enumerate(images, start=1):
+        truth = truths[entry["position"]]
+        seen = found.get(truth.image_id, no_detections(truth.image_id))
+        marks = outcome_marks(
+            _of_classes(truth, names),
+            _of_classes(seen, names),
+            names,
+            result["min_score"],
+        )
+        image = read_image(entry["position"])
+        boxes = np.reshape([mark.box for mark in marks], [-1, 4])
+        windows = zoom_windows(boxes, image.shape)
+        picture = PIL.Image.fromarray(with_zooms(image, marks, windows))
+        stem = safe_stem(truth.file_name)
+        file_name = f"{name}_worst_{rank:02d}_{stem}.jpg"
+        picture.save(os.path.join(folder, file_name), quality=90)
+        captions[file_name] = (
+            f"{name.replace('_', ' ').capitalize()}, worst image {rank}: "
+            f"{truth.file_name or truth.image_id}, {entry['missed']} missed, "
+            f"{entry['false_positives']} false positives"
+        )
+    captions = {**read_captions(folder), **captions}
+    write_text(
+        os.path.join(folder, CAPTIONS_FILE),
+        json.dumps(captions, indent=1) + "\n",
+    )
+
+
+def _of_classes(item, names: Mapping[int, str]):
+    """Leaves out the objects or detections of classes without a name."""
+    kept = np.isin(item.classes, list(names))
+    changed = {
+        field.name: value[kept]
+        for field in dataclasses.fields(item)
+        if isinstance(value := getattr(item, field.name), np.ndarray)
+    }
+    return dataclasses.replace(item, **changed)

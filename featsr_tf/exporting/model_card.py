@@ -1,0 +1,305 @@
+"""The model card of an exported detector: what it is, and what it is not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from featsr_tf.config import backbone_name
+from featsr_tf.config.schema import FeatureSuperResolution
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import Refiner
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import DataError
+from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.html_report.inputs import Metrics
+from featsr_tf.html_report.inputs import describe_environment
+from featsr_tf.metrics.evaluator import format_table
+
+FILE = "MODEL_CARD.md"
+
+_TEMPLATE = """\
+# {name}
+
+{kind}.
+Exported by featsr_tf from the config `pipeline.config` beside this file.
+Method: Noh et al., *Better to Follow, Follow to Be Better* (ICCV 2019).
+
+| | |
+|---|---|
+{facts}
+
+{sections}
+"""
+_SIGNATURES = """\
+Every signature takes `input_tensor` and gives `detection_boxes`
+`[batch, {maximum}, 4]` (ymin, xmin, ymax, xmax as fractions of the image),
+`detection_scores`, `detection_classes` (ids of `label_map.pbtxt`) and
+`num_detections`, all float32.{raw}
+
+| signature | input |
+|---|---|
+{signatures}
+
+```
+{use}
+```
+
+`sha256sum --check checksums.sha256` tells whether the files are whole."""
+_LIMITS = """\
+- Signatures take pixels as they are stored: turn photos upright first (EXIF).
+- It knows the classes below and nothing else; scores are no probabilities.
+- Objects much smaller or larger than those of the training data are missed."""
+_LICENCE = """\
+The licence of the weights follows from that of the data and that of the
+initial weights."""
+_NO_FIGURES = "Not given; `python -m featsr_tf.evaluate` measures them."
+
+_KINDS = {
+    Refiner.GENERATOR: "A Faster R-CNN whose small proposals are "
+    "super-resolved",
+    Refiner.TAIL_GENERATOR: "A Faster R-CNN whose small proposals are "
+    "super-resolved",
+    Refiner.ZOOM: "A Faster R-CNN that looks at small proposals again, "
+    "enlarged",
+    Refiner.NONE: "A Faster R-CNN with another predictor for small proposals",
+}
+_SUPERVISED = (Refiner.GENERATOR, Refiner.TAIL_GENERATOR)
+_USE = {
+    "saved_model": """\
+python -m featsr_tf.predict --model {name} --images photos/ --output found/
+docker run --rm -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
+  -e MODEL_NAME={name} tensorflow/serving""",
+    "onnx": """\
+# Experimental: compare with the SavedModel before you rely on it.
+import onnxruntime
+session = onnxruntime.InferenceSession("model.onnx")
+names = [output.name for output in session.get_outputs()]
+found = dict(zip(names, session.run(names, {{"input_tensor": images}})))""",
+    "tflite": """\
+# Experimental: compare with the SavedModel before you rely on it.
+from ai_edge_litert.interpreter import Interpreter
+detect = Interpreter("model.tflite").get_signature_runner()
+found = detect(input_tensor=images)  # [1, {height}, {width}, 3]""",
+}
+_RAW = (
+    "\nBefore suppression: `raw_detection_boxes` `[batch, {proposals}, 4]` of "
+    "the best class\nof each proposal and `raw_detection_scores` "
+    "`[batch, {proposals}, {columns}]`, background first."
+)
+
+
+def model_card(
+    name: str,
+    pipeline: Pipeline,
+    label_map: LabelMap,
+    signatures: Mapping[str, str],
+    stages: Mapping[str, int],
+    options: ExportOptions,
+) -> str:
+    """Writes the model card.
+
+    Args:
+        name: name of the model.
+        pipeline: the config.
+        label_map: the classes.
+        signatures: what each signature takes, by its name.
+        stages: steps trained in each stage that is part of the export.
+        options: what is exported.
+
+    Returns:
+        Markdown.
+    """
+    sections = {
+        "Use": _use(name, pipeline, signatures, options),
+        "Data": _data(pipeline),
+        "Figures": "" if options.metrics is None else _figures(options.metrics),
+        "Limits": _LIMITS,
+        "Licence": _LICENCE,
+        "Classes": ", ".join(
+            f"{number} {label}"
+            for number, label in sorted(label_map.names.items())
+        ),
+    }
+    for title, text in options.card_sections.items():
+        sections[title] = f"{sections.get(title, '')}\n\n{text}".strip()
+    sections["Figures"] = sections["Figures"] or _NO_FIGURES
+    return _TEMPLATE.format(
+        name=name,
+        kind=_kind(pipeline, options),
+        facts=_rows(_facts(pipeline, label_map, stages, options)),
+        sections="\n\n".join(
+            f"## {title}\n\n{text}" for title, text in sections.items()
+        ),
+    )
+
+
+def _kind(pipeline: Pipeline, options: ExportOptions) -> str:
+    if options.base_only:
+        return "A Faster R-CNN"
+    return _KINDS[pipeline.model.feature_super_resolution.refiner]
+
+
+def _facts(
+    pipeline: Pipeline,
+    label_map: LabelMap,
+    stages: Mapping[str, int],
+    options: ExportOptions,
+) -> dict[str, str]:
+    extension = pipeline.model.feature_super_resolution
+    extractor = pipeline.model.faster_rcnn.feature_extractor.type
+    environment = describe_environment()
+    facts = {
+        "backbone": f"{backbone_name(extractor)}, width "
+        f"{extension.backbone.alpha:g}",
+        "classes": str(len(label_map.names)),
+        "steps": ", ".join(f"{stage} {n}" for stage, n in stages.items()),
+        "seed": str(extension.seed),
+        "precision": extension.precision.value.lower(),
+        "lowest score drawn": f"{pipeline.eval_config.min_score_threshold:g}",
+    }
+    if not options.base_only:
+        facts |= _facts_of_small_proposals(extension)
+    return facts | {
+        "exported": environment["date"],
+        "versions": environment["versions"],
+    }
+
+
+def _facts_of_small_proposals(
+    extension: FeatureSuperResolution,
+) -> dict[str, str]:
+    facts = {
+        "small proposals": f"area below {extension.small_area_threshold:g} "
+        f"px^2 of the {extension.small_area_frame.value.lower()} frame",
+        "refiner": extension.refiner.value.lower(),
+        "refined": _gate(
+            extension.gate_score_threshold, extension.gate_maximum
+        ),
+    }
+    if extension.gate_objectness_threshold:
+        facts["judged"] = (
+            "proposals whose objectness is at least "
+            f"{extension.gate_objectness_threshold:g}; the base detector "
+            "judges all"
+        )
+    if extension.refiner in _SUPERVISED:
+        facts["supervision"] = extension.supervision.value.lower()
+    return facts
+
+
+def _gate(score: float, maximum: int) -> str:
+    limits = [f"scores of {score:g} or more"] if score else []
+    if maximum:
+        limits.append(f"the best {maximum} of an image")
+    return ", ".join(limits) or "all small proposals"
+
+
+def _data(pipeline: Pipeline) -> str:
+    weights = pipeline.model.feature_super_resolution.backbone.weights
+    records = pipeline.train_input_reader.tf_record_input_reader.input_path
+    named = ", ".join(f"`{path}`" for path in records)
+    return (
+        f"Records: {named}.\n"
+        f"Initial weights: {f'`{weights}`' if weights else 'random'}."
+    )
+
+
+def _raw(pipeline: Pipeline) -> str:
+    config = pipeline.model.faster_rcnn
+    return _RAW.format(
+        proposals=config.first_stage_max_proposals,
+        columns=config.num_classes + 1,
+    )
+
+
+def _use(
+    name: str,
+    pipeline: Pipeline,
+    signatures: Mapping[str, str],
+    options: ExportOptions,
+) -> str:
+    postprocessing = pipeline.model.faster_rcnn.second_stage_post_processing
+    height, width = options.input_size or (None, None)
+    return _SIGNATURES.format(
+        maximum=postprocessing.batch_non_max_suppression.max_total_detections,
+        raw=_raw(pipeline) if options.raw_outputs else "",
+        signatures=_rows(
+            {f"`{key}`": what for key, what in signatures.items()}
+        ),
+        use=_USE[options.format].format(name=name, height=height, width=width),
+    )
+
+
+def _rows(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+
+
+def _figures(metrics: Metrics) -> str:
+    settings = metrics.settings
+    scores = ", ".join(
+        f"{name.replace('_', ' ')} {result.get('min_score', '?')}"
+        for name, result in metrics.detectors.items()
+    )
+    first = next(iter(metrics.detectors.values()))
+    objects = first["all"].get("num_objects", "?")
+    return (
+        f"On {settings.get('num_images', '?')} images with {objects} objects, "
+        "in percent, by size in original\npixels; score thresholds: "
+        f"{scores}.\n`{settings.get('command', 'command unknown')}`\n\n"
+        f"```\n{format_table(metrics.detectors)}\n```"
+    )
+
+
+_MARK = "## "
+
+
+def read_card_sections(path: str) -> dict[str, str]:
+    """Reads the sections that a model card is to have besides its own.
+
+    Args:
+        path: a Markdown file; lines "## NAME" begin its sections, the first
+            line one of them.
+
+    Returns:
+        The text of each section by its name, in their order.
+
+    Raises:
+        DataError: the file cannot be read, or a section has no text or comes
+            twice.
+    """
+    sections: dict[str, list[str]] = {}
+    name = None
+    for number, line in enumerate(_read(path).strip().splitlines(), start=1):
+        if line.startswith(_MARK):
+            name = line.removeprefix(_MARK).strip()
+            if name in sections:
+                raise DataError(
+                    f"{path}: the section {name!r} comes twice; join the two"
+                )
+            sections[name] = []
+        elif name is None:
+            raise DataError(
+                f"{path}, line {number}: expected a section such as "
+                f"'## Data', found {line[:60]!r}"
+            )
+        else:
+            sections[name].append(line)
+    texts = {name: "\n".join(lines).strip() for name, lines in sections.items()}
+    for name, text in texts.items():
+        if not text:
+            raise DataError(
+                f"{path}: the section {name!r} is empty; write it or leave it "
+                "out"
+            )
+    return texts
+
+
+def _read(path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: expected text, found other bytes") from None
+    if not text.strip():
+        raise DataError(f"{path}: is empty; expected sections '## NAME'")
+    return text

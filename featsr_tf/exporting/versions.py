@@ -1,0 +1,149 @@
+"""The versions of an exported model: their folders, found and written."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+
+SAVED_MODEL_FILE = "saved_model.pb"
+
+
+class ModelVersion(NamedTuple):
+    """An exported detector on disk.
+
+    Attributes:
+        name: what clients call the model.
+        version: its number, from 1.
+        folder: where the SavedModel is.
+    """
+
+    name: str
+    version: int
+    folder: Path
+
+
+def find_version(model: str) -> ModelVersion:
+    """Finds the newest version of a model.
+
+    Args:
+        model: folder of a model with its numbered versions, or one of these.
+
+    Returns:
+        The version with the highest number.
+
+    Raises:
+        DataError: the folder is missing, or has no exported model.
+    """
+    folder = Path(model).resolve()
+    if not folder.is_dir():
+        raise DataError(f"{model}: no such folder; expected an exported model")
+    if folder.name.isdecimal() and (folder / SAVED_MODEL_FILE).is_file():
+        return ModelVersion(folder.parent.name, int(folder.name), folder)
+    versions = [path for path in folder.iterdir() if path.name.isdecimal()]
+    if not versions:
+        raise DataError(
+            f"{model}: no numbered versions in it; expected a folder that "
+            "python -m featsr_tf.export has written"
+        )
+    newest = max(versions, key=lambda path: int(path.name))
+    if not (newest / SAVED_MODEL_FILE).is_file():
+        raise DataError(
+            f"{newest}: {SAVED_MODEL_FILE} is missing; export the model "
+            "again, with --format saved_model"
+        )
+    return ModelVersion(folder.name, int(newest.name), newest)
+
+
+CHECKSUMS_FILE = "checksums.sha256"
+
+
+def version_folder(model: Path, version: int | None = None) -> Path:
+    """Chooses the folder of a new version.
+
+    Args:
+        model: folder of the model's versions.
+        version: its number; None = one more than the newest.
+
+    Returns:
+        The folder, which does not exist yet.
+
+    Raises:
+        ConfigError: the version exists, or `model` is a file.
+    """
+    if model.is_file():
+        raise ConfigError(f"{model}: is a file; expected a folder")
+    found = [
+        int(path.name)
+        for path in (model.iterdir() if model.exists() else ())
+        if path.name.isdecimal()
+    ]
+    if version is None:
+        version = max(found, default=0) + 1
+    if version in found:
+        raise ConfigError(
+            f"{model / str(version)}: the version exists; give another "
+            "--version, or none for the next number"
+        )
+    return model / str(version)
+
+
+@contextlib.contextmanager
+def renamed_at_the_end(final: Path) -> Iterator[Path]:
+    """Makes a version, whole or not at all.
+
+    A server that watches the folder never sees half a version.
+
+    Args:
+        final: folder of the version.
+
+    Yields:
+        The folder to write to.
+
+    Raises:
+        ConfigError: the version was made by another export meanwhile.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{final.name}-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
+    try:
+        yield folder
+        # mkdtemp makes private folders; servers run as other users.
+        folder.chmod(0o755)
+        _rename(folder, final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename(folder: Path, final: Path) -> None:
+    try:
+        os.rename(folder, final)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        raise ConfigError(
+            f"{final}: another export has made this version meanwhile; "
+            "export again"
+        ) from None
+
+
+def write_checksums(folder: Path) -> None:
+    """Writes the checksums of all files, for `sha256sum --check`.
+
+    Args:
+        folder: whose files are summed up.
+    """
+    lines = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != CHECKSUMS_FILE:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    (folder / CHECKSUMS_FILE).write_text("".join(lines))

@@ -1,0 +1,284 @@
+"""What a report is made of, read and checked: figures, history, pictures."""
+
+import base64
+import datetime
+import importlib.metadata
+import io
+import json
+import os
+import platform
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+from featsr_tf.errors import DataError
+from featsr_tf.metrics.detections import SIZE_NAMES
+from featsr_tf.metrics.evaluator import PROTOCOLS
+
+DETECTORS = ("base", "super_resolved")
+PICTURE_WIDTH = 2000
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+CAPTIONS_FILE = "captions.json"
+LIBRARIES = ("featsr_tf", "tensorflow", "keras", "keras-cv", "numpy")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for the page.
+
+    Args:
+        caption: Text below it.
+        data_uri: The picture itself, as a JPEG inside a data URI.
+        width: Width in pixels.
+        height: Height in pixels.
+    """
+
+    caption: str
+    data_uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What an evaluation has found.
+
+    Args:
+        detectors: What `evaluate` returned, by name of the detector.
+        settings: How it was evaluated.
+        environment: Versions and machine.
+    """
+
+    detectors: Mapping[str, Mapping]
+    settings: Mapping
+    environment: Mapping[str, str]
+
+
+def read_metrics(path: str | Path) -> Metrics:
+    """Reads the file that `featsr_tf.evaluate --output` writes.
+
+    Args:
+        path: A JSON file with "base", "super_resolved" or both, or with the
+            figures of one detections file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DataError: If it cannot be read or has no figures.
+    """
+    content = _load_json(path)
+    detectors = {name: content[name] for name in DETECTORS if name in content}
+    if not detectors and "protocol" in content:
+        facts = ("settings", "environment")
+        figures = {key: content[key] for key in content if key not in facts}
+        detectors = {"detections": figures}
+    if not detectors:
+        raise DataError(
+            f"{path}: expected 'base', 'super_resolved' or 'protocol' in it"
+        )
+    for name, figures in detectors.items():
+        _check_result(figures, name, path)
+    return Metrics(
+        detectors,
+        content.get("settings", {}),
+        content.get("environment") or describe_environment(),
+    )
+
+
+def compare_metrics(before: str | Path, after: str | Path) -> Metrics:
+    """Reads the figures of two detections files to set side by side.
+
+    Args:
+        before: What `featsr_tf.evaluate --annotations` wrote of one detector.
+        after: The same of another; each is named after its file.
+
+    Returns:
+        The figures of both.
+
+    Raises:
+        DataError: If one cannot be read, or they cannot be compared.
+    """
+    results, settings = {}, {}
+    for path in (before, after):
+        metrics = read_metrics(path)
+        if list(metrics.detectors) != ["detections"]:
+            raise DataError(
+                f"{path}: expected the figures of one detections file, found "
+                f"those of {', '.join(metrics.detectors)}"
+            )
+        results[Path(path).stem] = metrics.detectors["detections"]
+        settings[Path(path).stem] = metrics.settings
+    if len(results) < 2:
+        raise DataError(f"{after}: expected another file name than {before}")
+    for key in ("protocol", "size_by"):
+        first, second = (result.get(key) for result in results.values())
+        if first != second:
+            raise DataError(
+                f"{after}: expected {key} {first!r} as in {before}, found "
+                f"{second!r}"
+            )
+    return Metrics(results, settings, metrics.environment)
+
+
+def read_history(path: str | Path) -> dict[str, list[dict]]:
+    """Reads the training history, one JSON object per line.
+
+    A last line without its end, as a killed run leaves it, is left out. Lines
+    of the same step, such as losses and validation, are joined; where a
+    continued run repeated steps, what the later one says stands.
+
+    Args:
+        path: The `history.jsonl` of a model folder.
+
+    Returns:
+        Records by stage, in order of the steps; stages in order of training.
+
+    Raises:
+        DataError: If a line is no record of a step.
+    """
+    stages: dict[str, dict[int, dict]] = {}
+    for number, line in enumerate(_whole_lines(path), start=1):
+        try:
+            record = json.loads(line)
+            steps = stages.setdefault(record["stage"], {})
+            steps.setdefault(record["step"], {}).update(record)
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{path}, line {number}: expected an object with 'stage' and "
+                f"'step', found {line[:60]!r}"
+            ) from None
+    return {
+        stage: [steps[step] for step in sorted(steps)]
+        for stage, steps in stages.items()
+    }
+
+
+def read_pictures(folder: str | Path, limit: int) -> tuple[list[Picture], int]:
+    """Reads the first pictures of a folder, made small enough for a page.
+
+    Args:
+        folder: A folder with PNG and JPEG files. Its `captions.json`, an
+            object of captions by file name, is used if there is one.
+        limit: The most pictures.
+
+    Returns:
+        The pictures in order of their names, and how many were left out.
+
+    Raises:
+        DataError: If there is no such folder or a picture is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of pictures")
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES
+    )
+    captions = read_captions(folder)
+    pictures = [_read_picture(path, captions) for path in files[:limit]]
+    return pictures, max(0, len(files) - limit)
+
+
+def read_captions(folder: str | Path) -> dict[str, str]:
+    """Returns the captions of a folder of pictures by file name, maybe none.
+
+    Raises:
+        DataError: If its `captions.json` is damaged.
+    """
+    path = Path(folder, CAPTIONS_FILE)
+    return _load_json(path) if path.exists() else {}
+
+
+def describe_environment() -> dict[str, str]:
+    """Returns date, machine and versions, by what they are."""
+    versions = []
+    for library in LIBRARIES:
+        try:
+            versions.append(f"{library} {importlib.metadata.version(library)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+        "versions": ", ".join(
+            [f"Python {platform.python_version()}", *versions]
+        ),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _check_result(result, name: str, path: str | Path) -> None:
+    for size in SIZE_NAMES:
+        if not isinstance(result, dict) or not isinstance(
+            result.get(size), dict
+        ):
+            raise DataError(f"{path}: {name!r} has no figures for {size!r}")
+        _check_figures(result[size], f"{path}: {name}.{size}")
+    if result.get("protocol", PROTOCOLS[0]) not in PROTOCOLS:
+        raise DataError(
+            f"{path}: {name}.protocol: expected one of {', '.join(PROTOCOLS)}, "
+            f"found {result['protocol']!r}"
+        )
+
+
+def _check_figures(figures: dict, place: str) -> None:
+    for key, value in figures.items():
+        if value is not None and not isinstance(value, int | float):
+            raise DataError(
+                f"{place}.{key}: expected a number or null, found {value!r}"
+            )
+
+
+def _load_json(path: str | Path) -> dict:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{path}: expected an object, found a {type(content).__name__}"
+        )
+    return content
+
+
+def _whole_lines(path: str | Path) -> Iterator[str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = text.split("\n")
+    return (line for line in lines[:-1] if line.strip())
+
+
+def _read_picture(path: Path, captions: dict) -> Picture:
+    try:
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
+    except (OSError, UnidentifiedImageError):
+        raise DataError(f"{path}: not a picture that can be read") from None
+    picture.thumbnail((PICTURE_WIDTH, 4 * PICTURE_WIDTH))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85, optimize=True)
+    encoded = base64.b64encode(stream.getvalue()).decode("ascii")
+    return Picture(
+        str(captions.get(path.name, path.stem.replace("_", " "))),
+        f"data:image/jpeg;base64,{encoded}",
+        *picture.size,
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1] for line in lines if "model name" in line]
+    return names[0].strip() if names else platform.processor() or "CPU"

@@ -1,0 +1,290 @@
+"""Objects and detections of one image, in original pixels, and their sizes."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+
+SIZE_NAMES = ("small", "medium", "large", "all")
+
+
+@dataclass(frozen=True)
+class SizeRange:
+    """One class of object sizes, measured in pixels of the original image.
+
+    Args:
+        name: "small", "medium", "large" or "all".
+        measure: "area" (minimum < area <= maximum, as in the paper, section
+            5.1) or "long_side" (minimum <= side < maximum, as in the
+            official evaluation of Tsinghua-Tencent 100K).
+        minimum: Lower bound in pixels, or square pixels for "area".
+        maximum: Upper bound in the same unit.
+    """
+
+    name: str
+    measure: str
+    minimum: float
+    maximum: float
+
+    def contains(self, boxes: np.ndarray) -> np.ndarray:
+        """Tells which boxes `[n, 4]` are of this size, as bool `[n]`."""
+        if self.measure == "area":
+            size = areas(boxes)
+            return (size > self.minimum) & (size <= self.maximum)
+        size = long_sides(boxes)
+        return (size >= self.minimum) & (size < self.maximum)
+
+
+def area_ranges(
+    small_side: float = 32, medium_side: float = 96
+) -> tuple[SizeRange, ...]:
+    """Returns the paper's sizes: area at most 32x32, at most 96x96, above.
+
+    Args:
+        small_side: Side of the largest small square, default 32 px.
+        medium_side: Side of the largest medium square, default 96 px.
+
+    Returns:
+        Ranges "small", "medium", "large" and "all", in this order.
+    """
+    bounds = (-np.inf, small_side**2, medium_side**2, np.inf)
+    return _ranges("area", bounds)
+
+
+def long_side_ranges(
+    small_side: float = 32, medium_side: float = 96, large_side: float = 400
+) -> tuple[SizeRange, ...]:
+    """Returns the sizes of the official Tsinghua-Tencent 100K evaluation.
+
+    Args:
+        small_side: Objects below this long side are small, default 32 px.
+        medium_side: Objects below it are medium, default 96 px.
+        large_side: Objects below it are large, default 400 px; longer ones
+            do not count at all.
+
+    Returns:
+        Ranges "small", "medium", "large" and "all", in this order.
+    """
+    return _ranges("long_side", (0, small_side, medium_side, large_side))
+
+
+def size_ranges(size_by: str) -> tuple[SizeRange, ...]:
+    """Returns the default ranges by "area" or by "long_side".
+
+    Raises:
+        ConfigError: If `size_by` is another word.
+    """
+    if size_by == "area":
+        return area_ranges()
+    if size_by == "long_side":
+        return long_side_ranges()
+    raise ConfigError(
+        f"size_by: expected 'area' or 'long_side', found {size_by!r}"
+    )
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """Returns the areas `[n]` of boxes `[n, 4]`, 0 for inverted ones."""
+    heights, widths = _sides(boxes)
+    return heights * widths
+
+
+def long_sides(boxes: np.ndarray) -> np.ndarray:
+    """Returns the longer sides `[n]` of boxes `[n, 4]`."""
+    return np.maximum(*_sides(boxes))
+
+
+def _ranges(measure: str, bounds: tuple) -> tuple[SizeRange, ...]:
+    lows = (*bounds[:3], bounds[0])
+    highs = (*bounds[1:], bounds[3])
+    return tuple(
+        SizeRange(name, measure, low, high)
+        for name, low, high in zip(SIZE_NAMES, lows, highs, strict=True)
+    )
+
+
+def _sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # x + width - x is not always width: rounding gives back sides of 32 px.
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).round(6)
+    return sides[:, 0], sides[:, 1]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageInfo:
+    """What a detections file tells about an image.
+
+    Args:
+        image_id: Number that objects and detections refer to.
+        file_name: Name of the image file, for people and pictures.
+        height: Height of the original image in pixels.
+        width: Width of the original image in pixels.
+    """
+
+    image_id: int
+    file_name: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth(ImageInfo):
+    """The annotated objects of one image.
+
+    Boxes are kept in float64, so that the x, y, width, height of COCO files
+    come back unchanged.
+
+    Args:
+        boxes: `[num_objects, 4]` ymin, xmin, ymax, xmax in original pixels.
+        classes: `[num_objects]` class ids.
+        crowd: `[num_objects]` bool, boxes around many objects; default none.
+        difficult: `[num_objects]` bool, objects that nobody has to find;
+            default none.
+        areas: `[num_objects]` areas of the outlines in square pixels; default
+            those of the boxes.
+
+    Raises:
+        DataError: If the arrays differ in length or a box is not finite.
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    crowd: np.ndarray | None = None
+    difficult: np.ndarray | None = None
+    areas: np.ndarray | None = None
+
+    def __post_init__(self):
+        place = f"ground truth of image {self.image_id}"
+        _set(self, boxes=_boxes(self.boxes, place))
+        _set(self, classes=_column(self.classes, np.int64, self, place))
+        for name, default in (
+            ("crowd", np.zeros(len(self.boxes), bool)),
+            ("difficult", np.zeros(len(self.boxes), bool)),
+            ("areas", areas(self.boxes)),
+        ):
+            given = getattr(self, name)
+            values = default if given is None else given
+            column = _column(values, default.dtype, self, place)
+            _set(self, **{name: column})
+
+    @property
+    def ignored(self) -> np.ndarray:
+        """`[num_objects]` bool, crowds and difficult objects."""
+        return np.asarray(self.crowd) | np.asarray(self.difficult)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in one image.
+
+    Args:
+        image_id: Number of the image.
+        boxes: `[num_detections, 4]` ymin, xmin, ymax, xmax in original
+            pixels.
+        scores: `[num_detections]` confidences, 0 to 1.
+        classes: `[num_detections]` class ids.
+
+    Raises:
+        DataError: If the arrays differ in length or hold NaN or infinity.
+    """
+
+    image_id: int
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+
+    def __post_init__(self):
+        place = f"detections of image {self.image_id}"
+        _set(self, boxes=_boxes(self.boxes, place))
+        _set(self, scores=_column(self.scores, np.float64, self, place))
+        _set(self, classes=_column(self.classes, np.int64, self, place))
+
+    def above(self, score_threshold: float) -> "Detections":
+        """Returns the detections with a score of at least the threshold."""
+        kept = self.scores >= score_threshold
+        return Detections(
+            self.image_id,
+            self.boxes[kept],
+            self.scores[kept],
+            self.classes[kept],
+        )
+
+
+def no_detections(image_id: int) -> Detections:
+    """Returns the detections of an image in which nothing was found."""
+    return Detections(image_id, np.zeros([0, 4]), np.zeros(0), np.zeros(0))
+
+
+def pair_by_image(
+    truths: Sequence[GroundTruth], detections: Iterable[Detections]
+) -> list[tuple[GroundTruth, Detections]]:
+    """Pairs the objects of every image with its detections.
+
+    Args:
+        truths: One item per image; these are the images that count.
+        detections: At most one item per image, in any order. An image
+            without an item has no detections and still counts.
+
+    Returns:
+        One pair per item of `truths`, in their order.
+
+    Raises:
+        DataError: If there is no image, an image comes twice, or detections
+            belong to no image.
+    """
+    if not truths:
+        raise DataError("nothing to evaluate: the ground truth has no images")
+    found = _by_image_id(detections, "detections")
+    known = _by_image_id(truths, "ground truth")
+    strangers = sorted(set(found) - set(known))
+    if strangers:
+        raise DataError(
+            f"detections of image {strangers[0]}: no such image in the ground "
+            f"truth ({len(known)} images); evaluate both of the same images"
+        )
+    return [
+        (truth, found.get(truth.image_id) or no_detections(truth.image_id))
+        for truth in truths
+    ]
+
+
+def _by_image_id(items, kind: str) -> dict:
+    by_id = {}
+    for item in items:
+        if item.image_id in by_id:
+            raise DataError(
+                f"{kind} of image {item.image_id}: given twice; "
+                "give every image one item"
+            )
+        by_id[item.image_id] = item
+    return by_id
+
+
+def _set(instance, **values) -> None:
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def _boxes(boxes, place: str) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    _check_finite(boxes, "boxes", place)
+    return boxes
+
+
+def _column(values, dtype, instance, place: str) -> np.ndarray:
+    values = np.asarray(values).reshape(-1).astype(dtype)
+    if len(values) != len(instance.boxes):
+        raise DataError(
+            f"{place}: {len(instance.boxes)} boxes but {len(values)} "
+            "classes, scores or flags; give one of each per box"
+        )
+    _check_finite(values, "scores", place)
+    return values
+
+
+def _check_finite(values: np.ndarray, kind: str, place: str) -> None:
+    if not np.isfinite(values).all():
+        raise DataError(f"{place}: {kind} must be finite numbers, found NaN")

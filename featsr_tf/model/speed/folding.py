@@ -1,0 +1,201 @@
+"""Batch normalization with frozen statistics, folded into convolutions."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Iterable
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from featsr_tf.geometry.receptive_field import nodes_in_order
+from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed.winograd import add_bias
+
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    SmallMapConvolution,
+)
+
+
+class FoldedConvolution(keras.layers.Wrapper):
+    """Calls a convolution and the batch normalization behind it as one.
+
+    It has no weights but those of the two layers. While the normalization
+    learns from batches both are called as they are.
+
+    Args:
+        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
+        normalization: the `BatchNormalization` of its channels.
+    """
+
+    def __init__(
+        self,
+        layer: keras.Layer,
+        normalization: keras.layers.BatchNormalization,
+        **kwargs,
+    ):
+        super().__init__(layer, **kwargs)
+        self.normalization = normalization
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps `[batch, height, width, channels]` to the layer's filters."""
+        if training and self.normalization.trainable:
+            return self.normalization(self.layer(inputs), training=True)
+        kernel, bias = folded_weights(self.layer, self.normalization)
+        kernel = ops.cast(kernel, self.compute_dtype)
+        layer = self.layer
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            arguments = layer.strides, layer.padding, None, layer.dilation_rate
+            outputs = ops.depthwise_conv(inputs, kernel, *arguments)
+        else:
+            outputs = layer.convolution_op(inputs, kernel)
+        return add_bias(outputs, bias)
+
+
+def folded_weights(
+    layer: keras.Layer, normalization: keras.layers.BatchNormalization
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes the weights of one convolution that does what both layers do.
+
+    Args:
+        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
+        normalization: behind it, with the statistics that it has learnt.
+
+    Returns:
+        Kernel, of the shape of the layer's, and bias `[filters]`, float32.
+    """
+    factor = ops.rsqrt(normalization.moving_variance + normalization.epsilon)
+    if normalization.scale:
+        factor *= normalization.gamma
+    bias = -normalization.moving_mean
+    if layer.use_bias:
+        bias += ops.cast(layer.bias, bias.dtype)
+    bias *= factor
+    if normalization.center:
+        bias += normalization.beta
+    kernel = ops.cast(layer.kernel, factor.dtype)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        factor = ops.reshape(factor, kernel.shape[-2:])
+    return kernel * factor, bias
+
+
+class Folded:
+    """A network whose frozen batch normalization costs next to nothing.
+
+    The numbers differ from the network's by rounding alone. It is no layer:
+    the variables are the network's, and whoever holds both lists them once.
+
+    Args:
+        network: functional model.
+        jit_compile: see `Compiled`. Default False.
+    """
+
+    def __init__(self, network: keras.Model, jit_compile: bool = False):
+        pairs = foldable_pairs(network)
+
+        def call_layer(layer: keras.Layer, *args, **kwargs):
+            if layer.name not in pairs:
+                return layer(*args, **kwargs)
+            name = f"{layer.name}_folded"
+            return FoldedConvolution(layer, pairs[layer.name], name=name)(*args)
+
+        self._network = keras.models.clone_model(
+            network,
+            clone_function=lambda layer: layer,
+            call_function=_leaving_out(pairs.values(), call_layer),
+        )
+        self._call = Compiled(self._network, jit_compile)
+
+    def __call__(self, inputs: tf.Tensor, training: bool = False):
+        """Does what the network does."""
+        return self._call(inputs, training=training)
+
+
+def folded_copy(network: keras.Model) -> keras.Model:
+    """Copies a network whose weights will not change any more.
+
+    Where `Folded` makes the weights of its convolutions in every call, the
+    copy owns them and has no batch normalization.
+
+    Args:
+        network: functional model.
+
+    Returns:
+        Functional model that does the same, but for rounding, with variables
+        of its own.
+    """
+    pairs = foldable_pairs(network)
+
+    def copy_layer(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if layer.name in pairs:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(
+        network,
+        clone_function=copy_layer,
+        call_function=_leaving_out(
+            pairs.values(),
+            lambda layer, *args, **kwargs: layer(*args, **kwargs),
+        ),
+    )
+    for layer in copy.layers:
+        if not layer.weights:
+            continue
+        original = network.get_layer(layer.name)
+        weights = original.get_weights()
+        if layer.name in pairs:
+            weights = folded_weights(original, pairs[layer.name])
+        layer.set_weights(weights)
+    return copy
+
+
+def foldable_pairs(
+    network: keras.Model,
+) -> dict[str, keras.layers.BatchNormalization]:
+    """Finds the convolutions whose outputs only a normalization sees.
+
+    Args:
+        network: functional model.
+
+    Returns:
+        The normalization behind each such convolution, by its name.
+    """
+    consumers = defaultdict(list)
+    for node in nodes_in_order(network):
+        for tensor in node.input_tensors:
+            consumers[id(tensor)].append(node.operation)
+    for tensor in network.outputs:
+        consumers[id(tensor)].append(None)
+    pairs = {}
+    for node in nodes_in_order(network):
+        behind = consumers[id(node.outputs[0])]
+        if len(behind) == 1 and _folds(node.operation, behind[0]):
+            pairs[node.operation.name] = behind[0]
+    return pairs
+
+
+def _leaving_out(layers: Iterable[keras.Layer], call_layer: Callable):
+    """Changes how layers are called: some give their input back."""
+    names = {layer.name for layer in layers}
+
+    def call(layer: keras.Layer, *args, **kwargs):
+        if layer.name in names:
+            return args[0]
+        return call_layer(layer, *args, **kwargs)
+
+    return call
+
+
+def _folds(layer: keras.Layer, behind: keras.Layer) -> bool:
+    return (
+        type(layer) in _CONVOLUTIONS
+        and layer.activation is keras.activations.linear
+        and layer.data_format == "channels_last"
+        and isinstance(behind, keras.layers.BatchNormalization)
+        and behind.axis in (-1, 3)
+    )

@@ -1,0 +1,153 @@
+"""The atrous twin, computed without dilation.
+
+Dilation 2 joins only those cells whose rows and columns lie an even number
+apart. A map may therefore be split into four phases, of every second row and
+column each: a batch of four times as many maps, which meet the plain
+convolutions. What brings the stride back behind a strided convolution is the
+maximum or the average over the four phases.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from featsr_tf.model.speed.folding import FoldedConvolution
+from featsr_tf.model.speed.folding import foldable_pairs
+from featsr_tf.model.speed.folding import folded_weights
+from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.model.speed.winograd import add_bias
+from featsr_tf.model.target_extractor import AtrousConvolution
+
+_REDUCTIONS = {
+    keras.layers.MaxPooling2D: tf.maximum,
+    keras.layers.AveragePooling2D: lambda one, other: (one + other) / 2,
+}
+
+
+class InPhases:
+    """An atrous twin that is computed by phases.
+
+    The numbers differ from the twin's by rounding alone. It is no layer: the
+    variables are the twin's. Frozen batch normalization is folded into the
+    convolution before it.
+
+    Args:
+        twin: of `build_target_extractor`.
+        jit_compile: see `Compiled`. Default False.
+    """
+
+    def __init__(self, twin: keras.Model, jit_compile: bool = False):
+        pairs = foldable_pairs(twin)
+        folded = {layer.name for layer in pairs.values()}
+
+        def call_layer(layer: keras.Layer, *args, **kwargs):
+            if layer.name in folded:
+                return args[0]
+            return _call(layer, pairs.get(layer.name), *args, **kwargs)
+
+        self._network = keras.models.clone_model(
+            twin,
+            clone_function=lambda layer: layer,
+            call_function=call_layer,
+        )
+        self._call = Compiled(self._network, jit_compile)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The variables of the twin."""
+        return self._network.variables
+
+    def __call__(
+        self, images: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Makes the twin's feature maps.
+
+        Args:
+            images: `[batch, height, width, 3]`, preprocessed; sides are
+                multiples of twice the stride.
+            training: False, as batch normalization is frozen.
+
+        Returns:
+            Those of the twin, float32.
+        """
+        features = self._call(split(images), training=training)
+        return {
+            name: tf.cast(join(maps), tf.float32)
+            for name, maps in features.items()
+        }
+
+
+class PhaseConvolution(keras.layers.Wrapper):
+    """Calls an atrous convolution on phases, where it is a plain one.
+
+    Args:
+        layer: the atrous convolution.
+        normalization: batch normalization behind it, with frozen statistics.
+            Default none.
+    """
+
+    def __init__(
+        self,
+        layer: AtrousConvolution,
+        normalization: keras.layers.BatchNormalization | None = None,
+        **kwargs,
+    ):
+        super().__init__(layer, **kwargs)
+        self.normalization = normalization
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Maps phases `[4 batch, height, width, C]` to the filters."""
+        layer = self.layer.layer
+        kernel, bias = layer.kernel, layer.bias
+        if self.normalization is not None:
+            kernel, bias = folded_weights(layer, self.normalization)
+        kernel = ops.cast(kernel, self.compute_dtype)
+        convolve = ops.conv
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            convolve = ops.depthwise_conv
+        outputs = convolve(inputs, kernel, 1, self.layer.padding)
+        if bias is not None:
+            outputs = add_bias(outputs, ops.cast(bias, tf.float32))
+        return layer.activation(outputs)
+
+
+def split(maps: tf.Tensor) -> tf.Tensor:
+    """Splits maps `[B, h, w, C]` into phases `[4 B, h / 2, w / 2, C]`."""
+    return tf.space_to_batch(maps, [2, 2], [[0, 0], [0, 0]])
+
+
+def join(phases: tf.Tensor) -> tf.Tensor:
+    """Puts phases `[4 B, h, w, C]` together to maps `[B, 2 h, 2 w, C]`."""
+    return tf.batch_to_space(phases, [2, 2], [[0, 0], [0, 0]])
+
+
+def _call(layer: keras.Layer, normalization, *args, **kwargs):
+    """Calls one layer of the twin on phases."""
+    name = f"{layer.name}_phases"
+    if isinstance(layer, AtrousConvolution):
+        return PhaseConvolution(layer, normalization, name=name)(*args)
+    if isinstance(layer, keras.layers.ZeroPadding2D):
+        halves = [(begin // 2, end // 2) for begin, end in layer.padding]
+        return keras.layers.ZeroPadding2D(halves, name=name)(*args)
+    reduce = _REDUCTIONS.get(type(layer))
+    if reduce and layer.pool_size == layer.strides == (2, 2):
+        return keras.layers.Lambda(
+            lambda phases: split(_over_phases(phases, reduce)), name=name
+        )(*args)
+    if normalization is not None:
+        layer = FoldedConvolution(layer, normalization, name=name)
+    if max(getattr(layer, "strides", (1, 1))) > 1 or _is_strided(layer):
+        return keras.layers.Lambda(
+            lambda phases: split(layer(join(phases))), name=f"{name}_joined"
+        )(*args)
+    return layer(*args, **kwargs)
+
+
+def _is_strided(layer: keras.Layer) -> bool:
+    return isinstance(layer, FoldedConvolution) and max(layer.layer.strides) > 1
+
+
+def _over_phases(phases: tf.Tensor, reduce) -> tf.Tensor:
+    """Reduces each group of 2 x 2 cells, `[4 B, ...]` to `[B, ...]`."""
+    first, second, third, fourth = tf.split(phases, 4)
+    return reduce(reduce(first, second), reduce(third, fourth))

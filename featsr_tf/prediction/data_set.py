@@ -1,0 +1,160 @@
+"""Detections of whole data sets, in pixels of the original images."""
+
+import os
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from featsr_tf.data.corrupt_records import record_dataset
+from featsr_tf.data.decode import decode_example
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.tfrecord_files import Offsets
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.metrics.detections import GroundTruth
+from featsr_tf.metrics.detections import areas
+from featsr_tf.model.detector import Detector
+
+
+def detection_function(detector: Detector, super_resolve: bool):
+    """Makes one graph that serves batches of any size and frame.
+
+    Where XLA compiles the detector, there is one for each size.
+
+    Args:
+        detector: the detector.
+        super_resolve: whether small proposals are super-resolved.
+
+    Returns:
+        A function of images `[B, H, W, 3]`, image sizes `[B, 2]` and scales
+        `[B, 2]` to `Detections` of the model.
+    """
+
+    signature = [
+        tf.TensorSpec([None, None, None, 3], tf.float32),
+        tf.TensorSpec([None, 2], tf.float32),
+        tf.TensorSpec([None, 2], tf.float32),
+    ]
+
+    # XLA must know the sizes.
+    @tf.function(input_signature=None if detector.compiles_parts else signature)
+    def detect(images, image_sizes, scales):
+        return detector(
+            images, image_sizes, scales, super_resolve=super_resolve
+        )
+
+    return detect
+
+
+def detect_batches(
+    detect, dataset: tf.data.Dataset, num_images: int, description: str
+) -> Iterator[tuple[GroundTruth, Detections]]:
+    """Runs a detection function over batches, with a progress bar.
+
+    Args:
+        detect: from `detection_function`.
+        dataset: batches of `evaluation_batches`.
+        num_images: number of images in all.
+        description: title of the progress bar.
+
+    Yields:
+        Truth and detections of each image, in original pixels; images are
+        numbered from 0 in the order of the data set.
+    """
+    with tqdm.tqdm(
+        total=num_images, desc=description, unit="image", dynamic_ncols=True
+    ) as bar:
+        first = 0
+        for batch in dataset:
+            found = detect(
+                batch[Batch.IMAGES],
+                batch[Batch.IMAGE_SIZES],
+                batch[Batch.SCALES],
+            )
+            batch = {key: value.numpy() for key, value in batch.items()}
+            scales = batch[Batch.SCALES]
+            for row in range(len(scales)):
+                yield (
+                    truth_of_row(batch, row, first + row),
+                    detections_of_row(found, row, scales[row], first + row),
+                )
+            first += len(scales)
+            bar.update(len(scales))
+
+
+def read_images(
+    paths: Sequence[str],
+    positions: Collection[int],
+    offsets: Offsets | None = None,
+) -> dict[int, np.ndarray]:
+    """Reads some images of record files at their original size.
+
+    Args:
+        paths: TFRecord files.
+        positions: running numbers of the records, from 0.
+        offsets: where the good records begin, of files that hold bad ones
+            too; only these have numbers. Default: all are good.
+
+    Returns:
+        Images `[height, width, 3]`, uint8 RGB, by position.
+    """
+    images = {}
+    for position, record in enumerate(record_dataset(paths, offsets or {})):
+        if position in positions:
+            images[position] = decode_example(record).image.numpy()
+    return images
+
+
+def truth_of_row(batch: dict, row: int, image_id: int) -> GroundTruth:
+    """Takes the objects of one image out of a batch of arrays.
+
+    Args:
+        batch: a batch of `evaluation_batches` as numpy arrays.
+        row: which image of the batch.
+        image_id: number that the image gets.
+
+    Returns:
+        Its objects in original pixels.
+    """
+    height, width = batch[Batch.ORIGINAL_SIZES][row]
+    is_object = batch[Batch.CLASSES][row] > 0
+    scale = np.tile(batch[Batch.SCALES][row], 2).astype(np.float64)
+    # Corners are float32 in records: rounding gives back whole pixels, so
+    # that an object of 32 x 32 px is of just this size.
+    boxes = (batch[Batch.BOXES][row][is_object] / scale).round(2)
+    outlines = batch[Batch.AREAS][row][is_object]
+    return GroundTruth(
+        image_id=image_id,
+        file_name=os.fsdecode(batch[Batch.SOURCE_IDS][row]),
+        height=int(height),
+        width=int(width),
+        boxes=boxes,
+        classes=batch[Batch.CLASSES][row][is_object],
+        crowd=batch[Batch.CROWD][row][is_object],
+        difficult=batch[Batch.DIFFICULT][row][is_object],
+        areas=np.where(outlines > 0, outlines, areas(boxes)),
+    )
+
+
+def detections_of_row(found, row: int, scale, image_id: int) -> Detections:
+    """Takes the detections of one image out of the model's output.
+
+    Args:
+        found: `Detections` of the model.
+        row: which image of the batch.
+        scale: px of I^1.0 per original px, y and x.
+        image_id: number of the image.
+
+    Returns:
+        Its detections in original pixels.
+    """
+    boxes, scores, classes, count = (values[row].numpy() for values in found)
+    return Detections(
+        image_id=image_id,
+        boxes=boxes[:count] / np.tile(scale, 2),
+        scores=scores[:count],
+        classes=classes[:count],
+    )

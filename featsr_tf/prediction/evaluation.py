@@ -1,0 +1,320 @@
+"""Evaluation of a trained model folder on records."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from featsr_tf.command_line.flags import EvaluationOptions
+from featsr_tf.command_line.flags import describe_options
+from featsr_tf.command_line.flags import select_classes
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.build import Source
+from featsr_tf.data.build import evaluation_batches
+from featsr_tf.data.build import open_source
+from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+from featsr_tf.html_report.inputs import describe_environment
+from featsr_tf.metrics.evaluator import choose_threshold
+from featsr_tf.metrics.evaluator import evaluate
+from featsr_tf.model.build import build_detector
+from featsr_tf.prediction.data_set import detect_batches
+from featsr_tf.prediction.data_set import detection_function
+from featsr_tf.prediction.data_set import read_images
+from featsr_tf.training import checkpoints
+from featsr_tf.training import model_folder
+
+# What the two compared detectors are: the stage whose checkpoint is loaded
+# (None = the last one there is), and whether small proposals are refined.
+DETECTORS = {"base": (checkpoints.BASE, False), "super_resolved": (None, True)}
+
+
+def evaluate_model(
+    pipeline: Pipeline, model_dir: str, options: EvaluationOptions
+) -> dict:
+    """Evaluates the base detector and the super-resolved one.
+
+    Args:
+        pipeline: the config, whose first `eval_input_reader` is evaluated.
+        model_dir: model folder.
+        options: how they are judged.
+
+    Returns:
+        What `evaluate` returns by detector, the settings and the environment.
+
+    Raises:
+        ConfigError: there are no evaluation records, or the folder belongs
+            to a model of another config or of other classes.
+        DataError: records or checkpoints are missing or unsound.
+    """
+    source = open_evaluation(pipeline, model_dir)
+    names = select_classes(
+        source.label_map.names, options.classes, source.label_map.path
+    )
+    functions = {
+        name: load_detection_function(pipeline, model_dir, name)
+        for name in DETECTORS
+    }
+    thresholds, chosen_on = score_thresholds(
+        pipeline, functions, names, options
+    )
+    results = {
+        name: _judge(
+            pipeline, name, detect, source, names, thresholds[name], options
+        )
+        for name, detect in functions.items()
+    }
+    settings = {
+        **describe_options(options),
+        "score_thresholds": thresholds,
+        "threshold_chosen_on": chosen_on,
+        "num_images": source.summary.num_examples,
+        "num_objects": source.summary.num_objects,
+        "num_bad_examples_left_out": source.summary.num_bad,
+        "records": source.paths,
+        "seed": pipeline.model.feature_super_resolution.seed,
+    }
+    return {
+        **results,
+        "settings": settings,
+        "environment": describe_environment(),
+    }
+
+
+def score_thresholds(
+    pipeline: Pipeline,
+    functions: Mapping,
+    names: Mapping[int, str],
+    options: EvaluationOptions,
+) -> tuple[dict[str, float], str]:
+    """Gives the score threshold of each detector.
+
+    Args:
+        pipeline: the config, whose `train_input_reader` decides where the
+            options name no threshold.
+        functions: detection functions by name of the detector.
+        names: names of the evaluated classes by class id.
+        options: the thresholds, or how they are chosen.
+
+    Returns:
+        The thresholds by name of the detector, and what they were chosen on.
+
+    Raises:
+        DataError: training records are missing or unsound, or the thresholds
+            of a file leave a detector out.
+    """
+    scores, chosen_on = options.min_score, options.threshold_source
+    if scores is None:
+        training = open_source(
+            pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
+        )
+        scores = {
+            name: choose_model_threshold(
+                pipeline, detect, training, name, names, options
+            )[0]
+            for name, detect in functions.items()
+        }
+        chosen_on = ", ".join(training.paths)
+    return _threshold_by_detector(scores, chosen_on), chosen_on
+
+
+def _judge(
+    pipeline: Pipeline,
+    name: str,
+    detect,
+    source: Source,
+    names: Mapping[int, str],
+    threshold: float,
+    options: EvaluationOptions,
+) -> dict:
+    """Figures of one detector; its worst images are drawn when asked for."""
+    truths, found = run_detector(
+        pipeline, detect, source, f"{name}: evaluation"
+    )
+    result = evaluate(
+        truths,
+        found,
+        names,
+        threshold,
+        options.protocol,
+        options.num_worst_images,
+    )
+    if options.pictures is not None:
+        positions = [entry["position"] for entry in result["worst_images"]]
+        draw_worst_images(
+            options.pictures,
+            name,
+            result,
+            truths,
+            found,
+            names,
+            read_images(
+                source.paths, positions, source.summary.offsets
+            ).__getitem__,
+        )
+    return result
+
+
+def open_evaluation(pipeline: Pipeline, model_dir: str) -> Source:
+    """Opens the records that a model folder is evaluated on.
+
+    Args:
+        pipeline: the config.
+        model_dir: model folder.
+
+    Returns:
+        The first `eval_input_reader`, checked.
+
+    Raises:
+        ConfigError: there is none, or the folder belongs to a model of
+            another config or of other classes.
+        DataError: records are missing or unsound.
+    """
+    model_folder.load(model_dir)
+    model_folder.check(model_dir, pipeline)
+    if not pipeline.eval_input_reader:
+        raise ConfigError("the config has no eval_input_reader; add one")
+    num_classes = pipeline.model.faster_rcnn.num_classes
+    source = open_source(pipeline.eval_input_reader[0], num_classes)
+    model_folder.check_classes(model_dir, source.label_map)
+    return source
+
+
+def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
+    """Loads one of `DETECTORS` from a model folder.
+
+    Args:
+        pipeline: the config.
+        model_dir: model folder.
+        name: key of `DETECTORS`.
+
+    Returns:
+        Its detection function (`inference.detection_function`).
+    """
+    stage, super_resolve = DETECTORS[name]
+    stage = stage or checkpoints.newest_stage(model_dir) or checkpoints.BASE
+    detector = build_detector(pipeline, load_weights=False)
+    checkpoints.restore_detector(detector, model_dir, stage)
+    if stage == checkpoints.BASE:
+        detector.start_small_predictor_from_large()
+    return detection_function(detector.for_inference(), super_resolve)
+
+
+def run_detector(
+    pipeline: Pipeline,
+    detect,
+    source: Source,
+    title: str,
+    max_images: int | None = None,
+    positions: Sequence[int] | None = None,
+):
+    """Detects objects in the images of a source.
+
+    Args:
+        pipeline: the config.
+        detect: detection function.
+        source: checked records.
+        title: of the progress bar.
+        max_images: look at the first so many; None = all.
+        positions: running numbers, from 0, of the only images to look at;
+            None = all.
+
+    Returns:
+        Lists of truths and of detections, one item per image.
+    """
+    dataset = evaluation_batches(pipeline, source, positions=positions)
+    count = source.summary.num_examples
+    if positions is not None:
+        count = len(set(positions))
+    if max_images is not None and max_images < count:
+        dataset = dataset.unbatch().take(max_images)
+        dataset = dataset.batch(pipeline.eval_config.batch_size)
+        count = max_images
+    with named_data_errors(source.paths, source.summary.offsets):
+        pairs = detect_batches(detect, dataset, count, title)
+        return tuple(map(list, zip(*pairs, strict=True)))
+
+
+def choose_model_thresholds(
+    pipeline: Pipeline, model_dir: str, options: EvaluationOptions
+) -> dict:
+    """Finds the best score threshold of each detector.
+
+    Args:
+        pipeline: the config, whose `train_input_reader` decides.
+        model_dir: model folder.
+        options: classes, measure of the sizes, and how many images decide.
+
+    Returns:
+        "min_score" and "f1" by detector, and what they were chosen on.
+
+    Raises:
+        ConfigError: the folder belongs to a model of another config.
+        DataError: records or checkpoints are missing or unsound.
+    """
+    model_folder.load(model_dir)
+    model_folder.check(model_dir, pipeline)
+    source = open_source(
+        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
+    )
+    model_folder.check_classes(model_dir, source.label_map)
+    names = select_classes(
+        source.label_map.names, options.classes, source.label_map.path
+    )
+    best = {}
+    for name in DETECTORS:
+        detect = load_detection_function(pipeline, model_dir, name)
+        best[name] = choose_model_threshold(
+            pipeline, detect, source, name, names, options
+        )
+    return {
+        "min_score": {name: score for name, (score, _) in best.items()},
+        "f1": {name: f1 for name, (_, f1) in best.items()},
+        "size_by": options.protocol.size_by,
+        "classes": options.classes or "all",
+        "model_dir": model_dir,
+        "records": source.paths,
+        "num_images": source.summary.num_examples,
+        "num_bad_examples_left_out": source.summary.num_bad,
+    }
+
+
+def choose_model_threshold(
+    pipeline: Pipeline,
+    detect,
+    source: Source,
+    name: str,
+    names: Mapping[int, str],
+    options: EvaluationOptions,
+) -> tuple[float, float | None]:
+    """Finds the score threshold with the best F1 over all sizes.
+
+    Args:
+        pipeline: the config.
+        detect: detection function.
+        source: records that are not those to be evaluated.
+        name: of the detector, for the progress bar.
+        names: names of the evaluated classes by class id.
+        options: measure of the sizes, and how many images decide.
+
+    Returns:
+        The threshold and its F1.
+    """
+    truths, found = run_detector(
+        pipeline, detect, source, f"{name}: threshold", options.threshold_images
+    )
+    return choose_threshold(truths, found, names, options.protocol.size_by)
+
+
+def _threshold_by_detector(
+    scores: float | dict[str, float], source: str
+) -> dict[str, float]:
+    if not isinstance(scores, dict):
+        return dict.fromkeys(DETECTORS, scores)
+    for name in DETECTORS:
+        if name not in scores:
+            raise DataError(
+                f"{source}: expected a threshold of {name!r}, found those of "
+                f"{', '.join(scores)}"
+            )
+    return scores

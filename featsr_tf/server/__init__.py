@@ -1,0 +1,1 @@
+"""A small server of an exported detector, for one machine."""

@@ -1,0 +1,174 @@
+"""From the kept files of all cells to the results of the benchmark."""
+
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+
+from featsr_tf.config import load_pipeline
+from featsr_tf.config.schema.super_resolution import AreaFrame
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.html_report.inputs import describe_environment
+from featsr_tf.metrics.detections import SIZE_NAMES
+from featsr_tf.metrics.evaluator import none_if_nan
+from research.ablation.comparison import frame_weights
+from research.ablation.comparison import mean_content
+from research.ablation.comparison import mean_figures
+from research.ablation.comparison import paired_differences
+from research.ablation.figures import Judged
+from research.ablation.figures import judge
+from research.ablation.kept import read_kept
+from research.ablation.plan import Cell
+from research.ablation.plan import Plan
+from research.ablation.variants import BASE
+from research.ablation.variants import CONTROL
+
+
+def collect(
+    plan: Plan, refused: Mapping[str, Exception], num_resamples: int
+) -> dict:
+    """Judges all variants.
+
+    Sizes are measured in the frame in which the config measures proposals.
+
+    Args:
+        plan: Its cells are finished.
+        refused: Variants that were left out, with the reason.
+        num_resamples: Draws of the bootstrap.
+
+    Returns:
+        "variants" with their figures, the differences from the "reference"
+        and curves; "objects", "settings" and "environment". Fit for JSON.
+    """
+    pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
+    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    frame = pipeline.model.feature_super_resolution.small_area_frame
+    judged = {
+        name: [
+            judge(_folds(plan, name, seed, frame), label_map.names)
+            for seed in plan.seeds
+        ]
+        for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
+    }
+    reference = CONTROL if CONTROL in judged else BASE
+    differences = _differences(judged, reference, num_resamples)
+    objects_of_frames = judged[reference][0].counts.objects
+    return none_if_nan(
+        {
+            "reference": reference,
+            "variants": {
+                name: {
+                    **_of_variant(plan, name, seeds),
+                    "difference": differences[name],
+                }
+                for name, seeds in judged.items()
+            },
+            "left_out": {name: str(why) for name, why in refused.items()},
+            "settings": {
+                **_settings(plan, frame),
+                "resamples": num_resamples,
+                "frames": len(objects_of_frames),
+                "objects": dict(
+                    zip(
+                        SIZE_NAMES,
+                        objects_of_frames.sum(axis=0).tolist(),
+                        strict=True,
+                    )
+                ),
+            },
+            "environment": describe_environment(),
+        }
+    )
+
+
+def _of_variant(plan: Plan, name: str, seeds: Sequence[Judged]) -> dict:
+    variant = plan.variants[name]
+    return {
+        "title": variant.title,
+        "overrides": list(variant.overrides),
+        "figures": mean_figures(seeds),
+        "content": mean_content(seeds),
+        "seeds": {
+            seed: {
+                "thresholds": list(item.thresholds),
+                "seconds_per_frame": item.seconds,
+                "content": item.content,
+                "figures": item.figures(),
+            }
+            for seed, item in zip(plan.seeds, seeds, strict=True)
+        },
+        "curves": _curves(seeds),
+    }
+
+
+def _settings(plan: Plan, frame: AreaFrame) -> dict:
+    return {
+        "pipeline": plan.pipeline_file,
+        "overrides": list(plan.overrides),
+        "folds": plan.num_folds,
+        "seeds": list(plan.seeds),
+        "steps_scale": plan.steps_scale,
+        "sizes_in_pixels_of": f"the {frame.lower()} frame",
+        "command": " ".join(["python -m research.ablation", *sys.argv[1:]]),
+    }
+
+
+def _folds(plan: Plan, name: str, seed: int, frame: AreaFrame) -> list:
+    parts = []
+    for fold in range(plan.num_folds):
+        cell = Cell(fold, seed, plan.variants[name])
+        part = read_kept(plan.kept_file(cell))
+        if cell.base is not None:
+            part = part.with_proposals_of(read_kept(plan.kept_file(cell.base)))
+        if frame == AreaFrame.RESIZED:
+            part = part.resized()
+        parts.append(part)
+    return parts
+
+
+def _differences(
+    judged: Mapping[str, list[Judged]], reference: str, num_resamples: int
+) -> dict:
+    frames = len(judged[reference][0].counts.objects)
+    weights = frame_weights(frames, num_resamples)
+    theirs = [item.resampled(weights) for item in judged[reference]]
+    return {
+        name: None
+        if name == reference
+        else paired_differences(
+            seeds,
+            judged[reference],
+            [item.resampled(weights) for item in seeds],
+            theirs,
+        )
+        for name, seeds in tqdm.tqdm(
+            judged.items(), desc="bootstrap", unit="variant"
+        )
+    }
+
+
+def _curves(seeds: list[Judged]) -> dict:
+    thresholds = seeds[0].over_thresholds.thresholds
+    f1 = [item.over_thresholds.figures() for item in seeds]
+    precision = [
+        item.matches.figures().precision_over_recall() for item in seeds
+    ]
+    return {
+        "f1_over_threshold": {
+            "threshold": thresholds.round(4).tolist(),
+            **{
+                size: _mean([by_size[size]["f1"] for by_size in f1])
+                for size in SIZE_NAMES
+            },
+        },
+        "precision_over_recall": {
+            key: _mean([curve[key] for curve in precision])
+            for key in precision[0]
+        },
+    }
+
+
+def _mean(curves: list[np.ndarray]) -> list[float]:
+    return np.mean(curves, axis=0).round(4).tolist()

@@ -1,0 +1,126 @@
+"""The ways to look at a frame: as it is, enlarged, in tiles, super-resolved."""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from featsr_tf.data.build import build_resizer
+from featsr_tf.data.resize import FixedShapeResizer
+from featsr_tf.data.resize import Resizer
+from featsr_tf.data.resize import resized_size
+from featsr_tf.exporting.signatures import Signatures
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.prediction.evaluation import load_detection_function
+from featsr_tf.prediction.model import BASE
+from featsr_tf.prediction.model import BATCH_SIZE
+from featsr_tf.prediction.model import SUPER_RESOLVED
+from featsr_tf.prediction.tiling import ImageFunction
+from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.tiling import detect
+from research.alternatives.models import Model
+
+# From a frame `[H, W, 3]` uint8 to its detections in px of the frame.
+Way = Callable[[np.ndarray], Detections]
+
+_DIMENSIONS = ("min_dimension", "max_dimension")
+
+
+def make_ways(
+    models: Sequence[Model], arguments: argparse.Namespace
+) -> dict[str, Way]:
+    """Makes all ways that are compared.
+
+    Args:
+        models: trained detectors of one base detector.
+        arguments: parsed flags.
+
+    Returns:
+        The ways by name, "base" first.
+    """
+    first, *_ = models
+    base = load_detection_function(first.pipeline, first.folder, BASE)
+    resizer = build_resizer(first.pipeline)
+    ways = {BASE: make_way(base, resizer)}
+    for factor in arguments.enlarge:
+        name = f"base, frame x {factor:.3g}"
+        ways[name] = make_way(base, enlarged(resizer, factor))
+    side = arguments.tile
+    tiling = Tiling(side, arguments.overlap)
+    for factor in arguments.enlarge_tiles:
+        of_tiles = enlarged_tiles(resizer, factor)
+        shown, _ = resized_size(side, side, of_tiles)
+        name = f"base, tiles {side} at {shown} px"
+        ways[name] = make_way(base, of_tiles, tiling)
+    for model in models:
+        detector = load_detection_function(
+            model.pipeline, model.folder, SUPER_RESOLVED
+        )
+        resizer = build_resizer(model.pipeline)
+        ways[model.name] = make_way(detector, resizer)
+        for factor in arguments.enlarge_models:
+            name = f"{model.name}, frame x {factor:.3g}"
+            ways[name] = make_way(detector, enlarged(resizer, factor))
+    return ways
+
+
+def make_way(detector, resizer: Resizer, tiling: Tiling | None = None) -> Way:
+    """Makes a way to look, with the means of `featsr_tf.predict`.
+
+    Args:
+        detector: of `inference.detection_function`.
+        resizer: of frames and tiles.
+        tiling: how frames are cut; None = not at all.
+    """
+    function = image_function(detector, resizer)
+
+    def way(frame: np.ndarray) -> Detections:
+        return detect(function, [frame], BATCH_SIZE, tiling)[0]
+
+    return way
+
+
+def image_function(detector, resizer: Resizer) -> ImageFunction:
+    """Makes a detector that resizes what it is shown.
+
+    Args:
+        detector: of `inference.detection_function`.
+        resizer: of whole images.
+    """
+    find = Signatures(detector, resizer).uint8_images.get_concrete_function()
+
+    def function(images: np.ndarray) -> dict[str, np.ndarray]:
+        found = find(tf.constant(images))
+        return {name: value.numpy() for name, value in found.items()}
+
+    return function
+
+
+def enlarged(resizer: Resizer, factor: float) -> Resizer:
+    """Makes a resizer that shows images larger.
+
+    Args:
+        resizer: the config's.
+        factor: times the sides that it gives.
+    """
+    is_fixed = isinstance(resizer, FixedShapeResizer)
+    names = ("height", "width") if is_fixed else _DIMENSIONS
+    sides = {name: round(factor * getattr(resizer, name)) for name in names}
+    return dataclasses.replace(resizer, **sides)
+
+
+def enlarged_tiles(resizer: Resizer, factor: float) -> Resizer:
+    """Makes a resizer that shows tiles larger, and whole frames no longer.
+
+    Args:
+        resizer: the config's; one of a fixed shape has but one for both.
+        factor: times the side at which it shows a tile.
+    """
+    large = enlarged(resizer, factor)
+    if isinstance(large, FixedShapeResizer):
+        return large
+    longest = max(resizer.max_dimension, large.min_dimension)
+    return dataclasses.replace(large, max_dimension=longest)

@@ -1,0 +1,85 @@
+"""Time per image of the base and of the super-resolved detector.
+
+    python -m research.inference --pipeline pipelines/gtsdb_mobilenet.config \
+        --model_dir output/gtsdb_mobilenet
+
+Both judge the same frames in turn, one at a time.
+"""
+
+import argparse
+
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.errors import exit_on_error
+from research.side_by_side import comparison
+from research.side_by_side import in_turns
+from research.side_by_side import print_environment
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m research.inference")
+    add_pipeline_flags(parser)
+    parser.add_argument(
+        "--model_dir", help="trained detectors; default: untrained ones"
+    )
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with exit_on_error():
+        run(read_pipeline(arguments), arguments)
+
+
+def run(pipeline, arguments: argparse.Namespace) -> None:
+    """Measures and prints."""
+    from featsr_tf.data.build import evaluation_batches
+    from featsr_tf.data.build import open_source
+    from featsr_tf.data.keys import Batch
+
+    source = open_source(
+        pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
+    )
+    frames = [
+        (batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES])
+        for batch in evaluation_batches(pipeline, source, batch_size=1).take(
+            arguments.images
+        )
+    ]
+    detectors = load_detectors(pipeline, arguments.model_dir)
+    times = {name: [] for name in detectors}
+    for frame in frames:
+        calls = {
+            name: lambda detect=detect, frame=frame: detect(*frame)
+            for name, detect in detectors.items()
+        }
+        seconds = in_turns(calls, arguments.rounds)
+        for name, own in seconds.items():
+            times[name] += own
+    print_environment()
+    print(
+        f"{len(frames)} frames of {frames[0][0].shape[2]} x "
+        f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
+    )
+    print(comparison(times, "base"))
+
+
+def load_detectors(pipeline, model_dir: str | None) -> dict:
+    """Loads both detection functions, or makes untrained ones."""
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.prediction.data_set import detection_function
+    from featsr_tf.prediction.evaluation import load_detection_function
+
+    if model_dir:
+        return {
+            name: load_detection_function(pipeline, model_dir, name)
+            for name in ("base", "super_resolved")
+        }
+    detector = build_detector(pipeline).for_inference()
+    return {
+        "base": detection_function(detector, super_resolve=False),
+        "super_resolved": detection_function(detector, super_resolve=True),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Time per training step of the three stages, side by side.
+
+    python -m research.steps --pipeline pipelines/gtsdb_mobilenet.config
+
+Steps of the stages take turns, so that all see the same machine.
+"""
+
+import argparse
+
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.errors import exit_on_error
+from research.side_by_side import comparison
+from research.side_by_side import in_turns
+from research.side_by_side import print_environment
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m research.steps")
+    add_pipeline_flags(parser)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    with exit_on_error():
+        run(read_pipeline(arguments), arguments.rounds)
+
+
+def run(pipeline, rounds: int) -> None:
+    """Measures and prints.
+
+    Args:
+        pipeline: the config.
+        rounds: timed steps of each stage.
+    """
+    import tensorflow as tf
+
+    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import training_batches
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.training import checkpoints
+    from featsr_tf.training.build import build_stage
+
+    detector = build_detector(pipeline)
+    source = open_source(
+        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
+    )
+    batches = training_batches(pipeline, source, with_half_images=True)
+    batch = next(iter(batches))
+    steps = {
+        name: tf.function(build_stage(pipeline, name, detector).train_step)
+        for name in checkpoints.STAGES
+    }
+    calls = {name: lambda s=step: s(batch) for name, step in steps.items()}
+    times = in_turns(calls, rounds)
+    print_environment()
+    print(comparison(times, checkpoints.BASE))
+
+
+if __name__ == "__main__":
+    main()

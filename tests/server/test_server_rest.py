@@ -1,0 +1,325 @@
+"""The server speaks the REST API of TensorFlow Serving.
+
+Bodies and messages are those of its documentation and of its own tests.
+"""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.server.rest import format_response
+from tests.server.toy_export import BOXES
+from tests.server.toy_export import grey
+from tests.server.toy_export import picture
+
+PREDICT = "/v1/models/toy:predict"
+DARK = grey(64).tolist()
+BRIGHT = grey(128).tolist()
+
+
+def post(client, body, path=PREDICT):
+    content = body if isinstance(body, str | bytes) else json.dumps(body)
+    response = client.post(path, content=content)
+    assert response.headers["content-type"] == "application/json"
+    return response.status_code, response.json()
+
+
+def row(score):
+    return {
+        "detection_boxes": np.float32(BOXES).astype(str).astype(float).tolist(),
+        "detection_scores": [score, 0.125],
+        "detection_classes": [1.0, 2.0],
+        "num_detections": 2.0,
+    }
+
+
+def b64(content):
+    return {"b64": base64.b64encode(content).decode()}
+
+
+def example_of(content):
+    example = tf.train.Example()
+    feature = example.features.feature["image/encoded"]
+    feature.bytes_list.value.append(content)
+    return example.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        [DARK, BRIGHT],
+        [{"input_tensor": DARK}, {"input_tensor": BRIGHT}],
+    ],
+)
+def test_rows_are_answered_by_rows(client, instances):
+    code, answer = post(client, {"instances": instances})
+    assert code == 200
+    assert answer == {"predictions": [row(0.25), row(0.5)]}
+
+
+@pytest.mark.parametrize(
+    "inputs", [[DARK, BRIGHT], {"input_tensor": [DARK, BRIGHT]}]
+)
+def test_columns_are_answered_by_columns(client, inputs):
+    code, answer = post(client, {"inputs": inputs})
+    assert code == 200
+    rows = [row(0.25), row(0.5)]
+    assert answer == {
+        "outputs": {name: [item[name] for item in rows] for name in rows[0]}
+    }
+
+
+def test_another_signature_can_be_asked_for(client):
+    request = {"signature_name": "base", "instances": [BRIGHT]}
+    assert post(client, request)[1] == {"predictions": [row(0.25)]}
+
+
+def test_an_empty_signature_name_is_the_default_one(client):
+    request = {"signature_name": "", "instances": [DARK]}
+    assert post(client, request)[1] == {"predictions": [row(0.25)]}
+
+
+@pytest.mark.parametrize("key", ["instances", "inputs"])
+@pytest.mark.parametrize(
+    "signature, wrap",
+    [("encoded_image", lambda file: file), ("tf_example", example_of)],
+)
+def test_files_are_sent_in_base64(client, key, signature, wrap):
+    files = [picture(grey(64)), picture(grey(128, 30, 30))]
+    request = {
+        "signature_name": signature,
+        key: [b64(wrap(file)) for file in files],
+    }
+    code, answer = post(client, request)
+    assert code == 200
+    if key == "inputs":
+        scores = answer["outputs"]["detection_scores"]
+    else:
+        scores = [item["detection_scores"] for item in answer["predictions"]]
+    assert scores == [[0.25, 0.125], [0.5, 0.125]]
+
+
+def test_base64_may_lack_its_padding(client):
+    text = base64.b64encode(picture(grey(64))).decode().rstrip("=")
+    request = {
+        "signature_name": "encoded_image",
+        "instances": [{"input_tensor": {"b64": text}}],
+    }
+    assert post(client, request) == (200, {"predictions": [row(0.25)]})
+
+
+def test_status_is_that_of_the_documentation(client):
+    expected = {
+        "model_version_status": [
+            {
+                "version": "3",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
+    for path in ("/v1/models/toy", "/v1/models/toy/versions/3"):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert response.json() == expected
+
+
+def test_metadata_tell_what_a_signature_takes(client):
+    answer = client.get("/v1/models/toy/metadata").json()
+    assert answer["model_spec"] == {
+        "name": "toy",
+        "signature_name": "",
+        "version": "3",
+    }
+    signatures = answer["metadata"]["signature_def"]["signature_def"]
+    image = signatures["image"]
+    assert image["method_name"] == "tensorflow/serving/predict"
+    assert image["inputs"]["input_tensor"]["dtype"] == "DT_UINT8"
+    shape = image["inputs"]["input_tensor"]["tensor_shape"]
+    assert [dim["size"] for dim in shape["dim"]] == ["-1", "-1", "-1", "3"]
+    assert signatures["tf_example"]["inputs"]["input_tensor"]["dtype"] == (
+        "DT_STRING"
+    )
+
+
+@pytest.mark.parametrize(
+    "path, error",
+    [
+        ("/v1/models/half", "Could not find any versions of model half"),
+        ("/v1/models/toy/versions/4", "Could not find version 4 of model toy"),
+    ],
+)
+def test_what_is_not_served_has_no_status(client, path, error):
+    response = client.get(path)
+    assert (response.status_code, response.json()) == (404, {"error": error})
+
+
+@pytest.mark.parametrize(
+    "path, error",
+    [
+        ("/v1/models/half:predict", "Latest(half)"),
+        ("/v1/models/toy/versions/4:predict", "Specific(toy, 4)"),
+    ],
+)
+def test_what_is_not_served_predicts_nothing(client, path, error):
+    message = f"Servable not found for request: {error}"
+    assert post(client, {}, path) == (404, {"error": message})
+
+
+def test_the_served_version_can_be_named(client):
+    answer = post(
+        client, {"instances": [DARK]}, "/v1/models/toy/versions/3:predict"
+    )
+    assert answer == (200, {"predictions": [row(0.25)]})
+
+
+@pytest.mark.parametrize(
+    "path, error",
+    [
+        ("/v1/models/toy", "Malformed request: POST /v1/models/toy"),
+        ("/v1/models/toy:guess", "Malformed request"),
+        ("/v1/models/toy/labels/new:predict", "version label: new"),
+        (
+            f"/v1/models/toy/versions/{'9' * 5000}:predict",
+            "Failed to convert version: 9999999999999999999... to numeric.",
+        ),
+        ("/v1/models/toy:classify", "tensorflow/serving/classify. Was:"),
+        ("/v1/models/toy:regress", "tensorflow/serving/regress. Was:"),
+    ],
+)
+def test_a_path_that_says_nothing_is_refused(client, path, error):
+    code, answer = post(client, {"instances": [DARK]}, path)
+    assert code == 400
+    assert error in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "body, error",
+    [
+        ("", "JSON Parse error: The document is empty"),
+        ("{", "JSON Parse error: "),
+        ('{"a": 1', "JSON Parse error: "),
+        (b"\xff\xfe{}", "JSON Parse error: "),
+        ("[" * 50_000, "JSON Parse error: nested too deeply"),
+        (f'{{"instances": {"9" * 5000}}}', "JSON Parse error: "),
+        ("[]", "Is not object"),
+        ("{}", "Missing 'inputs' or 'instances' key"),
+        ({"instances": 1}, "Excepting 'instances' to be an list/array"),
+        ({"instances": []}, "No values in 'instances' array"),
+        ({"instances": [1], "inputs": [1]}, "expecting only one of 'inputs'"),
+        ({"signature_name": 1}, "'signature_name' key must be a string value"),
+        (
+            {"signature_name": "x", "instances": [1]},
+            'Serving signature name: "x" not found in signature def',
+        ),
+        ({"inputs": {"x": 1}}, "Missing named input: input_tensor in 'inputs'"),
+        (
+            {"instances": [{"x": 1}]},
+            "Failed to process element: 0 of 'instances' list. JSON object: "
+            '{"x": 1} keys must be equal to: input_tensor',
+        ),
+        (
+            {"instances": [DARK, {"input_tensor": DARK}]},
+            "Expecting value/list but got object at item 1 of input list",
+        ),
+        (
+            {"instances": [{"input_tensor": DARK}, DARK]},
+            "Expecting object but got list at item 1 of input list",
+        ),
+        ({"instances": [[[[1, 2, 3], [4, 5]]]]}, "unexpected size: 2"),
+        ({"instances": [[[[1, 2, 3], 4]]]}, "found at incorrect level"),
+        ({"instances": [[[1, [2]]]]}, "Encountered list at unexpected level"),
+        (
+            {"instances": [[[[1, 2, 3]]], [[[1, 2, 3]], [[1, 2, 3]]]]},
+            "Error: INVALID_ARGUMENT: Expecting shape [1,1,3] but got: [2,1,3]",
+        ),
+        ({"instances": [[[[1, 2]]]]}, "Expecting shape [?,?,?,3]"),
+        ({"instances": [[]]}, "Expecting shape [?,?,?,3]"),
+        (
+            {"instances": [[[[1, 2, 256]]]]},
+            "JSON Value: 256 Type: Number is not of expected type: uint8",
+        ),
+        ({"instances": [[[[1, 2, -1]]]]}, "JSON Value: -1"),
+        ({"instances": [[[[1, 2, 0.5]]]]}, "JSON Value: 0.5"),
+        ({"instances": [[[[1, 2, "3"]]]]}, "Type: String"),
+        ({"instances": [[[[1, 2, None]]]]}, "Type: Null"),
+        ({"instances": [[[[1, 2, {"a": 1}]]]]}, "Type: Object"),
+        ({"instances": [[[[True, True, True]]]]}, "Type: True"),
+        ('{"instances": [[[[1, 2, NaN]]]]}', "JSON Value: NaN"),
+        ('{"instances": [[[[1, 2, 1e400]]]]}', "JSON Value: Infinity"),
+        ({"instances": [[[[1, 2, 10**30]]]]}, "Type: Number"),
+        ('{"instances": %s}' % ("[" * 950 + "]" * 950), ""),
+        (r'{"signature_name": "\ud800", "instances": [1]}', "not found"),
+    ],
+)
+def test_a_malformed_body_is_refused_in_words(client, body, error):
+    code, answer = post(client, body)
+    assert code == 400
+    assert error in answer["error"]
+    assert len(answer["error"]) < 300
+
+
+@pytest.mark.parametrize(
+    "instance, error",
+    [
+        (5, "JSON Value: 5 Type: Number is not of expected type: string"),
+        ({"b64": "*"}, "Unable to base64 decode"),
+        ({"b64": 5}, "keys must be equal to: input_tensor"),
+        ("a text", "no readable image of 6 bytes"),
+        ("\ud800", "no readable image of 3 bytes"),
+        (b64(picture(grey(9), "JPEG")[:300]), ""),
+        (b64(picture(grey(9), "GIF")), "expected JPEG, PNG or BMP"),
+    ],
+)
+def test_a_file_that_is_no_image_is_refused(client, instance, error):
+    request = {"signature_name": "encoded_image", "instances": [instance]}
+    code, answer = post(client, request)
+    assert code == 400
+    assert error in answer["error"]
+
+
+def test_lists_of_strings_are_all_of_one_length(client):
+    inputs = [["a"], ["b", "c"]]
+    request = {"signature_name": "encoded_image", "inputs": inputs}
+    code, answer = post(client, request)
+    assert (code, answer) == (
+        400,
+        {"error": "Encountered lists of unequal sizes"},
+    )
+
+
+@pytest.mark.parametrize("content", [b"\n", b"\n\x00", b"\n\x03abc"])
+def test_an_example_without_an_image_is_refused(client, content):
+    request = {"signature_name": "tf_example", "instances": [b64(content)]}
+    assert post(client, request)[0] == 400
+
+
+def test_a_request_larger_than_a_batch_is_refused(client):
+    code, answer = post(client, {"instances": [[[[1, 2, 3]]]] * 9})
+    assert code == 400
+    assert answer["error"] == (
+        "Task size 9 is larger than maximum input batch size 8"
+    )
+
+
+def test_pixels_of_a_request_are_counted_together(client):
+    file = b64(picture(grey(9, 90, 100)))
+    request = {"signature_name": "encoded_image", "instances": [file]}
+    assert post(client, request)[0] == 200
+    request["instances"] = [file, file]
+    code, answer = post(client, request)
+    assert code == 400
+    assert (
+        "18000 pixels are too many; expected at most 10000" in (answer["error"])
+    )
+
+
+def test_numbers_that_are_not_finite_are_written_as_tokens():
+    values = np.float32([0.2, np.nan, np.inf, -np.inf])
+    text = format_response({"score": values}, is_row_format=True)
+    assert text == b'{"predictions": [0.2, NaN, Infinity, -Infinity]}'
+    text = format_response({"score": values}, is_row_format=False)
+    assert text == b'{"outputs": [0.2, NaN, Infinity, -Infinity]}'
