@@ -1,6 +1,7 @@
 """Checkpoints of the stages in the model folder."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,12 +14,27 @@ from pathlib import Path
 import tensorflow as tf
 
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.history import History
 from featsr_tf.training.non_finite import NonFiniteError
 
+BASE = "base"
+SUPER_RESOLUTION = "super_resolution"
+FINE_TUNE = "fine_tune"
+STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
+
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _WRITING = ".writing"
+# What TensorFlow raises of damaged checkpoints and of other variables.
+_CHECKPOINT_ERRORS = (
+    AssertionError,
+    LookupError,
+    ValueError,
+    tf.errors.OpError,
+)
+# When a disk takes no more.
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def prefix_of(folder: str, step: int) -> str:
@@ -122,20 +138,6 @@ def _wait_for_disk(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-BASE = "base"
-SUPER_RESOLUTION = "super_resolution"
-FINE_TUNE = "fine_tune"
-STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
-
-# What TensorFlow raises of damaged checkpoints and of other variables.
-_CHECKPOINT_ERRORS = (
-    AssertionError,
-    LookupError,
-    ValueError,
-    tf.errors.OpError,
-)
-
-
 def checkpoint_directory(model_dir: str, stage: str) -> str:
     """Names the folder of a stage's checkpoints."""
     return os.path.join(model_dir, "checkpoints", stage)
@@ -178,7 +180,7 @@ class StageCheckpoints:
         """
         path = find_sound(self._directory)
         if path is not None:
-            with named_checkpoint_errors(path):
+            with translate_checkpoint_errors(path):
                 status = self._checkpoint.read(path)
                 status.assert_existing_objects_matched()
             self.notes = read_notes(path)
@@ -215,7 +217,7 @@ class StageCheckpoints:
             variable.path
             for part in self._objects.values()
             for variable in getattr(part, "variables", part)
-            if not is_finite(variable)
+            if not _is_finite(variable)
         ]
         if wrong:
             raise NonFiniteError(
@@ -223,8 +225,7 @@ class StageCheckpoints:
             )
 
 
-def is_finite(variable) -> bool:
-    """Tells whether all numbers of a variable are finite."""
+def _is_finite(variable) -> bool:
     value = tf.convert_to_tensor(variable)
     if not value.dtype.is_floating:
         return True
@@ -268,10 +269,6 @@ def find_sound(directory: str, preferred: int | None = None) -> str | None:
 def find_used(model_dir: str, stage: str) -> str | None:
     """Finds the checkpoint that is used of a stage, as `find_sound` does.
 
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
     Returns:
         Path of the best one where validations have chosen it, else of the
         newest; None where there are no checkpoints.
@@ -284,7 +281,7 @@ def find_used(model_dir: str, stage: str) -> str | None:
 
 
 @contextlib.contextmanager
-def named_checkpoint_errors(path: str) -> Iterator[None]:
+def translate_checkpoint_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a checkpoint into a `DataError`.
 
     Args:
@@ -303,6 +300,29 @@ def named_checkpoint_errors(path: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def translate_write_errors(model_dir: str) -> Iterator[None]:
+    """Turns errors about a disk that takes no more into a `FeatsrError`.
+
+    Args:
+        model_dir: model folder, in which a block writes.
+
+    Raises:
+        FeatsrError: the disk is full or read-only.
+    """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reasons = map(os.strerror, _WRITE_ERRORS)
+        reason = next((r for r in reasons if r in str(error)), None)
+        if reason is None:
+            raise
+        raise FeatsrError(
+            f"{model_dir}: cannot be written to: {reason}; its checkpoints "
+            "are whole: make room and run the same command again to go on"
+        ) from error
+
+
 def newest_stage(model_dir: str) -> str | None:
     """Names the last stage that has a checkpoint, or None."""
     for stage in reversed(STAGES):
@@ -312,35 +332,19 @@ def newest_stage(model_dir: str) -> str | None:
 
 
 def newest_step(model_dir: str, stage: str) -> int | None:
-    """Tells how many steps the newest checkpoint of a stage has seen.
-
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
-    Returns:
-        The number of steps; None where there is no checkpoint.
-    """
+    """Tells how many steps the newest checkpoint of a stage has, or None."""
     directory = checkpoint_directory(model_dir, stage)
     return max(written_steps(directory), default=None)
 
 
 def used_step(model_dir: str, stage: str) -> int | None:
-    """Tells how many steps the checkpoint has seen that is used of a stage.
-
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
-    Returns:
-        The number of steps; None where there is no checkpoint.
-    """
+    """Tells how many steps the used checkpoint of a stage has, or None."""
     path = find_used(model_dir, stage)
     return None if path is None else step_of(path)
 
 
 def step_of(path: str) -> int:
-    """Tells how many steps a checkpoint has seen, by its path."""
+    """Tells how many steps a checkpoint has, by its path."""
     return int(path.rpartition("-")[2])
 
 
@@ -389,7 +393,7 @@ def restore_detector(
             f"train with `python -m featsr_tf.train --model_dir {model_dir}` "
             "first"
         )
-    with named_checkpoint_errors(path):
+    with translate_checkpoint_errors(path):
         status = tf.train.Checkpoint(detector=detector).read(path)
         status.assert_existing_objects_matched().expect_partial()
     return path

@@ -1,10 +1,15 @@
 """The losses of Faster R-CNN and of the paper (equations 4, 5 and 6).
 
 Each function returns one loss per proposal (or anchor); `weighted_mean` makes
-the number to be minimised of them, so that what is not there costs exactly 0.
+of them the scalar that is minimised, exactly 0 where nothing has a weight.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry.sampling import SampledProposals
 
 
 def weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -91,6 +96,67 @@ def box_loss(deltas: tf.Tensor, target_deltas: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(
         tf.where(distance < 1.0, 0.5 * distance**2, distance - 0.5), axis=-1
     )
+
+
+class PredictorLoss:
+    """Weighted sum of L_cls and L_loc of a predictor on sampled proposals.
+
+    Args:
+        classification_weight: weight of L_cls. Default 1.0.
+        localization_weight: weight of L_loc. Default 1.0.
+        classification_loss: L_cls of logits `[n, C + 1]` and classes `[n]`.
+            Default is that of softmax.
+    """
+
+    def __init__(
+        self,
+        classification_weight: float = 1.0,
+        localization_weight: float = 1.0,
+        classification_loss: Callable = classification_loss,
+    ):
+        self.classification_weight = classification_weight
+        self.localization_weight = localization_weight
+        self.classification_loss = classification_loss
+
+    def __call__(
+        self, predictions, sample: SampledProposals
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Compares predictions with their targets.
+
+        Args:
+            predictions: `Predictions` of the B * K sampled proposals.
+            sample: the proposals and their targets.
+
+        Returns:
+            The weighted sum, and both losses by name.
+        """
+        classes = tf.reshape(sample.classes, [-1])
+        weights = tf.reshape(sample.weights, [-1])
+        boxes = tf.reshape(sample.boxes, [-1, 4])
+        targets = box_ops.encode(
+            tf.reshape(sample.target_boxes, [-1, 4]), boxes
+        )
+        # Background has no box; one box for all classes has number 0.
+        box_class = tf.maximum(classes - 1, 0)
+        if predictions.box_deltas.shape[1] == 1:
+            box_class = tf.zeros_like(box_class)
+        deltas = tf.gather(predictions.box_deltas, box_class, batch_dims=1)
+        is_object = tf.cast(classes > 0, tf.float32)
+        classification = weighted_mean(
+            self.classification_loss(predictions.class_logits, classes),
+            weights,
+        )
+        localization = weighted_mean(
+            box_loss(deltas, targets) * is_object, weights
+        )
+        total = (
+            self.classification_weight * classification
+            + self.localization_weight * localization
+        )
+        return total, {
+            "classification": classification,
+            "localization": localization,
+        }
 
 
 def content_loss(targets: tf.Tensor, super_resolved: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,8 @@
 """Keras optimizers and learning rate schedules from their configuration."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -232,6 +234,47 @@ def build_optimizer(
         build_learning_rate(momentum.learning_rate),
         momentum=momentum.momentum_optimizer_value,
     )
+
+
+class Minimizer:
+    """Makes steps down the gradient of a loss.
+
+    Args:
+        optimizer: of the variables that all steps change.
+        clip_norm: largest global norm of the gradients; 0 = not clipped.
+            Default 10.0.
+    """
+
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer, clip_norm: float = 10.0
+    ):
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+
+    def minimize(
+        self,
+        loss: Callable[[], tuple[tf.Tensor, Any]],
+        variables: Sequence[keras.Variable],
+    ) -> tuple[Any, tf.Tensor]:
+        """Makes one step, if the gradient is finite.
+
+        Args:
+            loss: gives the scalar to minimise and anything else.
+            variables: those that are changed.
+
+        Returns:
+            What the loss gave beside the scalar, such as what is to be logged;
+            and the gradient's global norm, divided by the number of replicas,
+            over which logs are summed.
+        """
+        with tf.GradientTape() as tape:
+            total, others = loss()
+            scaled = self.optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        norm = apply_gradients(
+            self.optimizer, gradients, variables, self.clip_norm
+        )
+        return others, norm / num_replicas()
 
 
 def apply_gradients(
