@@ -131,7 +131,7 @@ class BaseStage(Stage):
         return self.add_regularization(total, logs)
 
     def twin_loss(self, sample, chosen: ChosenProposals):
-        """Weighs the large predictor's losses on T^1.0 of the same proposals.
+        """Sums the large predictor's losses on T^1.0 of the same proposals.
 
         Batch normalization works as in stage 2: by the statistics of the
         plain extractor, which the twin does not change.

@@ -46,7 +46,7 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
         checkpoints.SUPER_RESOLUTION: _super_resolution,
         checkpoints.FINE_TUNE: _fine_tune,
     }[name]
-    options = stage_options(pipeline, name)
+    options = _stage_options(pipeline, name)
     stage = build(
         pipeline,
         detector,
@@ -60,7 +60,7 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
     return stage
 
 
-def stage_options(pipeline: Pipeline, name: str):
+def _stage_options(pipeline: Pipeline, name: str):
     """Finds the message with a stage's `num_steps` and `optimizer`."""
     extension = pipeline.model.feature_super_resolution
     return {
@@ -76,7 +76,7 @@ def num_steps(pipeline: Pipeline, name: str) -> int:
     Raises:
         ConfigError: stage 1 has no steps.
     """
-    steps = stage_options(pipeline, name).num_steps
+    steps = _stage_options(pipeline, name).num_steps
     if name == checkpoints.BASE and not steps:
         path = "train_config.num_steps"
         raise ConfigError(

@@ -4,7 +4,6 @@ A stage is one long epoch, so that everything periodic counts steps and a
 continued stage needs no bookkeeping of epochs.
 """
 
-import functools
 import math
 import time
 from collections.abc import Callable
@@ -21,8 +20,6 @@ from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.metrics.coco import average_precision
 from featsr_tf.metrics.evaluator import none_if_nan
-from featsr_tf.model.detector import Detector
-from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.evaluation import run_detector
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.distribution import StopSignals
@@ -344,87 +341,66 @@ class Validation(StageCallback):
 
 
 class DetectionImages(StageCallback):
-    """Draws truth beside detections for TensorBoard.
+    """Draws truth beside detections on a few images for TensorBoard.
 
     Args:
-        draw: makes images `[H, W, 3]` uint8 of the current detector.
+        detect: of `detection_function`.
+        batches: of one image; only images with objects are drawn.
+        names: class names by id.
         writer: TensorBoard writer.
+        count: number of images. Default 4.
+        score_threshold: lowest score of a detection that is drawn.
+            Default 0.5.
         **progress: see `StageCallback`.
     """
 
     def __init__(
         self,
-        draw: Callable[[], list[np.ndarray]],
+        detect: Callable,
+        batches: tf.data.Dataset,
         *,
+        names: Mapping[int, str],
         writer: tf.summary.SummaryWriter,
+        count: int = 4,
+        score_threshold: float = 0.5,
         **progress,
     ):
         super().__init__(**progress)
-        self.draw = draw
+        self.detect = detect
+        self.batches = batches.filter(
+            lambda batch: tf.reduce_any(batch[Batch.CLASSES] > 0)
+        ).take(count)
+        self.names = names
         self.writer = writer
+        self.score_threshold = score_threshold
 
     def on_step(self, logs):
         """Draws when it is time."""
         if self.is_due:
             with self.writer.as_default(step=self.step):
-                for index, image in enumerate(self.draw()):
+                for index, batch in enumerate(self.batches):
                     tf.summary.image(
-                        f"truth_and_detections/{index}", image[None]
+                        f"truth_and_detections/{index}", self._draw(batch)[None]
                     )
 
-
-class DetectionDrawer:
-    """Draws truth beside detections on a few images with objects.
-
-    Args:
-        dataset: batches of one image.
-        names: class names by id.
-        count: number of images. Default 4.
-        score_threshold: lowest score of a detection that is drawn.
-            Default 0.5.
-    """
-
-    def __init__(
-        self,
-        dataset: tf.data.Dataset,
-        names: Mapping[int, str],
-        count: int = 4,
-        score_threshold: float = 0.5,
-    ):
-        with_objects = dataset.filter(
-            lambda batch: tf.reduce_any(batch[Batch.CLASSES] > 0)
-        )
-        self._batches = with_objects.take(count)
-        self._names = names
-        self._score_threshold = score_threshold
-        # Stages 2 and 3 share the graph of the second one.
-        self._function = functools.cache(detection_function)
-
-    def __call__(
-        self, detector: Detector, super_resolve: bool
-    ) -> list[np.ndarray]:
-        """Draws what the detector finds now, `[H, W, 3]` uint8 images."""
-        detect = self._function(detector, super_resolve)
-        return [self._draw(batch, detect) for batch in self._batches]
-
-    def _draw(self, batch, detect) -> np.ndarray:
-        found = detect(
+    def _draw(self, batch) -> np.ndarray:
+        found = self.detect(
             batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES]
         )
         image = tf.cast(batch[Batch.IMAGES][0], tf.uint8).numpy()
-        is_drawn = found.scores[0].numpy() >= self._score_threshold
+        is_drawn = found.scores[0].numpy() >= self.score_threshold
         is_object = batch[Batch.CLASSES][0].numpy() > 0
         truth = draw_detections(
             image,
             batch[Batch.BOXES][0].numpy()[is_object],
             batch[Batch.CLASSES][0].numpy()[is_object],
-            names=self._names,
+            names=self.names,
         )
         detections = draw_detections(
             image,
             found.boxes[0].numpy()[is_drawn],
             found.classes[0].numpy()[is_drawn],
             found.scores[0].numpy()[is_drawn],
-            names=self._names,
+            names=self.names,
         )
         return side_by_side(truth, detections, ("truth", "detections"))

@@ -89,9 +89,6 @@ def find_damage(prefix: str) -> str | None:
 
     TensorFlow alone overlooks flipped bits, or takes them for another config.
 
-    Args:
-        prefix: of `prefix_of`.
-
     Returns:
         What is wrong; None where nothing is, or there are no checksums.
     """
@@ -173,7 +170,7 @@ class StageCheckpoints:
         """Restores the newest checkpoint that is sound.
 
         Returns:
-            The number of steps that it had seen; 0 where there is none.
+            The number of steps that it has; 0 where there is none.
 
         Raises:
             DataError: all are damaged, or it is of another config.
@@ -190,7 +187,7 @@ class StageCheckpoints:
         """Writes a checkpoint and removes those that are not kept.
 
         Args:
-            step: number of steps that the stage has seen.
+            step: number of steps that the stage has made.
             notes: what else to keep, fit for JSON. Default nothing.
 
         Returns:
@@ -284,9 +281,6 @@ def find_used(model_dir: str, stage: str) -> str | None:
 def translate_checkpoint_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a checkpoint into a `DataError`.
 
-    Args:
-        path: the checkpoint that is read.
-
     Raises:
         DataError: it cannot be read, or holds other variables.
     """
@@ -303,9 +297,6 @@ def translate_checkpoint_errors(path: str) -> Iterator[None]:
 @contextlib.contextmanager
 def translate_write_errors(model_dir: str) -> Iterator[None]:
     """Turns errors about a disk that takes no more into a `FeatsrError`.
-
-    Args:
-        model_dir: model folder, in which a block writes.
 
     Raises:
         FeatsrError: the disk is full or read-only.
@@ -351,16 +342,7 @@ def step_of(path: str) -> int:
 def restore_base(detector: Detector, model_dir: str) -> str:
     """Loads what stage 1 has trained, whatever the other parts are.
 
-    Args:
-        detector: its extractor, proposal network and large predictor are
-            filled.
-        model_dir: model folder.
-
-    Returns:
-        Path of the checkpoint.
-
-    Raises:
-        DataError: the base stage has no checkpoint, or a damaged one.
+    See `restore_detector` for what it returns and raises.
     """
     parts = tf.train.Checkpoint(
         extractor=detector.extractor,

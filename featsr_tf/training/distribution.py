@@ -119,7 +119,7 @@ def check_agreement(
     """Waits for all workers and refuses differences between them.
 
     Args:
-        strategy: how steps are spread over devices.
+        strategy: of all workers.
         what: what must be equal, for the message.
         value: what it is on this worker.
         hint: what to do where it differs.
@@ -139,15 +139,7 @@ def check_agreement(
 
 
 def any_worker(strategy: tf.distribute.Strategy, holds: bool) -> bool:
-    """Waits for all workers and tells them whether something holds on any.
-
-    Args:
-        strategy: how steps are spread over devices.
-        holds: whether it does on this worker.
-
-    Returns:
-        The same on all workers.
-    """
+    """Waits for all workers and tells them whether something holds on any."""
     return any(_gathered(strategy, int(holds)))
 
 
@@ -187,9 +179,6 @@ def translate_worker_errors(
     strategy: tf.distribute.Strategy,
 ) -> Iterator[None]:
     """Turns TensorFlow's errors about lost workers into one line.
-
-    Args:
-        strategy: how steps are spread over devices.
 
     Raises:
         WorkerError: another worker has stopped, or cannot be reached.
@@ -282,8 +271,7 @@ class StopSignals:
     Where several machines train, a signal to one stops all after one step.
 
     Args:
-        on_any: tells all workers, who call it together, whether something
-            holds on any of them. Default: there is no other one.
+        on_any: `any_worker`. Default: there is no other worker.
 
     Attributes:
         received: the signal that came to this process, or None.
@@ -335,17 +323,12 @@ class StopSignals:
             )
 
     def stepped(self) -> None:
-        """Is to be called after a step, by all workers."""
+        """Is to be called by all workers after a step."""
         self._has_unsaved_step = True
         self.is_stopping = self._on_any(self.received is not None)
 
     def saved(self, stage: str, step: int) -> None:
-        """Is to be called when all steps are in a checkpoint, by all workers.
-
-        Args:
-            stage: name of the stage.
-            step: steps that it has made.
-        """
+        """Is to be called by all workers when a checkpoint holds all steps."""
         self._place = f"step {step} of stage {stage}"
         # Nobody leaves before the one who writes has written.
         is_stopping = self._on_any(self.received is not None)

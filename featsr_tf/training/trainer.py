@@ -36,7 +36,6 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.callbacks import CheckpointWriter
-from featsr_tf.training.callbacks import DetectionDrawer
 from featsr_tf.training.callbacks import DetectionImages
 from featsr_tf.training.callbacks import StageCallback
 from featsr_tf.training.callbacks import TrainingLog
@@ -91,12 +90,14 @@ class Run:
         return is_chief(self.strategy)
 
     @functools.cached_property
-    def drawer(self) -> DetectionDrawer | None:
-        """Draws detections for TensorBoard; one for all stages."""
-        if self.shown is None:
-            return None
-        dataset = evaluation_batches(self.pipeline, self.shown, batch_size=1)
-        return DetectionDrawer(dataset, self.shown.label_map.names)
+    def detection_functions(self) -> Callable[[bool], Callable]:
+        """Gives the function that detects without or with super-resolution.
+
+        Each is traced once, for validations and images of all stages.
+        """
+        return functools.cache(
+            functools.partial(detection_function, self.detector)
+        )
 
 
 def train(
@@ -365,15 +366,11 @@ def _callbacks(
     )
     log = TrainingLog(history, writer=writer, pending=saved.notes, **progress)
     callbacks = [log, write(log=log)]
-    super_resolve = name != checkpoints.BASE
+    detect = run.detection_functions(name != checkpoints.BASE)
     options = extension.validation
     if options is not None:
         evaluate = functools.partial(
-            validate,
-            run.pipeline,
-            detection_function(run.detector, super_resolve),
-            run.shown,
-            options.num_images,
+            validate, run.pipeline, detect, run.shown, options.num_images
         )
         callbacks.append(
             Validation(
@@ -386,10 +383,16 @@ def _callbacks(
                 **progress,
             )
         )
-    if run.drawer is not None:
-        draw = functools.partial(run.drawer, run.detector, super_resolve)
+    if run.shown is not None:
         callbacks.append(
-            DetectionImages(draw, writer=writer, interval=interval, **progress)
+            DetectionImages(
+                detect,
+                evaluation_batches(run.pipeline, run.shown, batch_size=1),
+                names=run.shown.label_map.names,
+                writer=writer,
+                interval=interval,
+                **progress,
+            )
         )
     return callbacks
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from featsr_tf.model.postprocess import Detections
 from featsr_tf.training import callbacks
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionImages
@@ -16,6 +17,9 @@ from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.history import History
 from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
+from tests.training.batches import LARGE
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
 
 SILENT = tf.summary.create_noop_writer()
 
@@ -217,11 +221,27 @@ def test_checkpoints_are_written_at_intervals_and_at_the_end():
     assert steps == [4, 8, 9]
 
 
-def test_images_are_drawn_at_intervals_and_at_the_end():
-    draw = mock.Mock(return_value=[])
+def test_images_with_objects_are_drawn_at_intervals_and_at_the_end():
+    whole = make_batch([SMALL], [], [LARGE])
     images = DetectionImages(
-        draw, writer=SILENT, first_step=3, num_steps=9, interval=4
+        mock.Mock(side_effect=nothing_found),
+        tf.data.Dataset.from_tensor_slices(whole).batch(1),
+        names={1: "round", 2: "square"},
+        writer=SILENT,
+        first_step=3,
+        num_steps=9,
+        interval=4,
     )
     for _ in range(6):
         images.on_train_batch_end(0, {})
-    assert draw.call_count == 3
+    # Steps 4, 8 and 9; two of the three images have objects.
+    assert images.detect.call_count == 3 * 2
+
+
+def nothing_found(*_):
+    return Detections(
+        boxes=tf.zeros([1, 0, 4]),
+        scores=tf.zeros([1, 0]),
+        classes=tf.zeros([1, 0], tf.int32),
+        count=tf.zeros([1], tf.int32),
+    )

@@ -129,6 +129,8 @@ def test_a_pass_holds_every_image_once(open_cache):
         for key, tensors in rows.items():
             for ours, theirs in zip(found[key], tensors, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+        numbers = [batch[StageInputs.NUMBERS].numpy() for batch in first]
+        assert sorted(np.concatenate(numbers)) == list(range(6))
     orders = [list(rows_by_boxes(batches)) for batches in (first, second)]
     assert orders[0] != orders[1]
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
 from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
@@ -16,10 +15,9 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
-from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import newest_step
-from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.optimizers import apply_gradients
 from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import StageInputs
@@ -171,30 +169,22 @@ def test_records_left_out_as_bad_are_no_trouble(eager, records, tmp_path):
             trainer.train(pipeline, str(tmp_path / "model"), SINGLE)
 
 
-def test_records_of_cached_inputs_are_named_as_well(records, tmp_path):
-    pipeline = small_pipeline(
-        *records,
-        "train_config.num_steps=0",
-        f"{EXTENSION}.feature_cache.num_images=4",
-        f"{EXTENSION}.feature_cache.folder='{tmp_path}/cache'",
-    )
+def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
+    pipeline = small_pipeline(*records)
     source = open_source(pipeline.train_input_reader, 2)
-    run = trainer.Run(
-        pipeline=pipeline,
-        model_dir=str(tmp_path),
-        strategy=SINGLE,
-        detector=small_detector(),
-        source=source,
-        shown=None,
-        signals=StopSignals(),
-        data_services=(),
-    )
-    stage = build(run.detector, SUPER_RESOLUTION)
-    batches = trainer._stage_batches(run, stage, SUPER_RESOLUTION)
-    names = trainer._record_names(run, SUPER_RESOLUTION, batches, step=2)
-    batch = next(iter(batches(Share(2), skip_steps=1)))
-    numbers = batch[StageInputs.NUMBERS].numpy().tolist()
-    assert names == training_names(pipeline, source, numbers, 1)
+    run = mock.Mock(pipeline=pipeline, source=source)
+
+    def batches(share, skip_steps):
+        assert (share.batch_size, skip_steps) == (2, 1)
+        numbers = tf.constant([[3, 1]], tf.int64)
+        return tf.data.Dataset.from_tensor_slices(
+            {StageInputs.NUMBERS: numbers}
+        )
+
+    names = trainer._record_names(run, FINE_TUNE, batches, step=2)
+    # The images of a cache are those of both stages.
+    assert names == training_names(pipeline, source, [3, 1], seed_offset=1)
+    assert len(set(names)) == 2
 
 
 def test_the_names_are_those_of_the_images_in_the_batch(records):

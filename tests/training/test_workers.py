@@ -207,10 +207,8 @@ def test_a_number_that_is_not_finite_ends_all(overrides, tmp_path):
     chief, other = train_together(2, tmp_path, overrides, stop=stop)
     assert chief.code == 2, chief.error
     assert "expected finite numbers" in last_line(chief)
-    assert "python -m featsr_tf.replay" in last_line(chief)
+    assert "its batch holds the records" in last_line(chief)
     assert other.code == TRY_AGAIN, other.error
-    (folder,) = (tmp_path / "model" / "non_finite").iterdir()
-    assert folder.name == "super_resolution-2"
     assert newest_step(str(tmp_path / "model"), SUPER_RESOLUTION) == 1
 
 
