@@ -28,6 +28,7 @@ from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.command_line.flags import select_classes
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.drawing.comparison import draw_worst_images
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
@@ -123,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.evaluate",
+    parser = CommandParser(
+        "featsr_tf.evaluate",
         description="Judges detections by object size.",
     )
     add_source_flags(parser)

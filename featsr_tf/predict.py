@@ -10,6 +10,7 @@ in the paper's Figure 7. A run that was stopped goes on with the same command.
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.evaluate import check_score
@@ -26,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: code 2 for bad input, 1 where an image could not be read.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.predict",
+    parser = CommandParser(
+        "featsr_tf.predict",
         description="Detects objects in images and videos.",
     )
     parser.add_argument(

@@ -11,6 +11,7 @@ An `--output` that ends in .md gets the tables as Markdown.
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 
@@ -23,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.report",
+    parser = CommandParser(
+        "featsr_tf.report",
         description="Shows figures, curves and pictures on one HTML page.",
     )
     parser.add_argument(

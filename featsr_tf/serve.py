@@ -16,6 +16,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -40,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.serve",
+    parser = CommandParser(
+        "featsr_tf.serve",
         description="Serves an exported detector over HTTP.",
     )
     parser.add_argument(

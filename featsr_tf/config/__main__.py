@@ -1,11 +1,11 @@
 """Prints the effective config: `python -m featsr_tf.config PIPELINE`."""
 
-import argparse
 import enum
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
 from featsr_tf.config.fields import Field
@@ -124,9 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.config", description=__doc__
-    )
+    parser = CommandParser("featsr_tf.config", description=__doc__)
     parser.add_argument("pipeline", nargs="?", help="pipeline config file")
     parser.add_argument(
         "--set",
