@@ -25,7 +25,7 @@ TOOLS := .venv/tools
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-slow check format bench lock audit \
+.PHONY: help install demo test test-slow check format bench docs lock audit \
   licences clean
 
 help: ## print this list
@@ -69,6 +69,14 @@ bench: $(STAMP) $(DEMO)/records/label_map.pbtxt ## measure speed and memory
 $(DEMO)/records/label_map.pbtxt: | $(STAMP)
 	$(BIN)/python -m tfrecords_tools.create_toy_tf_record \
 	  --output_path $(DEMO)/records
+
+docs: $(STAMP) ## build the docs as a site, with the API (build/docs)
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet 'sphinx>=8.2,<9' \
+	  'myst-parser>=4,<6' 'furo>=2025' 'sphinx-autoapi>=3.6,<4'
+	$(TOOLS)/bin/sphinx-build --quiet --fail-on-warning --keep-going \
+	  --builder html -c docs . build/docs
+	@echo "wrote build/docs/docs/index.html"
 
 lock: $(STAMP) ## choose exact versions anew (requirements.lock)
 	@$(BIN)/python -m venv $(TOOLS)
