@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ServedModel
-from featsr_tf.html_report.html import STYLE
+from featsr_tf.html_report.html import STYLE_FILE
 from featsr_tf.server import ServerOptions
 from featsr_tf.server.detect import DetectApi
 from featsr_tf.server.rest import RestApi
@@ -97,16 +97,15 @@ def serve(app: Starlette, listener: socket.socket) -> None:
 def _page_routes(example: Path | None) -> list[Route]:
     files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
     files["/"] = files.pop("/index.html")
+    files["/style.css"] = STYLE_FILE
     if example is not None:
         files["/example"] = example
 
     async def file(request: Request) -> Response:
-        route = request.url.path
-        if route == "/style.css":
-            return Response(STYLE, headers=_PAGE_HEADERS, media_type="text/css")
-        return FileResponse(files[route], headers=_PAGE_HEADERS)
+        path = files[request.url.path]
+        return FileResponse(path, headers=_PAGE_HEADERS)
 
-    return [Route(route, file) for route in (*files, "/style.css")]
+    return [Route(route, file) for route in files]
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
