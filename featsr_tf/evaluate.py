@@ -29,7 +29,7 @@ from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -72,7 +72,7 @@ def evaluate_files(
         options.num_worst_images,
     )
     if options.pictures is not None:
-        draw_worst_images(
+        draw_error_gallery(
             options.pictures,
             "detections",
             result,
