@@ -13,7 +13,7 @@ import tensorflow as tf
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import Resizer
@@ -132,7 +132,7 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
             )
     path = "model.feature_super_resolution.refiner"
     if (
-        extension.refiner == Refiner.ZOOM
+        extension.refiner == RefinerType.ZOOM
         and options.format == "tflite"
         and not options.base_only
     ):
