@@ -5,6 +5,7 @@ from featsr_tf.config.checks import find_warnings
 from featsr_tf.config.differences import affects_of
 from featsr_tf.config.differences import all_differences
 from featsr_tf.config.differences import base_differences
+from featsr_tf.config.differences import changes
 from featsr_tf.config.differences import differences
 from featsr_tf.config.differences import inference_differences
 from featsr_tf.config.fields import chosen
@@ -19,6 +20,7 @@ __all__ = [
     "all_differences",
     "backbone_name",
     "base_differences",
+    "changes",
     "chosen",
     "differences",
     "find_warnings",

@@ -102,7 +102,10 @@ def _affects(field: Field, paths: list[str]) -> str:
         return "ignored"
     if field.is_message and field.declaration.affects is None:
         return "see there"
-    found = {affects_of(f"{path}.{field.name}".lstrip(".")) for path in paths}
+    found = {field.declaration.affects}
+    if None in found:
+        fields = (f"{path}.{field.name}".lstrip(".") for path in paths)
+        found = set(map(affects_of, fields))
     if len(found) > 1:
         return "as the message around it"
     (affects,) = found

@@ -13,6 +13,7 @@ from featsr_tf.config.fields import Affects
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import walk
 
+_NOT_SET = "not set"
 _TWIN_POOLING = "model.feature_super_resolution.twin_pooling"
 
 
@@ -117,23 +118,32 @@ def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
     ]
 
 
+def changes(
+    first: schema.Pipeline, second: schema.Pipeline
+) -> dict[str, tuple[Any, Any]]:
+    """Gives both values of all fields with effect by which configs differ."""
+    ours, theirs = (
+        {
+            path: value
+            for path, field, value in walk(pipeline)
+            if field.declaration.has_effect and not field.is_message
+        }
+        for pipeline in (first, second)
+    )
+    return {
+        path: (ours.get(path, _NOT_SET), theirs.get(path, _NOT_SET))
+        for path in ours | theirs
+        if ours.get(path) != theirs.get(path)
+    }
+
+
 def _compare(
     first: schema.Pipeline,
     second: schema.Pipeline,
     counts: Callable[[str], bool],
 ) -> list[str]:
-    ours, theirs = (
-        {
-            path: value
-            for path, field, value in walk(pipeline)
-            if field.declaration.has_effect
-            and not field.is_message
-            and counts(path)
-        }
-        for pipeline in (first, second)
-    )
     return [
-        f"{path}: {ours.get(path, 'not set')} and {theirs.get(path, 'not set')}"
-        for path in ours | theirs
-        if ours.get(path) != theirs.get(path)
+        f"{path}: {ours} and {theirs}"
+        for path, (ours, theirs) in changes(first, second).items()
+        if counts(path)
     ]

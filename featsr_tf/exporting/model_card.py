@@ -60,7 +60,8 @@ _KINDS = {
     "super-resolved",
     RefinerType.ZOOM: "A Faster R-CNN that looks at small proposals again, "
     "enlarged",
-    RefinerType.NONE: "A Faster R-CNN with another predictor for small proposals",
+    RefinerType.NONE: "A Faster R-CNN with another predictor for small "
+    "proposals",
 }
 _SUPERVISED = (RefinerType.GENERATOR, RefinerType.TAIL_GENERATOR)
 _USE = {

@@ -84,8 +84,7 @@ def export(
     """
     options = options or ExportOptions()
     _check_format(pipeline, options)
-    model_folder.load(model_dir)
-    model_folder.check(model_dir, pipeline)
+    model_folder.check_trained(model_dir, pipeline)
     label_map = model_folder.load_classes(model_dir)
     final = version_folder(Path(output_directory).resolve(), options.version)
     detector, base = load_detectors(
