@@ -18,7 +18,7 @@ from featsr_tf.errors import ConfigError
 
 
 def load_pipeline(
-    path: str | Path, overrides: Sequence[str] = ()
+    path: str | Path, overrides: Sequence[str] = (), trains: bool = True
 ) -> schema.Pipeline:
     """Reads and checks a pipeline config.
 
@@ -28,6 +28,7 @@ def load_pipeline(
     Args:
         path: A config in the syntax of the TF Object Detection API.
         overrides: Such as "model.faster_rcnn.num_classes=4".
+        trains: See `checks.check`.
 
     Returns:
         The config, with defaults for all that is not set.
@@ -42,11 +43,14 @@ def load_pipeline(
             f"{path}: cannot read the pipeline config: "
             f"{error.strerror or error}"
         ) from None
-    return parse_pipeline(content, str(path), overrides)
+    return parse_pipeline(content, str(path), overrides, trains)
 
 
 def parse_pipeline(
-    content: bytes, source: str, overrides: Sequence[str] = ()
+    content: bytes,
+    source: str,
+    overrides: Sequence[str] = (),
+    trains: bool = True,
 ) -> schema.Pipeline:
     """Parses and checks the content of a config file.
 
@@ -54,9 +58,7 @@ def parse_pipeline(
         content: The bytes of the file.
         source: Its name, for errors.
         overrides: As for `load_pipeline`.
-
-    Returns:
-        The config, with defaults for all that is not set.
+        trains: As for `load_pipeline`.
 
     Raises:
         ConfigError: The content says something impossible.
@@ -68,7 +70,7 @@ def parse_pipeline(
     pipeline = text_format.from_proto(proto, schema.Pipeline, origins)
     pipeline.source = source
     pipeline.origins = origins
-    checks.check(pipeline)
+    checks.check(pipeline, trains)
     return pipeline
 
 
@@ -115,8 +117,8 @@ def _set(proto: Any, path: str, value: str) -> None:
     message_class: type = schema.Pipeline
     parts = path.split(".")
     while True:
-        name = parts.pop(0)
-        field = _find(name, message_class)
+        field = _find(parts.pop(0), message_class)
+        name = field.name
         if field.is_message and field.repeated and parts:
             proto = _element(getattr(proto, name), name, parts.pop(0))
             if not parts:
@@ -136,10 +138,10 @@ def _set(proto: Any, path: str, value: str) -> None:
 
 
 def _find(name: str, message_class: type) -> Field:
-    known = fields_of(message_class)
-    if name not in known:
-        raise _PathError(unknown_field(name, message_class))
-    return known[name]
+    for field in fields_of(message_class).values():
+        if name in (field.name, field.declaration.old_name):
+            return field
+    raise _PathError(unknown_field(name, message_class))
 
 
 def _element(elements: Any, name: str, index: str) -> Any:

@@ -133,6 +133,7 @@ def from_proto(
         proto: The protocol buffer message.
         message_class: The dataclass.
         origins: Where fields were set; empty lists count as set when here.
+            Gets the name of a field where only its old one stands.
         path: Where the message stands.
 
     Returns:
@@ -140,15 +141,20 @@ def from_proto(
     """
     values = {}
     for field in fields_of(message_class).values():
-        here = f"{path}.{field.name}" if path else field.name
-        value = getattr(proto, field.name)
+        here = _join(path, field.name)
+        name = field.name
+        old_name = field.declaration.old_name
+        if old_name and proto.HasField(old_name):
+            name = old_name
+            origins[here] = origins[_join(path, old_name)]
+        value = getattr(proto, name)
         if field.repeated:
             if len(value) or here in origins:
                 values[field.name] = [
                     _from_value(element, field, origins, f"{here}.{index}")
                     for index, element in enumerate(value)
                 ]
-        elif proto.HasField(field.name):
+        elif proto.HasField(name):
             values[field.name] = _from_value(value, field, origins, here)
     return message_class(**values)
 
@@ -185,8 +191,8 @@ def to_text(pipeline: schema.Pipeline) -> str:
 def _fill(proto: Any, message: Any) -> None:
     for field in fields_of(type(message)).values():
         value = getattr(message, field.name)
-        hidden = not field.declaration.has_effect or field.declaration.refused
-        if value is None or (hidden and value == field.make_default()):
+        is_said = field.declaration.has_effect or value != field.make_default()
+        if value is None or not is_said:
             continue
         target = getattr(proto, field.name)
         if field.is_message and field.repeated:
@@ -204,6 +210,8 @@ def _fill(proto: Any, message: Any) -> None:
 
 
 PACKAGE = "featsr_tf"
+# Numbers of old names of fields come after those of all fields.
+_OLD_NAMES = 1000
 _Proto = descriptor_pb2.FieldDescriptorProto
 # Doubles, where the API has floats: 0.04 is then printed as it was written.
 _SCALARS = {
@@ -257,7 +265,16 @@ def _describe_message(proto: Any, message_class: type) -> None:
             _Proto.LABEL_REPEATED if field.repeated else _Proto.LABEL_OPTIONAL
         )
         _describe_type(proto, described, field)
-        if oneof := field.declaration.oneof:
+        oneof = field.declaration.oneof
+        if old_name := field.declaration.old_name:
+            # Only one of both names may be set, and `--set` replaces either.
+            oneof = f"names_of_{field.name}"
+            old = proto.field.add(
+                name=old_name, number=_OLD_NAMES + number, label=described.label
+            )
+            _describe_type(proto, old, field)
+            old.oneof_index = len(oneofs)
+        if oneof:
             if oneof not in oneofs:
                 oneofs[oneof] = len(oneofs)
                 proto.oneof_decl.add(name=oneof)
@@ -269,8 +286,8 @@ def _describe_type(proto: Any, described: Any, field: Field) -> None:
         described.type = _Proto.TYPE_MESSAGE
         described.type_name = f".{PACKAGE}.{field.kind.__name__}"
     elif field.is_choice:
-        # Values are siblings of their enumeration: each one needs a scope of
-        # its own, so that two may have a value of the same name.
+        # Values are siblings of their enumeration: each one needs its own
+        # scope, so that two may have a value of the same name.
         kind, scope = field.kind.__name__, f"{field.kind.__name__}Values"
         described.type = _Proto.TYPE_ENUM
         described.type_name = f".{PACKAGE}.{proto.name}.{scope}.{kind}"
@@ -283,7 +300,7 @@ def _describe_type(proto: Any, described: Any, field: Field) -> None:
 
 # Similarity from which a name counts as a misspelling of another.
 _SURE = 0.8
-# So many names can be listed in one line.
+# Number of names that can be listed in one line.
 _FEW = 8
 
 
@@ -321,7 +338,7 @@ def unknown_field(name: str, message_class: type) -> str:
     """
     paths = message_paths(schema.Pipeline)
     for path, found in paths.items():
-        if found is message_class and (reason := _refusal(path)):
+        if found is message_class and (reason := _reason_against(path)):
             return f"{path} is not supported: {reason}"
     known = list(fields_of(message_class))
     hint = nearest(name, known)
@@ -330,16 +347,15 @@ def unknown_field(name: str, message_class: type) -> str:
             p for p, found in paths.items() if name in fields_of(found)
         ]
         if elsewhere:
-            place = f"{elsewhere[0]}.{name}".lstrip(".")
-            hint = f"nearest known name: {place}"
+            hint = f"nearest known name: {_join(elsewhere[0], name)}"
     return f"{message_class.__name__} has no field {name!r}; {hint}"
 
 
-def _refusal(path: str) -> str:
+def _reason_against(path: str) -> str:
     """Says why a message is refused, or nothing where it is not."""
     owner, _, name = path.rpartition(".")
     field = fields_of(message_paths(schema.Pipeline)[owner]).get(name)
-    if field is None or not field.declaration.refused:
+    if field is None or not field.declaration.is_unsupported:
         return ""
     return field.declaration.meaning
 
@@ -358,6 +374,9 @@ def message_paths(message_class: type, path: str = "") -> dict[str, type]:
     found = {path: message_class}
     for field in fields_of(message_class).values():
         if field.is_message:
-            inner = f"{path}.{field.name}" if path else field.name
-            found.update(message_paths(field.kind, inner))
+            found.update(message_paths(field.kind, _join(path, field.name)))
     return found
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

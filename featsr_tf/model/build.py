@@ -12,7 +12,7 @@ from featsr_tf.config.schema import Activation
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Hyperparams
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import Supervision
 from featsr_tf.errors import ConfigError
 from featsr_tf.geometry.boxes import anchors_of_one_cell
@@ -228,11 +228,11 @@ def _refiner(
     pipeline, backbone: Backbone, pool_base: RoiPooling
 ) -> keras.layers.Layer:
     extension = pipeline.model.feature_super_resolution
-    if extension.refiner == Refiner.NONE:
+    if extension.refiner == RefinerType.NONE:
         return NoRefiner()
-    if extension.refiner == Refiner.ZOOM:
+    if extension.refiner == RefinerType.ZOOM:
         return build_zoom(pipeline, backbone, pool_base)
-    if extension.refiner == Refiner.TAIL_GENERATOR:
+    if extension.refiner == RefinerType.TAIL_GENERATOR:
         return _tail_refiner(extension, backbone, pool_base)
     pool_sub = _pooling(pipeline, backbone.features, "sub", pool_base.sample)
     return GeneratorRefiner(

@@ -284,7 +284,7 @@ def _callbacks(
     name = history.stage
     total = num_steps(run.pipeline, name)
     extension = run.pipeline.model.feature_super_resolution
-    interval = extension.steps_per_epoch
+    interval = extension.checkpoint_interval
     if not run.writes:
         return [
             CheckpointWriter(saved, step, total, interval, None, run.signals)

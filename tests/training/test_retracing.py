@@ -76,7 +76,7 @@ def pipeline(tmp_path):
         f"train_config.num_steps={STEPS}",
         f"{EXTENSION}.super_resolution_stage.num_steps={STEPS}",
         f"{EXTENSION}.fine_tune_stage.num_steps={STEPS}",
-        f"{EXTENSION}.steps_per_epoch=2",
+        f"{EXTENSION}.checkpoint_interval=2",
         f"{EXTENSION}.validation={{num_images: 3}}",
     )
 
