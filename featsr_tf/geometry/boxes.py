@@ -15,28 +15,13 @@ MAXIMUM_SIZE_DELTA = 20.0
 
 
 def area(boxes: tf.Tensor) -> tf.Tensor:
-    """Computes box areas.
-
-    Args:
-        boxes: `[..., 4]`, px.
-
-    Returns:
-        `[...]`, px^2; 0 for boxes that are empty or inside out.
-    """
+    """Computes areas `[...]`, px^2; 0 for boxes empty or inside out."""
     sides = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     return sides[..., 0] * sides[..., 1]
 
 
 def clip(boxes: tf.Tensor, image_sizes: tf.Tensor) -> tf.Tensor:
-    """Clips boxes to their images.
-
-    Args:
-        boxes: `[B, N, 4]`, px.
-        image_sizes: `[B, 2]` height and width, px.
-
-    Returns:
-        `[B, N, 4]`, px.
-    """
+    """Clips boxes `[B, N, 4]` to images of sizes `[B, 2]`, px."""
     limits = tf.tile(image_sizes, [1, 2])[:, None, :]
     return tf.clip_by_value(boxes, 0.0, limits)
 
@@ -100,15 +85,7 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
 
 
 def decode(deltas: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """Inverts `encode`.
-
-    Args:
-        deltas: `[..., 4]`.
-        anchors: `[..., 4]`, px.
-
-    Returns:
-        `[..., 4]` boxes, px.
-    """
+    """Inverts `encode`: boxes `[..., 4]`, px, of deltas from anchors."""
     centers, sizes = tf.split(deltas, 2, axis=-1)
     sizes = tf.minimum(sizes, MAXIMUM_SIZE_DELTA)
     return bounding_boxes.decode_deltas_to_boxes(

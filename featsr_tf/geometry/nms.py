@@ -48,9 +48,6 @@ def suppress(
         score_threshold: only boxes with higher scores are kept.
         maximum_per_class: boxes kept per class.
         maximum_total: K, boxes kept in all.
-
-    Returns:
-        `KeptBoxes`.
     """
     kept = tf.image.combined_non_max_suppression(
         boxes,
@@ -85,13 +82,10 @@ def suppress_by_class(
     Args:
         boxes: `[B, N, C or 1, 4]`, px, N at least 1.
         scores: `[B, N, C]`, C known when the graph is made.
-        iou_threshold: boxes that overlap a better one by more are dropped.
-        score_threshold: only boxes with higher scores are kept.
-        maximum_per_class: boxes kept per class.
-        maximum_total: K, boxes kept in all.
-
-    Returns:
-        `KeptBoxes`.
+        iou_threshold: see `suppress`.
+        score_threshold: see `suppress`.
+        maximum_per_class: see `suppress`.
+        maximum_total: see `suppress`.
     """
     batch, count = tf.unstack(tf.shape(scores)[:2])
     classes = scores.shape[2]

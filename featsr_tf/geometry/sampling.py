@@ -125,7 +125,7 @@ def balanced_ranks(
         labels: `[B, N]` as in `matching.Matches`.
         random_numbers: `[B, N]` in 0..1.
         count: number of candidates that will be taken.
-        positive_fraction: share of positives at the most.
+        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32: positives 2..3, negatives 1..2, -1 for those that
@@ -154,7 +154,7 @@ def sample_anchors(
         labels: `[B, N]` as in `matching.Matches`.
         seeds: `[B, 2]` int32.
         count: anchors per image.
-        positive_fraction: share of positives at the most.
+        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32 weights, 1 for the chosen anchors.
@@ -222,7 +222,7 @@ def sample_proposals(
         truth_ignored: `[B, M]` bool.
         seeds: `[B, 2]` int32.
         count: K, proposals per image, or N where that is less.
-        positive_fraction: share of positives at the most.
+        positive_fraction: largest share of positives.
 
     Returns:
         `SampledProposals`.

@@ -11,7 +11,7 @@ from PIL import ImageColor
 from featsr_tf.drawing.boxes import FOUND
 from featsr_tf.drawing.boxes import MISSED
 from featsr_tf.drawing.boxes import WRONG
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from research.feature_figure import __main__
@@ -142,7 +142,7 @@ def stand_ins(monkeypatch):
         classes, corners = zip(*boxes[name], strict=True)
 
         def detect(images, image_sizes, scales):
-            return Detections(
+            return DetectionBatch(
                 tf.constant([corners]),
                 tf.constant([[0.9, 0.6][: len(corners)]]),
                 tf.constant([classes]),

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from featsr_tf.config import load_pipeline
 from featsr_tf.errors import DataError
-from featsr_tf.geometry.operations import PORTABLE
-from featsr_tf.geometry.operations import TENSORFLOW
+from featsr_tf.geometry import PORTABLE
+from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features

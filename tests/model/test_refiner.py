@@ -4,11 +4,11 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import ReceptiveField
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.refiner import NoRefiner
-from featsr_tf.model.roi_pooling import RoiPooling
 
 POOL_SUB = RoiPooling(ReceptiveField(7, 4, 1.5), crop_size=4)
 

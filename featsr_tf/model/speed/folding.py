@@ -1,4 +1,4 @@
-"""Batch normalization with frozen statistics, folded into convolutions."""
+"""Networks called fast: batch normalization folded, and compiled by XLA."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,15 +9,41 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
-from featsr_tf.model.speed.precision import Compiled
-from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed.winograd import WinogradConv2D
 from featsr_tf.model.speed.winograd import add_bias
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
-    SmallMapConvolution,
+    WinogradConv2D,
 )
+
+
+class XlaCall:
+    """Calls a network, compiled by XLA where all shapes are known.
+
+    XLA makes a program for each shape, which takes seconds. The number of
+    proposals changes from image to image: where it is known only when they are
+    there, the network is called as it is.
+
+    Args:
+        network: maps tensors to tensors by operations that XLA knows.
+        jit_compile: False calls it as it is everywhere.
+    """
+
+    def __init__(self, network: Callable, jit_compile: bool):
+        self._network = self._compiled = network
+        if jit_compile:
+            self._compiled = tf.function(
+                lambda *inputs, **options: network(*inputs, **options),
+                jit_compile=True,
+            )
+
+    def __call__(self, *inputs: tf.Tensor, **options):
+        """Does what the network does."""
+        if all(x.shape.is_fully_defined() for x in inputs):
+            return self._compiled(*inputs, **options)
+        return self._network(*inputs, **options)
 
 
 class FoldedConvolution(keras.layers.Wrapper):
@@ -60,10 +86,6 @@ def folded_weights(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Makes the weights of one convolution that does what both layers do.
 
-    Args:
-        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
-        normalization: behind it, with the statistics that it has learnt.
-
     Returns:
         Kernel, of the shape of the layer's, and bias `[filters]`, float32.
     """
@@ -82,15 +104,15 @@ def folded_weights(
     return kernel * factor, bias
 
 
-class Folded:
-    """A network whose frozen batch normalization costs next to nothing.
+class FoldedCall:
+    """Calls a network whose frozen batch normalization is nearly free.
 
-    The numbers differ from the network's by rounding alone. It is no layer:
-    the variables are the network's, and whoever holds both lists them once.
+    It is no layer: the variables are the network's, and whoever holds both
+    lists them once.
 
     Args:
         network: functional model.
-        jit_compile: see `Compiled`. Default False.
+        jit_compile: whether XLA compiles it.
     """
 
     def __init__(self, network: keras.Model, jit_compile: bool = False):
@@ -107,7 +129,7 @@ class Folded:
             clone_function=lambda layer: layer,
             call_function=_leaving_out(pairs.values(), call_layer),
         )
-        self._call = Compiled(self._network, jit_compile)
+        self._call = XlaCall(self._network, jit_compile)
 
     def __call__(self, inputs: tf.Tensor, training: bool = False):
         """Does what the network does."""
@@ -117,15 +139,8 @@ class Folded:
 def folded_copy(network: keras.Model) -> keras.Model:
     """Copies a network whose weights will not change any more.
 
-    Where `Folded` makes the weights of its convolutions in every call, the
+    Where `FoldedCall` makes the weights of its convolutions in every call, the
     copy owns them and has no batch normalization.
-
-    Args:
-        network: functional model.
-
-    Returns:
-        Functional model that does the same, but for rounding, with variables
-        of its own.
     """
     pairs = foldable_pairs(network)
 
@@ -158,9 +173,6 @@ def foldable_pairs(
     network: keras.Model,
 ) -> dict[str, keras.layers.BatchNormalization]:
     """Finds the convolutions whose outputs only a normalization sees.
-
-    Args:
-        network: functional model.
 
     Returns:
         The normalization behind each such convolution, by its name.
