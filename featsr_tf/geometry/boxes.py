@@ -29,28 +29,15 @@ def clip(boxes: tf.Tensor, image_sizes: tf.Tensor) -> tf.Tensor:
 def intersection_over_union(
     boxes: tf.Tensor, other_boxes: tf.Tensor
 ) -> tf.Tensor:
-    """Computes the IoU of every pair of boxes of the same image.
+    """Computes the IoU `[B, N, M]` of boxes `[B, N, 4]` and `[B, M, 4]`.
 
-    Args:
-        boxes: `[B, N, 4]`, px.
-        other_boxes: `[B, M, 4]`, px.
-
-    Returns:
-        `[B, N, M]` in 0..1; 0 against an empty box.
+    It is 0 against an empty box.
     """
     return bounding_boxes.compute_iou(boxes, other_boxes, "yxyx")
 
 
 def intersection_over_area(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
-    """Computes which share of each box lies inside each region.
-
-    Args:
-        boxes: `[B, N, 4]`, px.
-        regions: `[B, M, 4]`, px.
-
-    Returns:
-        `[B, N, M]` in 0..1.
-    """
+    """Computes which share `[B, N, M]` of each box lies in each region."""
     boxes = boxes[:, :, None, :]
     regions = regions[:, None, :, :]
     shared = tf.concat(
@@ -106,9 +93,6 @@ def jitter(boxes: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
         offsets: `[..., 4]` shift of the centre in y and x as shares of
             height and width, then the logarithms of the factors of height and
             width.
-
-    Returns:
-        `[..., 4]`, px.
     """
     return decode(offsets / tf.constant(DELTA_VARIANCES), boxes)
 

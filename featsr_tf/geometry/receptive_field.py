@@ -52,9 +52,6 @@ class ReceptiveField:
             stride: s, cells from one window to the next.
             dilation: d, cells between neighbouring taps of the window.
             pad_begin: cells added before the first one.
-
-        Returns:
-            The field of the layer's outputs.
         """
         reach = (kernel_size - 1) * dilation
         return ReceptiveField(

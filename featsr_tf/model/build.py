@@ -111,7 +111,7 @@ def build_detector(
             if not config.feature_extractor.batch_norm_trainable:
                 layer.trainable = False
             elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
-                # Statistics of its own batch would let each device drift.
+                # Each device would drift by the statistics of its batches.
                 layer.synchronized = True
     return detector
 

@@ -161,7 +161,7 @@ class ProposalSettings:
         iou_threshold: of the non-maximum suppression.
         score_threshold: objectness below which no proposal is made.
         clip_anchors: whether anchors are clipped to the image.
-        candidates: of the anchors, only so many of the best are decoded.
+        candidates: number of the best anchors that are decoded.
         suppress: one of `geometry/nms.py`.
     """
 

@@ -200,16 +200,13 @@ class Gate:
         image_indices: tf.Tensor,
         batch_size: tf.Tensor,
     ) -> tf.Tensor:
-        """Chooses proposals.
+        """Chooses proposals, `[n]` bool.
 
         Args:
             scores: `[n, C + 1]`; column 0 is background.
             is_small: `[n]` bool, those that may be chosen.
             image_indices: `[n]` int32, row of the batch of each.
             batch_size: B, number of images.
-
-        Returns:
-            `[n]` bool.
         """
         best = tf.reduce_max(scores[:, 1:], axis=1)
         passed = is_small & (best >= self.score_threshold)

@@ -134,7 +134,7 @@ def place_windows(
         step: corners of windows are multiples of it, px.
 
     Returns:
-        `Windows`, at least one.
+        At least one window.
     """
     size = tf.minimum(window_size, image_size)
     sides, limits = (tf.cast(x, boxes.dtype) for x in (size, image_size))
@@ -160,14 +160,11 @@ def place_windows(
 
 
 def choose_places(holds: tf.Tensor) -> tf.Tensor:
-    """Chooses few places whose windows hold all boxes that any one holds.
+    """Chooses few places, `[n]` bool, that hold all boxes any place holds.
 
     Args:
         holds: `[n, n]` bool, whether the window at the place of a row holds
             the box of a column.
-
-    Returns:
-        `[n]` bool, the chosen places.
     """
 
     def choose_next(left, chosen):

@@ -180,7 +180,7 @@ def test_the_target_extractor_owns_no_variable_and_has_stride_16():
     detector = build()
     twin, pool_target = build_target_features(pipeline, detector)
     owned = {id(variable) for variable in detector.extractor.variables}
-    assert {id(variable) for variable in twin.variables} == owned
+    assert {id(variable) for variable in twin._network.variables} == owned
     assert pool_target.cells.stride == 16
     assert pool_target.output_size == detector.pool_base.output_size
 

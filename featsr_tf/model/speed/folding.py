@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -67,15 +66,20 @@ class FoldedConvolution(keras.layers.Wrapper):
         self.normalization = normalization
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps `[batch, height, width, channels]` to the layer's filters."""
+        """Maps `[B, h, w, C]` to the layer's filters."""
         if training and self.normalization.trainable:
             return self.normalization(self.layer(inputs), training=True)
         kernel, bias = folded_weights(self.layer, self.normalization)
         kernel = ops.cast(kernel, self.compute_dtype)
         layer = self.layer
         if isinstance(layer, keras.layers.DepthwiseConv2D):
-            arguments = layer.strides, layer.padding, None, layer.dilation_rate
-            outputs = ops.depthwise_conv(inputs, kernel, *arguments)
+            outputs = ops.depthwise_conv(
+                inputs,
+                kernel,
+                strides=layer.strides,
+                padding=layer.padding,
+                dilation_rate=layer.dilation_rate,
+            )
         else:
             outputs = layer.convolution_op(inputs, kernel)
         return add_bias(outputs, bias)
@@ -116,19 +120,7 @@ class FoldedCall:
     """
 
     def __init__(self, network: keras.Model, jit_compile: bool = False):
-        pairs = foldable_pairs(network)
-
-        def call_layer(layer: keras.Layer, *args, **kwargs):
-            if layer.name not in pairs:
-                return layer(*args, **kwargs)
-            name = f"{layer.name}_folded"
-            return FoldedConvolution(layer, pairs[layer.name], name=name)(*args)
-
-        self._network = keras.models.clone_model(
-            network,
-            clone_function=lambda layer: layer,
-            call_function=_leaving_out(pairs.values(), call_layer),
-        )
+        self._network = clone_folded(network, _call_folded)
         self._call = XlaCall(self._network, jit_compile)
 
     def __call__(self, inputs: tf.Tensor, training: bool = False):
@@ -150,13 +142,10 @@ def folded_copy(network: keras.Model) -> keras.Model:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(
+    copy = clone_folded(
         network,
-        clone_function=copy_layer,
-        call_function=_leaving_out(
-            pairs.values(),
-            lambda layer, *args, **kwargs: layer(*args, **kwargs),
-        ),
+        lambda layer, _, *args, **kwargs: layer(*args, **kwargs),
+        copy_layer,
     )
     for layer in copy.layers:
         if not layer.weights:
@@ -167,6 +156,39 @@ def folded_copy(network: keras.Model) -> keras.Model:
             weights = folded_weights(original, pairs[layer.name])
         layer.set_weights(weights)
     return copy
+
+
+def clone_folded(
+    network: keras.Model,
+    call_layer: Callable,
+    clone_layer: Callable = lambda layer: layer,
+) -> keras.Model:
+    """Clones a network but for the batch normalization that can be folded.
+
+    Args:
+        network: functional model.
+        call_layer: called with a layer, the normalization to be folded into it
+            or None, and the layer's arguments; gives its outputs.
+        clone_layer: gives the layer of the clone; by default the very same.
+    """
+    pairs = foldable_pairs(network)
+    left_out = {layer.name for layer in pairs.values()}
+
+    def call(layer: keras.Layer, *args, **kwargs):
+        if layer.name in left_out:
+            return args[0]
+        return call_layer(layer, pairs.get(layer.name), *args, **kwargs)
+
+    return keras.models.clone_model(
+        network, clone_function=clone_layer, call_function=call
+    )
+
+
+def _call_folded(layer: keras.Layer, normalization, *args, **kwargs):
+    if normalization is None:
+        return layer(*args, **kwargs)
+    name = f"{layer.name}_folded"
+    return FoldedConvolution(layer, normalization, name=name)(*args)
 
 
 def foldable_pairs(
@@ -189,18 +211,6 @@ def foldable_pairs(
         if len(behind) == 1 and _folds(node.operation, behind[0]):
             pairs[node.operation.name] = behind[0]
     return pairs
-
-
-def _leaving_out(layers: Iterable[keras.Layer], call_layer: Callable):
-    """Changes how layers are called: some give their input back."""
-    names = {layer.name for layer in layers}
-
-    def call(layer: keras.Layer, *args, **kwargs):
-        if layer.name in names:
-            return args[0]
-        return call_layer(layer, *args, **kwargs)
-
-    return call
 
 
 def _folds(layer: keras.Layer, behind: keras.Layer) -> bool:

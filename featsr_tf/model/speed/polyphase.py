@@ -13,7 +13,7 @@ from keras import ops
 
 from featsr_tf.model.speed.folding import FoldedConvolution
 from featsr_tf.model.speed.folding import XlaCall
-from featsr_tf.model.speed.folding import foldable_pairs
+from featsr_tf.model.speed.folding import clone_folded
 from featsr_tf.model.speed.folding import folded_weights
 from featsr_tf.model.speed.winograd import add_bias
 from featsr_tf.model.target_extractor import AtrousConvolution
@@ -35,38 +35,18 @@ class PolyphaseCall:
     """
 
     def __init__(self, twin: keras.Model, jit_compile: bool = False):
-        pairs = foldable_pairs(twin)
-        folded = {layer.name for layer in pairs.values()}
-
-        def call_layer(layer: keras.Layer, *args, **kwargs):
-            if layer.name in folded:
-                return args[0]
-            return _call(layer, pairs.get(layer.name), *args, **kwargs)
-
-        self._network = keras.models.clone_model(
-            twin,
-            clone_function=lambda layer: layer,
-            call_function=call_layer,
-        )
+        self._network = clone_folded(twin, _call_layer)
         self._call = XlaCall(self._network, jit_compile)
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """The variables of the twin."""
-        return self._network.variables
 
     def __call__(
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:
-        """Makes the twin's feature maps.
+        """Makes the twin's feature maps, float32.
 
         Args:
-            images: `[batch, height, width, 3]`, preprocessed; sides are
-                multiples of twice the stride.
+            images: `[B, H, W, 3]`, preprocessed; sides are multiples of twice
+                the stride.
             training: False, as batch normalization is frozen.
-
-        Returns:
-            Those of the twin, float32.
         """
         features = self._call(split(images), training=training)
         return {
@@ -118,7 +98,7 @@ def join(phases: tf.Tensor) -> tf.Tensor:
     return tf.batch_to_space(phases, [2, 2], [[0, 0], [0, 0]])
 
 
-def _call(layer: keras.Layer, normalization, *args, **kwargs):
+def _call_layer(layer: keras.Layer, normalization, *args, **kwargs):
     """Calls one layer of the twin on phases."""
     name = f"{layer.name}_phases"
     if isinstance(layer, AtrousConvolution):

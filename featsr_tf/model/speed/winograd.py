@@ -14,7 +14,7 @@ class BiasedConv2D(keras.layers.Conv2D):
     """A `Conv2D` whose bias learns in 16 bits as it does in 32."""
 
     def call(self, inputs):
-        """Maps `[batch, height, width, channels]` to the layer's filters."""
+        """Maps `[B, h, w, C]` to the layer's filters."""
         if self.compute_dtype == "float32":
             return super().call(inputs)
         outputs = self.convolution_op(inputs, self.kernel)
@@ -110,10 +110,7 @@ class WinogradConv2D(BiasedConv2D):
 def has_fewer_products(size: int | None, channels: int, filters: int) -> bool:
     """Tells whether `convolve_small_maps` is worth it.
 
-    Args:
-        size: cells along the side of the maps; None = not known.
-        channels: of the maps.
-        filters: channels of the result.
+    `size`, the cells along the side of the maps, is None where not known.
     """
     if size is None or size > _LARGEST_MAP:
         return False
@@ -157,11 +154,10 @@ def convolve_small_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 @functools.cache
 def _matrices(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Makes the matrices of maps with k cells along their side.
+    """The matrices of maps with k cells along their side.
 
-    Returns:
-        From the `k * k` cells to the inputs of the products, `[36 T, k * k]`
-        with T tiles; from the 9 taps to 36; from products to cells.
+    They lead from the `k * k` cells to the inputs of the products, `[36 T,
+    k * k]` with T tiles; from the 9 taps to 36; from products to cells.
     """
     tiles = -(-size // _TILE)
     # Along one axis: products, tiles, cells. What lies outside is zero.
