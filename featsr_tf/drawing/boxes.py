@@ -138,11 +138,11 @@ def outcome_marks(
     candidates = find_candidates([truth], [shown])
     objects, partners = candidates.matches().T
     right = np.isin(np.arange(len(shown.boxes)), partners)
-    missed = ~np.isin(np.arange(len(candidates.truth_boxes)), objects)
-    wrong = ~right & ~candidates.excused
+    missed = ~np.isin(np.arange(len(candidates.objects.boxes)), objects)
+    wrong = ~right & ~candidates.ignored
     marks = box_marks(
-        candidates.truth_boxes[missed],
-        candidates.truth_classes[missed],
+        candidates.objects.boxes[missed],
+        candidates.objects.classes[missed],
         None,
         names,
         MISSED,
