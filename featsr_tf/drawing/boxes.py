@@ -123,12 +123,20 @@ def outcome_marks(
     candidates = find_candidates([truth], [shown])
     objects, partners = candidates.matches().T
     right = np.isin(np.arange(len(shown.boxes)), partners)
-    missed = ~np.isin(np.arange(len(candidates.truth_boxes)), objects)
-    wrong = ~right & ~candidates.excused
-    misses = candidates.truth_boxes[missed], candidates.truth_classes[missed]
-    marks = box_marks(*misses, None, names, MISSED)
-    ignored = ~right & ~wrong
-    for kept, color in ((ignored, IGNORED), (wrong, WRONG), (right, FOUND)):
+    missed = ~np.isin(np.arange(len(candidates.objects.boxes)), objects)
+    wrong = ~right & ~candidates.ignored
+    marks = box_marks(
+        candidates.objects.boxes[missed],
+        candidates.objects.classes[missed],
+        None,
+        names,
+        MISSED,
+    )
+    for kept, color in (
+        (~right & ~wrong, IGNORED),
+        (wrong, WRONG),
+        (right, FOUND),
+    ):
         found = (shown.boxes[kept], shown.classes[kept], shown.scores[kept])
         marks += box_marks(*found, names, color)
     return marks

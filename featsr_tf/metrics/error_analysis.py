@@ -1,4 +1,4 @@
-"""What a detector gets wrong: classes it confuses, images it fails on."""
+"""Analysis of errors: confused classes, and images with the most errors."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import numpy as np
 
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
-from featsr_tf.metrics.matching import Candidates
+from featsr_tf.metrics.matching import MatchCandidates
 from featsr_tf.metrics.matching import find_overlaps
 from featsr_tf.metrics.matching import match_greedily
 from featsr_tf.metrics.matching import tabulate
@@ -49,16 +49,16 @@ def confusion(
     pairs, overlaps = find_overlaps(
         objects, found, np.nextafter(0.5, 1), same_class=False
     )
-    spares = ignored[pairs[:, 0]]
-    excused = np.zeros(len(found.scores), bool)
-    excused[pairs[spares, 1]] = True
-    pairs, overlaps = pairs[~spares], overlaps[~spares]
+    of_ignored = ignored[pairs[:, 0]]
+    overlaps_ignored = np.zeros(len(found.scores), bool)
+    overlaps_ignored[pairs[of_ignored, 1]] = True
+    pairs, overlaps = pairs[~of_ignored], overlaps[~of_ignored]
     pairs = pairs[np.lexsort((-overlaps, -found.scores[pairs[:, 1]]))]
     partner, detection = pairs[match_greedily(pairs)].T
     background = len(ids)
     truth_classes = np.full(len(found.scores), background)
     truth_classes[detection] = np.searchsorted(ids, objects.classes[partner])
-    counted = ~excused | (truth_classes < background)
+    counted = ~overlaps_ignored | (truth_classes < background)
     shown_classes = np.searchsorted(ids, found.classes)
     missed = ~ignored
     missed[partner] = False
@@ -75,29 +75,29 @@ def confusion(
 
 def worst_images(
     truths: Sequence[GroundTruth],
-    candidates: Candidates,
+    candidates: MatchCandidates,
     score_threshold: float,
     num_images: int,
 ) -> list[dict]:
-    """Finds the images with the most mistakes.
+    """Finds the images with the most errors.
 
     Args:
         truths: One item per image, those of the candidates.
         candidates: The objects and detections, of `find_candidates`.
         score_threshold: Detections below it are left out.
-        num_images: The most images.
+        num_images: The most images that are returned.
 
     Returns:
-        For each image with a mistake, the worst first, its "position" in
+        For each image with an error, the worst first, its "position" in
         `truths`, "image_id", "file_name", and how many objects are "missed"
         and how many detections are "false_positives".
     """
-    missed, wrong = candidates.mistakes(score_threshold)
+    missed, wrong = candidates.errors(score_threshold)
     missed, wrong = (
         np.bincount(images, minlength=len(truths))
         for images in (
-            candidates.truth_images[missed],
-            candidates.images[wrong],
+            candidates.objects.images[missed],
+            candidates.detections.images[wrong],
         )
     )
     order = np.argsort(-(missed + wrong), kind="stable")[:num_images]

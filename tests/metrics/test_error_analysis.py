@@ -1,10 +1,10 @@
-"""Mistakes must be counted once each, and ignored objects never."""
+"""Errors must be counted once each, and ignored objects never."""
 
 import numpy as np
 
+from featsr_tf.metrics.error_analysis import confusion
+from featsr_tf.metrics.error_analysis import worst_images
 from featsr_tf.metrics.matching import find_candidates
-from featsr_tf.metrics.mistakes import confusion
-from featsr_tf.metrics.mistakes import worst_images
 from tests.metrics.scenes import found
 from tests.metrics.scenes import random_scene
 from tests.metrics.scenes import square
@@ -71,7 +71,7 @@ def test_the_sums_of_the_matrix_are_the_objects_and_the_detections():
     )
 
 
-def test_images_with_most_mistakes_come_first_and_good_ones_not_at_all():
+def test_images_with_most_errors_come_first_and_good_ones_not_at_all():
     truths = [truth(BOXES[:2], image_id=number) for number in (3, 4, 8)]
     stray = square(500, 0, 20)
     shown = [
