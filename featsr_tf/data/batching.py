@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from featsr_tf.data.corrupt_records import file_reader
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.tfrecord_files import Offsets
+from featsr_tf.data.record_datasets import file_reader
+from featsr_tf.data.records import RecordFiles
 
 _PREFETCHED_BATCHES = 2
 
@@ -141,12 +141,10 @@ _FILES_READ_AT_ONCE = 4
 
 
 def shuffled_records(
-    paths: Sequence[str],
-    num_records: int,
+    files: RecordFiles,
     seed: int,
     skip: int = 0,
     buffer_mb: float = 64,
-    offsets: Offsets | None = None,
 ) -> tf.data.Dataset:
     """Serialized records, each epoch all of them in an order of its own.
 
@@ -155,28 +153,26 @@ def shuffled_records(
     the files and then blocks of records that follow each other.
 
     Args:
-        paths: TFRecord files.
-        num_records: number of records in all files; reading another number
-            of them is a `FailedPreconditionError`.
+        files: the record files; reading another number of records than
+            their scan is a `FailedPreconditionError`.
         seed: seed of the order, 0 or more.
         skip: how many records to leave out at the beginning.
         buffer_mb: how much a block may hold, in megabytes.
-        offsets: where the good records begin, of files that hold bad ones
-            too. Default: all are good.
 
     Returns:
         An endless dataset of `[]` strings.
     """
-    files = list(paths)
+    paths = list(files.paths)
+    num_records = files.summary.num_examples
 
     def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
+        order = tf.random.experimental.stateless_shuffle(paths, epoch_seed)
         return tf.data.Dataset.from_tensor_slices(order).interleave(
-            file_reader(files, offsets or {}),
-            cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
+            file_reader(files),
+            cycle_length=min(_FILES_READ_AT_ONCE, len(paths)),
         )
 
-    block_size = _block_size(files, num_records, buffer_mb)
+    block_size = _block_size(paths, num_records, buffer_mb)
     return shuffled_blocks(records, num_records, block_size, seed, skip)
 
 

@@ -19,12 +19,12 @@ from featsr_tf.data.batching import shuffled_records
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
-from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import check_num_classes
 from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.record_scan import scan_records
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
-from featsr_tf.data.records import scan_records
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,
@@ -34,24 +34,9 @@ _METHODS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Checked records.
-
-    Attributes:
-        paths: the record files.
-        label_map: their classes.
-        summary: what the records contain.
-    """
-
-    paths: list[str]
-    label_map: LabelMap
-    summary: RecordSummary
-
-
-def open_source(
+def load_records(
     reader: InputReader, num_classes: int, decode: bool = False
-) -> Source:
+) -> RecordFiles:
     """Checks the label map and all records of an input reader.
 
     Args:
@@ -61,7 +46,7 @@ def open_source(
             ends are looked at.
 
     Returns:
-        The source.
+        The record files.
 
     Raises:
         DataError: names what is missing or unsound, and where.
@@ -72,7 +57,7 @@ def open_source(
     summary = scan_records(
         paths, label_map, decode, max_bad_examples=reader.max_bad_examples
     )
-    return Source(paths, label_map, summary)
+    return RecordFiles(paths, label_map, summary)
 
 
 def build_resizer(pipeline: Pipeline) -> resize.Resizer:
@@ -95,7 +80,7 @@ def build_resizer(pipeline: Pipeline) -> resize.Resizer:
 
 def training_batches(
     pipeline: Pipeline,
-    source: Source,
+    files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
@@ -106,7 +91,7 @@ def training_batches(
 
     Args:
         pipeline: the config.
-        source: the training records.
+        files: the training records.
         skip_steps: steps that the stage has seen before.
         with_half_images: whether I^0.5 is wanted. Default False.
         seed_offset: tells the stages' orders apart. Default 0.
@@ -117,15 +102,15 @@ def training_batches(
         Dataset of dicts, see `Batch`.
     """
     options = training_options(
-        pipeline, source, skip_steps, with_half_images, seed_offset
+        pipeline, files, skip_steps, with_half_images, seed_offset
     )
     options = dataclasses.replace(options, share=share, services=services)
-    return batches.training_dataset(source.paths, options)
+    return batches.training_dataset(files, options)
 
 
 def training_options(
     pipeline: Pipeline,
-    source: Source,
+    files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
@@ -134,7 +119,7 @@ def training_options(
 
     Args:
         pipeline: the config.
-        source: the training records.
+        files: the training records.
         skip_steps: as for `training_batches`.
         with_half_images: as for `training_batches`.
         seed_offset: as for `training_batches`.
@@ -145,8 +130,8 @@ def training_options(
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
     return batches.TrainingOptions(
-        _batch_options(pipeline, source, config.batch_size, with_half_images),
-        _training_view(pipeline, source.summary),
+        _batch_options(pipeline, files, config.batch_size, with_half_images),
+        _training_view(pipeline, files.summary),
         _augmentations(config.data_augmentation_options),
         extension.seed + seed_offset,
         skip_steps * config.batch_size,
@@ -155,7 +140,7 @@ def training_options(
 
 def training_names(
     pipeline: Pipeline,
-    source: Source,
+    files: RecordFiles,
     numbers: Iterable[int],
     seed_offset: int = 0,
 ) -> list[str]:
@@ -163,22 +148,18 @@ def training_names(
 
     Args:
         pipeline: the config.
-        source: the training records.
+        files: the training records.
         numbers: running numbers of the examples, the second of their seeds.
         seed_offset: as for `training_batches`.
 
     Returns:
         The `image/source_id` of each record, or its file name.
     """
-    options = training_options(pipeline, source, seed_offset=seed_offset)
+    options = training_options(pipeline, files, seed_offset=seed_offset)
     names = []
     for number in numbers:
         (record,) = shuffled_records(
-            source.paths,
-            source.summary.num_examples,
-            options.seed,
-            number,
-            options.shuffle_buffer_mb,
+            files, options.seed, number, options.shuffle_buffer_mb
         ).take(1)
         features = parse_example(record.numpy())
         found = feature_texts(features, Example.SOURCE_ID)
@@ -189,7 +170,7 @@ def training_names(
 
 def evaluation_batches(
     pipeline: Pipeline,
-    source: Source,
+    files: RecordFiles,
     batch_size: int | None = None,
     positions: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
@@ -197,7 +178,7 @@ def evaluation_batches(
 
     Args:
         pipeline: the config.
-        source: the records.
+        files: the records.
         batch_size: default is that of `eval_config`.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
@@ -207,9 +188,9 @@ def evaluation_batches(
     """
     size = batch_size or pipeline.eval_config.batch_size
     return batches.evaluation_dataset(
-        source.paths,
-        _whole_frames(pipeline, source.summary),
-        _batch_options(pipeline, source, size, with_half_images=False),
+        files,
+        _whole_frames(pipeline, files.summary),
+        _batch_options(pipeline, files, size, with_half_images=False),
         positions,
     )
 
@@ -233,17 +214,15 @@ def _whole_frames(pipeline, summary: RecordSummary) -> batches.WholeFrames:
     return batches.WholeFrames(resizer, *resize.static_shape(sizes, resizer))
 
 
-def _batch_options(pipeline, source, batch_size, with_half_images):
+def _batch_options(pipeline, files, batch_size, with_half_images):
     room = min(
         pipeline.train_config.max_number_of_boxes,
-        max(source.summary.max_boxes, 1),
+        max(files.summary.max_boxes, 1),
     )
     return batches.BatchOptions(
         batch_size,
         room,
-        source.summary.boxes_per_image.tolist(),
         with_half_images,
-        source.summary.offsets,
     )
 
 

@@ -17,18 +17,18 @@ from featsr_tf.data.batching import batches_of_devices
 from featsr_tf.data.batching import made_ahead
 from featsr_tf.data.batching import own_examples
 from featsr_tf.data.batching import shuffled_records
-from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import Frame
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.record_datasets import record_dataset
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import pad_to
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
 from featsr_tf.data.service import mapped_by_services
-from featsr_tf.data.tfrecord_files import Offsets
 
 _PARALLEL_CALLS = max(os.cpu_count() or 1, 2)
 
@@ -54,19 +54,14 @@ class BatchOptions:
 
     Args:
         batch_size: examples per batch, of all replicas together.
-        max_boxes: room for boxes per image; further ones are cut.
-        boxes_per_image: number of boxes in each record of all files, from
-            the scan of the records; cut boxes are warned of.
+        max_boxes: room for boxes per image; further ones are cut, with a
+            warning.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
-        offsets: where the good records begin, of files that hold bad ones
-            too. Default: all are good.
     """
 
     batch_size: int
     max_boxes: int
-    boxes_per_image: Sequence[int]
     with_half_images: bool = True
-    offsets: Offsets = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +91,7 @@ class TrainingOptions:
 
 
 def training_dataset(
-    paths: Sequence[str], options: TrainingOptions
+    files: RecordFiles, options: TrainingOptions
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches of constant size.
 
@@ -106,7 +101,7 @@ def training_dataset(
     devices.
 
     Args:
-        paths: TFRecord files.
+        files: the record files.
         options: how records become batches.
 
     Returns:
@@ -114,7 +109,7 @@ def training_dataset(
         without those that are for evaluation only; the parts of this
         worker's devices in turn, where it has several.
     """
-    _warn_of_cut_boxes(options.batches)
+    _warn_of_cut_boxes(files, options.batches)
     share = options.share or Share(options.batches.batch_size)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
@@ -124,12 +119,10 @@ def training_dataset(
         return _entries(frame, seed, shape, options.batches.max_boxes)
 
     dataset = shuffled_records(
-        paths,
-        len(options.batches.boxes_per_image),
+        files,
         options.seed,
         options.skip_examples,
         options.shuffle_buffer_mb,
-        options.batches.offsets,
     )
     # The count leaves out whole batches: a row is a number's remainder.
     dataset = dataset.enumerate(start=options.skip_examples)
@@ -166,7 +159,7 @@ def training_frame(
 
 
 def evaluation_dataset(
-    paths: Sequence[str],
+    files: RecordFiles,
     view: WholeFrames,
     options: BatchOptions,
     positions: Sequence[int] | None = None,
@@ -174,7 +167,7 @@ def evaluation_dataset(
     """One pass over all records in their order; the last batch may be small.
 
     Args:
-        paths: TFRecord files.
+        files: the record files.
         view: resizer and padded shape.
         options: what the batches look like.
         positions: running numbers, from 0, of the only records to be decoded;
@@ -184,7 +177,7 @@ def evaluation_dataset(
         A dataset of dicts with all keys of `Batch`. A record without
         `image/source_id` has its running number as its id.
     """
-    _warn_of_cut_boxes(options)
+    _warn_of_cut_boxes(files, options)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([0, tf.cast(number, tf.int32)])
@@ -204,8 +197,8 @@ def evaluation_dataset(
         }
 
     # A file cut between two records raises no error by itself.
-    dataset = record_dataset(paths, options.offsets).apply(
-        tf.data.experimental.assert_cardinality(len(options.boxes_per_image))
+    dataset = record_dataset(files).apply(
+        tf.data.experimental.assert_cardinality(files.summary.num_examples)
     )
     dataset = dataset.enumerate()
     if positions is not None:
@@ -217,13 +210,13 @@ def evaluation_dataset(
     return _with_halves(dataset.batch(options.batch_size), options)
 
 
-def _warn_of_cut_boxes(options: BatchOptions) -> None:
-    surplus = [count - options.max_boxes for count in options.boxes_per_image]
-    surplus = [count for count in surplus if count > 0]
-    if surplus:
+def _warn_of_cut_boxes(files: RecordFiles, options: BatchOptions) -> None:
+    surplus = files.summary.boxes_per_image - options.max_boxes
+    surplus = surplus[surplus > 0]
+    if len(surplus):
         warnings.warn(
-            f"{sum(surplus)} boxes in {len(surplus)} of"
-            f" {len(options.boxes_per_image)} images are cut, because these"
+            f"{surplus.sum()} boxes in {len(surplus)} of"
+            f" {files.summary.num_examples} images are cut, because these"
             f" have more than max_number_of_boxes: {options.max_boxes}; raise"
             " it to keep them",
             stacklevel=3,
