@@ -222,17 +222,17 @@ def config_message(declared: type[_Message]) -> type[_Message]:
 def _complete(declared: type[_Message], reason: str) -> type[_Message]:
     left = dict(declared.__annotations__)
     annotations = declared.__annotations__ = {}
-    for row in _ROWS.get(declared.__name__, ()):
+    for row in _ROWS.get(message_name(declared), ()):
         if isinstance(row, Row):
             _add(declared, row, reason or row.declaration.meaning)
             continue
         if row not in left:
-            raise ValueError(f"{declared.__name__} has no field {row}")
+            raise ValueError(f"{message_name(declared)} has no field {row}")
         while row in left:
             name = next(iter(left))
             annotations[name] = left.pop(name)
     annotations |= left
-    _CLASSES[declared.__name__] = dataclasses.dataclass(declared)
+    _CLASSES[message_name(declared)] = dataclasses.dataclass(declared)
     return declared
 
 
@@ -262,6 +262,15 @@ def _class_of(name: str, reason: str) -> type:
         content = {"__annotations__": {}, "__doc__": "Read without effect."}
         _complete(type(name, (), content), reason)
     return _CLASSES[name]
+
+
+def message_name(message_class: Any) -> str:
+    """Names a message class as the API and error messages do.
+
+    `PostProcessingOptions` is the message PostProcessing: in code that is the
+    name of what is built by it.
+    """
+    return message_class.__name__.removesuffix("Options")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from featsr_tf.config import schema
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
+from featsr_tf.config.fields import message_name
 from featsr_tf.data.protobuf_text import complaint
 from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import position
@@ -111,7 +112,7 @@ def _message_class(name: str) -> type:
     return next(
         declared
         for declared in message_paths(schema.Pipeline).values()
-        if declared.__name__ == name
+        if message_name(declared) == name
     )
 
 
@@ -233,7 +234,7 @@ def protocol_class(message_class: type) -> Any:
         A class that `google.protobuf.text_format` can fill and print.
     """
     file = descriptor_pb2.FileDescriptorProto(
-        name=f"{PACKAGE}/{message_class.__name__}.proto",
+        name=f"{PACKAGE}/{message_name(message_class)}.proto",
         package=PACKAGE,
         syntax="proto2",
     )
@@ -242,7 +243,7 @@ def protocol_class(message_class: type) -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(f"{PACKAGE}.{message_class.__name__}")
+        pool.FindMessageTypeByName(f"{PACKAGE}.{message_name(message_class)}")
     )
 
 
@@ -257,7 +258,7 @@ def _reachable(message_class: type) -> tuple[type, ...]:
 
 
 def _describe_message(proto: Any, message_class: type) -> None:
-    proto.name = message_class.__name__
+    proto.name = message_name(message_class)
     oneofs: dict[str, int] = {}
     for number, field in enumerate(fields_of(message_class).values(), 1):
         described = proto.field.add(name=field.name, number=number)
@@ -284,7 +285,7 @@ def _describe_message(proto: Any, message_class: type) -> None:
 def _describe_type(proto: Any, described: Any, field: Field) -> None:
     if field.is_message:
         described.type = _Proto.TYPE_MESSAGE
-        described.type_name = f".{PACKAGE}.{field.kind.__name__}"
+        described.type_name = f".{PACKAGE}.{message_name(field.kind)}"
     elif field.is_choice:
         # Values are siblings of their enumeration: each one needs its own
         # scope, so that two may have a value of the same name.
@@ -348,7 +349,7 @@ def unknown_field(name: str, message_class: type) -> str:
         ]
         if elsewhere:
             hint = f"nearest known name: {_join(elsewhere[0], name)}"
-    return f"{message_class.__name__} has no field {name!r}; {hint}"
+    return f"{message_name(message_class)} has no field {name!r}; {hint}"
 
 
 def _reason_against(path: str) -> str:
