@@ -103,13 +103,12 @@ def _affects(field: Field, paths: list[str]) -> str:
         return "ignored"
     if field.is_message and field.declaration.affects is None:
         return "see there"
-    found = {field.declaration.affects}
-    if None in found:
+    affects = field.declaration.affects
+    if affects is None:
         fields = (f"{path}.{field.name}".lstrip(".") for path in paths)
-        found = set(map(affects_of, fields))
-    if len(found) > 1:
-        return "as the message around it"
-    (affects,) = found
+        affects, *others = set(map(affects_of, fields))
+        if others:
+            return "as the message around it"
     names = [
         name.lower()
         for name in ("MODEL", "BASE", "TRAINING", "INFERENCE")

@@ -75,8 +75,7 @@ class Declaration:
             read and kept but change nothing here.
         is_unsupported: True for what the API can build and this package
             cannot: setting it is an error.
-        minimum: Least allowed number.
-        maximum: Greatest allowed number.
+        limits: Least and greatest allowed number.
         oneof: Name of the group of which at most one field may be set.
         old_name: A name that configs may use as well.
     """
@@ -85,8 +84,7 @@ class Declaration:
     affects: Affects | None = None
     is_ignored: bool = False
     is_unsupported: bool = False
-    minimum: float = 0.0
-    maximum: float = math.inf
+    limits: tuple[float, float] = (0.0, math.inf)
     oneof: str = ""
     old_name: str = ""
 
@@ -99,22 +97,15 @@ class Declaration:
 def field(
     default: Any,
     meaning: str,
-    minimum: float = 0.0,
-    maximum: float = math.inf,
     affects: Affects | None = None,
+    limits: tuple[float, float] = (0.0, math.inf),
     old_name: str = "",
 ) -> Any:
     """Declares a number, string, flag, choice or list of them with effect."""
-    return declare(
-        default,
-        Declaration(
-            meaning,
-            affects,
-            minimum=minimum,
-            maximum=maximum,
-            old_name=old_name,
-        ),
+    declaration = Declaration(
+        meaning, affects, limits=limits, old_name=old_name
     )
+    return declare(default, declaration)
 
 
 def message(

@@ -28,13 +28,6 @@ _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
 def decode(content: bytes, source: str) -> str:
     """Decodes the bytes of a config file.
 
-    Args:
-        content: The bytes.
-        source: Name of the file, for errors.
-
-    Returns:
-        The text.
-
     Raises:
         ConfigError: The bytes are not UTF-8 text.
     """
@@ -87,14 +80,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
 
 
 def explain(error: text_format.ParseError) -> str:
-    """Says in our words what the parser complains about.
-
-    Args:
-        error: What `google.protobuf.text_format` raised.
-
-    Returns:
-        One line, without position, with the nearest known name.
-    """
+    """Says in one line, without position, what the parser complains about."""
     said = complaint(error).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
@@ -225,14 +211,7 @@ _SCALARS = {
 
 @functools.cache
 def protocol_class(message_class: type) -> Any:
-    """Makes the protocol buffer class of a declared message.
-
-    Args:
-        message_class: A dataclass of `featsr_tf.config.schema`.
-
-    Returns:
-        A class that `google.protobuf.text_format` can fill and print.
-    """
+    """Makes the protocol buffer class of a declared message."""
     file = descriptor_pb2.FileDescriptorProto(
         name=f"{PACKAGE}/{message_name(message_class)}.proto",
         package=PACKAGE,
@@ -308,10 +287,6 @@ _FEW = 8
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggests what a misspelled name may have meant.
 
-    Args:
-        name: The name that is not known.
-        known: The names that are.
-
     Returns:
         "nearest known name: x", or all names when they are few and none is
         near.
@@ -328,10 +303,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def unknown_field(name: str, message_class: type) -> str:
     """Says that a message has no such field, and what may have been meant.
-
-    Args:
-        name: The name that is not a field of the message.
-        message_class: The message.
 
     Returns:
         One line with the nearest name of this message, or the path where
@@ -364,10 +335,6 @@ def _reason_against(path: str) -> str:
 @functools.cache
 def message_paths(message_class: type, path: str = "") -> dict[str, type]:
     """Lists where in a config the messages of each class may stand.
-
-    Args:
-        message_class: Class of the message to start from.
-        path: Where it stands.
 
     Returns:
         Path -> message class; lists stand without an index.
