@@ -21,6 +21,7 @@ from featsr_tf.command_line.flags import has_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
@@ -33,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.choose_threshold",
+    parser = CommandParser(
+        "featsr_tf.choose_threshold",
         description="Finds the score threshold with the best F1.",
     )
     add_source_flags(parser)

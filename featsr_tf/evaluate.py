@@ -30,7 +30,8 @@ from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.command_line.parser import CommandParser
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -73,7 +74,7 @@ def evaluate_files(
         options.num_worst_images,
     )
     if options.pictures is not None:
-        draw_worst_images(
+        draw_error_gallery(
             options.pictures,
             "detections",
             result,
@@ -125,8 +126,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.evaluate",
+    parser = CommandParser(
+        "featsr_tf.evaluate",
         description="Judges detections by object size.",
     )
     add_source_flags(parser)

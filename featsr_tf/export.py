@@ -19,6 +19,7 @@ from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.versions import version_folder
@@ -40,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.export",
+    parser = CommandParser(
+        "featsr_tf.export",
         description="Exports a trained detector.",
     )
     add_pipeline_flags(parser, required=False)
@@ -191,13 +192,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _card_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    from featsr_tf.exporting.model_card import read_card_sections
     from featsr_tf.html_report.inputs import read_metrics
 
     options: dict[str, Any] = {}
     if arguments.metrics:
         options["metrics"] = read_metrics(arguments.metrics)
     if arguments.card:
+        from featsr_tf.exporting.model_card import read_card_sections
+
         options["card_sections"] = read_card_sections(arguments.card)
     if arguments.min_score is not None:
         options["min_score"] = read_min_score(arguments.min_score)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_set_flag
 from featsr_tf.command_line.flags import read_min_score
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.prediction.model import BATCH_SIZE
@@ -28,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: code 2 for bad input, 1 where an image could not be read.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.predict",
+    parser = CommandParser(
+        "featsr_tf.predict",
         description="Detects objects in images and videos.",
     )
     parser.add_argument(

@@ -10,6 +10,7 @@ weights before the step and the config.
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import exit_on_error
 from featsr_tf.training import model_folder
 
@@ -20,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.replay",
+    parser = CommandParser(
+        "featsr_tf.replay",
         description="Makes a step again that gave numbers which are not "
         "finite. Exit code 1: now other ones are.",
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
@@ -260,8 +261,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.create_gtsdb_tf_record",
+    parser = CommandParser(
+        "tfrecords_tools.create_gtsdb_tf_record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -135,8 +136,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.create_toy_tf_record",
+    parser = CommandParser(
+        "tfrecords_tools.create_toy_tf_record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

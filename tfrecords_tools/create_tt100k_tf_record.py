@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -320,8 +321,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.create_tt100k_tf_record",
+    parser = CommandParser(
+        "tfrecords_tools.create_tt100k_tf_record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

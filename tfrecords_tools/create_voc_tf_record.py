@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 
 import tqdm
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -239,8 +240,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.create_voc_tf_record",
+    parser = CommandParser(
+        "tfrecords_tools.create_voc_tf_record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

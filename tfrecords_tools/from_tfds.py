@@ -14,6 +14,7 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import exit_on_error
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
@@ -76,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.from_tfds",
+    parser = CommandParser(
+        "tfrecords_tools.from_tfds",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -23,6 +23,7 @@ import tqdm
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
@@ -199,8 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.show",
+    parser = CommandParser(
+        "tfrecords_tools.show",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
@@ -147,8 +148,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.stats",
+    parser = CommandParser(
+        "tfrecords_tools.stats",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

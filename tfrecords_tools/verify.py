@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import tqdm
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import match_patterns
 from featsr_tf.errors import DataError
@@ -98,8 +99,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m tfrecords_tools.verify",
+    parser = CommandParser(
+        "tfrecords_tools.verify",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

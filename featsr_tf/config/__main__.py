@@ -1,11 +1,11 @@
 """Prints the effective config: `python -m featsr_tf.config PIPELINE`."""
 
-import argparse
 import enum
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
 from featsr_tf.config.differences import affects_of
@@ -156,9 +156,7 @@ def _text(value: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints a checked config to stdout and its warnings to stderr."""
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.config", description=__doc__
-    )
+    parser = CommandParser("featsr_tf.config", description=__doc__)
     parser.add_argument("pipeline", nargs="?", help="pipeline config file")
     parser.add_argument(
         "--set",

@@ -34,8 +34,8 @@ from featsr_tf.exporting.signatures import resize_one_by_one
 from featsr_tf.exporting.versions import renamed_at_the_end
 from featsr_tf.exporting.versions import version_folder
 from featsr_tf.exporting.versions import write_checksums
-from featsr_tf.geometry.operations import TENSORFLOW
-from featsr_tf.geometry.operations import Operations
+from featsr_tf.geometry import TENSORFLOW
+from featsr_tf.geometry import Operations
 from featsr_tf.html_report.inputs import DETECTORS
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
@@ -265,7 +265,7 @@ def _signatures(
     options: ExportOptions,
 ) -> Signatures:
     def detect(images, image_sizes, scales):
-        candidates = detector.find_candidates(
+        candidates = detector.find_raw_detections(
             images, image_sizes, scales, super_resolve
         )
         found = detector.postprocess.suppress(candidates)

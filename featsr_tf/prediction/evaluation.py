@@ -12,7 +12,7 @@ from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import open_source
 from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.evaluator import choose_threshold
@@ -141,7 +141,7 @@ def _judge(
     )
     if options.pictures is not None:
         positions = [entry["position"] for entry in result["worst_images"]]
-        draw_worst_images(
+        draw_error_gallery(
             options.pictures,
             name,
             result,

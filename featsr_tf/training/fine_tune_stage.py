@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
-from featsr_tf.model.detector import flatten
+from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.training.stage import GRADIENT_NORM
 from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
@@ -37,11 +37,11 @@ class FineTuneStage(Stage):
         if self.detector.gate is None:
             for_large &= ratios >= 1.0
         large = self.sample(batch, candidates, for_large)
-        inputs = self.detector.refiner.look(
+        inputs = self.detector.refiner.collect_inputs(
             self.chosen(small, features, images)
         )
         pooled = self.detector.pool_base(
-            features["base"], *flatten(large.boxes)
+            features["base"], *flatten_boxes(large.boxes)
         )
         batch_size = images.shape[0]
         return {

@@ -13,10 +13,10 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import sampling
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.detector import flatten
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.training import losses
 from featsr_tf.training.optimizers import apply_gradients
 from featsr_tf.training.optimizers import num_replicas
@@ -276,7 +276,7 @@ class Stage(keras.Model):
 
     def area_over_threshold(self, batch, candidates) -> tf.Tensor:
         """Measures boxes `[B, N, 4]` against the small threshold, `[B, N]`."""
-        boxes, image_indices = flatten(candidates)
+        boxes, image_indices = flatten_boxes(candidates)
         ratios = self.detector.area_over_threshold(
             boxes, image_indices, batch[Batch.SCALES]
         )
@@ -323,7 +323,7 @@ class Stage(keras.Model):
 
     def chosen(self, sample, features, images, image_scale=1.0):
         """Pools the base features of sampled proposals, `ChosenProposals`."""
-        boxes, image_indices = flatten(sample.boxes)
+        boxes, image_indices = flatten_boxes(sample.boxes)
         base = self.detector.pool_base(
             features["base"], boxes, image_indices, image_scale
         )

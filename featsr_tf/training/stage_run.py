@@ -144,7 +144,7 @@ def run_stage(run: Run, name: str) -> None:
     """
     if name == checkpoints.SUPER_RESOLUTION:
         run.detector.start_small_predictor_from_large()
-        run.detector.start_tail_from_extractor()
+        run.detector.start_refiner_from_extractor()
     total = num_steps(run.pipeline, name)
     if not total:
         return

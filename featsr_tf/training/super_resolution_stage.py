@@ -8,7 +8,7 @@ import tensorflow as tf
 from featsr_tf.data.keys import Batch
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.model.speed import XlaCall
 from featsr_tf.training import losses
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
@@ -56,8 +56,7 @@ class SuperResolutionStage(Stage):
         generator_updates: generator steps per discriminator step. Default 1.
         adversarial_warmup_steps: first steps, in which L_gen has no weight.
             Default 0.
-        jit_compile: whether XLA compiles the discriminator; see `Compiled`.
-            Default False.
+        jit_compile: whether XLA compiles the discriminator. Default False.
         **kwargs: see `Stage`.
     """
 
@@ -80,7 +79,7 @@ class SuperResolutionStage(Stage):
         self.pair_sampling = pair_sampling
         self.targets = targets
         self.discriminator = discriminator
-        self.judge = Compiled(discriminator, jit_compile)
+        self.judge = XlaCall(discriminator, jit_compile)
         self.discriminator_optimizer = discriminator_optimizer
         self.content_weight = content_weight
         self.generator_weight = generator_weight
@@ -117,7 +116,7 @@ class SuperResolutionStage(Stage):
         small = self.sample(batch, candidates, valid & (ratios < 1.0))
         chosen = self.chosen(small, features, batch[Batch.IMAGES])
         batch_size = batch[Batch.IMAGES].shape[0]
-        inputs = self.detector.refiner.look(chosen)
+        inputs = self.detector.refiner.collect_inputs(chosen)
         seen = {
             Part.SMALL: small,
             Part.SMALL_INPUTS: per_image(inputs, batch_size),
@@ -127,7 +126,9 @@ class SuperResolutionStage(Stage):
         if self.needs_half_images:
             pairs = self.sample_pairs(batch, candidates, valid, ratios)
             halved = self.halved(batch, pairs)
-            inputs = self.detector.refiner.look(halved, image_scale=0.5)
+            inputs = self.detector.refiner.collect_inputs(
+                halved, image_scale=0.5
+            )
             seen[Part.PAIR_INPUTS] = per_image(inputs, batch_size)
             full = self.chosen(pairs, features, batch[Batch.IMAGES])
         else:

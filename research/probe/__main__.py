@@ -96,8 +96,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_input_files(base.pipeline)
 
     from featsr_tf.files import write_text
-    from featsr_tf.html_report.html import markdown_table
     from featsr_tf.html_report.inputs import describe_environment
+    from research.markdown import markdown_table
     from research.probe.counts import summarize
     from research.probe.page import probe_table
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from featsr_tf import choose_threshold
 from featsr_tf import evaluate
 from featsr_tf.config import load_pipeline
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.prediction import evaluation
 from tests.data.example_files import encode
 from tests.data.example_files import example
@@ -34,7 +34,7 @@ def stand_in(name):
     def detect(images, image_sizes, scales):
         sides = tf.tile(image_sizes, [1, 2])[:, None]
         count = tf.shape(images)[0]
-        return Detections(
+        return DetectionBatch(
             boxes * sides,
             tf.tile(tf.constant([SCORES[name]]), [count, 1]),
             tf.ones([count, len(boxes)], tf.int32),
