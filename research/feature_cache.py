@@ -89,11 +89,11 @@ def run(
         rounds: timed steps of each kind.
         clock: as for `in_turns`.
     """
-    from featsr_tf.data.build import load_records
+    from featsr_tf.data.build import open_source
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
 
-    source = load_records(
+    source = open_source(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     detector = build_detector(pipeline)

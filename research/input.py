@@ -99,10 +99,10 @@ def run(pipeline, rounds: int, num_steps: int) -> None:
         rounds: how often everything is timed.
         num_steps: watched steps of the fastest stage.
     """
-    from featsr_tf.data.build import load_records
+    from featsr_tf.data.build import open_source
     from featsr_tf.data.build import training_batches
 
-    source = load_records(
+    source = open_source(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     steps = make_steps(pipeline)
@@ -241,7 +241,12 @@ def partial_inputs(pipeline, source) -> dict[str, Callable[[], object]]:
     options = training_options(pipeline, source)
     plain = dataclasses.replace(options, augmentations=())
     records = list(
-        shuffled_records(source, options.seed)
+        shuffled_records(
+            source.paths,
+            source.summary.num_examples,
+            options.seed,
+            offsets=source.summary.offsets,
+        )
         .take(_PROFILED_IMAGES)
         .as_numpy_iterator()
     )

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import FORMAT
-from featsr_tf.data.record_scan import is_manifest
-from featsr_tf.data.record_scan import manifest_name
-from featsr_tf.data.record_scan import read_manifest
+from featsr_tf.data.records import FORMAT
+from featsr_tf.data.records import is_manifest
+from featsr_tf.data.records import manifest_name
+from featsr_tf.data.records import read_manifest
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage

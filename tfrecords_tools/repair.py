@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import scan_records
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tfrecords_tools import storage
 from tfrecords_tools.manifest import LABEL_MAP_NAME

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import RecordSummary
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.metrics.detections import area_ranges

@@ -28,11 +28,11 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
-from featsr_tf.data.record_scan import scan_records
-from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import read_frame
+from featsr_tf.data.tfrecord_files import record_places
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
@@ -84,7 +84,11 @@ def run(arguments: argparse.Namespace) -> None:
     summary = scan_records(
         paths, label_map, max_bad_examples=arguments.max_bad_examples
     )
-    places = list(RecordFiles(paths, label_map, summary).places())
+    places = [
+        (path, number, offset)
+        for path in paths
+        for number, offset in record_places(path, summary.offsets)
+    ]
     records = _choose(places, arguments.max_images, arguments.seed)
     names = (
         label_map.names
@@ -132,11 +136,11 @@ def _training_view(
     names: Mapping[int, str],
     seed: int,
 ) -> View:
+    from featsr_tf.data.build import Source
     from featsr_tf.data.build import training_options
     from featsr_tf.data.label_map import LabelMap
-    from featsr_tf.data.records import RecordFiles
 
-    source = RecordFiles(paths, LabelMap(dict(names)), summary)
+    source = Source(paths, LabelMap(dict(names)), summary)
     options = training_options(pipeline, source)
     extension = pipeline.model.feature_super_resolution
     small = SmallObjects(

@@ -24,7 +24,7 @@ from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import manifests_beside
+from featsr_tf.data.records import manifests_beside
 from featsr_tf.data.tfrecord_files import Frame
 from featsr_tf.data.tfrecord_files import walk_frames
 from featsr_tf.errors import DataError

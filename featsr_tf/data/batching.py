@@ -13,9 +13,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from featsr_tf.data.corrupt_records import file_reader
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.record_datasets import file_reader
-from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.tfrecord_files import Offsets
 
 _PREFETCHED_BATCHES = 2
 
@@ -141,10 +141,12 @@ _FILES_READ_AT_ONCE = 4
 
 
 def shuffled_records(
-    files: RecordFiles,
+    paths: Sequence[str],
+    num_records: int,
     seed: int,
     skip: int = 0,
     buffer_mb: float = 64,
+    offsets: Offsets | None = None,
 ) -> tf.data.Dataset:
     """Serialized records, each epoch all of them in an order of its own.
 
@@ -153,26 +155,28 @@ def shuffled_records(
     the files and then blocks of records that follow each other.
 
     Args:
-        files: the record files; reading another number of records than
-            their scan is a `FailedPreconditionError`.
+        paths: TFRecord files.
+        num_records: number of records in all files; reading another number
+            of them is a `FailedPreconditionError`.
         seed: seed of the order, 0 or more.
         skip: how many records to leave out at the beginning.
         buffer_mb: how much a block may hold, in megabytes.
+        offsets: where the good records begin, of files that hold bad ones
+            too. Default: all are good.
 
     Returns:
         An endless dataset of `[]` strings.
     """
-    paths = list(files.paths)
-    num_records = files.summary.num_examples
+    files = list(paths)
 
     def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(paths, epoch_seed)
+        order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
         return tf.data.Dataset.from_tensor_slices(order).interleave(
-            file_reader(files),
-            cycle_length=min(_FILES_READ_AT_ONCE, len(paths)),
+            file_reader(files, offsets or {}),
+            cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
         )
 
-    block_size = _block_size(paths, num_records, buffer_mb)
+    block_size = _block_size(files, num_records, buffer_mb)
     return shuffled_blocks(records, num_records, block_size, seed, skip)
 
 

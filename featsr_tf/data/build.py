@@ -19,12 +19,12 @@ from featsr_tf.data.batching import shuffled_records
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
+from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import check_num_classes
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
-from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,
@@ -34,9 +34,24 @@ _METHODS = {
 }
 
 
-def load_records(
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Checked records.
+
+    Attributes:
+        paths: the record files.
+        label_map: their classes.
+        summary: what the records contain.
+    """
+
+    paths: list[str]
+    label_map: LabelMap
+    summary: RecordSummary
+
+
+def open_source(
     reader: InputReader, num_classes: int, decode: bool = False
-) -> RecordFiles:
+) -> Source:
     """Checks the label map and all records of an input reader.
 
     Args:
@@ -46,7 +61,7 @@ def load_records(
             ends are looked at.
 
     Returns:
-        The record files.
+        The source.
 
     Raises:
         DataError: names what is missing or unsound, and where.
@@ -57,7 +72,7 @@ def load_records(
     summary = scan_records(
         paths, label_map, decode, max_bad_examples=reader.max_bad_examples
     )
-    return RecordFiles(paths, label_map, summary)
+    return Source(paths, label_map, summary)
 
 
 def build_resizer(pipeline: Pipeline) -> resize.Resizer:
@@ -80,7 +95,7 @@ def build_resizer(pipeline: Pipeline) -> resize.Resizer:
 
 def training_batches(
     pipeline: Pipeline,
-    files: RecordFiles,
+    source: Source,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
@@ -91,7 +106,7 @@ def training_batches(
 
     Args:
         pipeline: the config.
-        files: the training records.
+        source: the training records.
         skip_steps: steps that the stage has seen before.
         with_half_images: whether I^0.5 is wanted. Default False.
         seed_offset: tells the stages' orders apart. Default 0.
@@ -102,15 +117,15 @@ def training_batches(
         Dataset of dicts, see `Batch`.
     """
     options = training_options(
-        pipeline, files, skip_steps, with_half_images, seed_offset
+        pipeline, source, skip_steps, with_half_images, seed_offset
     )
     options = dataclasses.replace(options, share=share, services=services)
-    return batches.training_dataset(files, options)
+    return batches.training_dataset(source.paths, options)
 
 
 def training_options(
     pipeline: Pipeline,
-    files: RecordFiles,
+    source: Source,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
@@ -119,7 +134,7 @@ def training_options(
 
     Args:
         pipeline: the config.
-        files: the training records.
+        source: the training records.
         skip_steps: as for `training_batches`.
         with_half_images: as for `training_batches`.
         seed_offset: as for `training_batches`.
@@ -130,8 +145,8 @@ def training_options(
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
     return batches.TrainingOptions(
-        _batch_options(pipeline, files, config.batch_size, with_half_images),
-        _training_view(pipeline, files.summary),
+        _batch_options(pipeline, source, config.batch_size, with_half_images),
+        _training_view(pipeline, source.summary),
         _augmentations(config.data_augmentation_options),
         extension.seed + seed_offset,
         skip_steps * config.batch_size,
@@ -140,7 +155,7 @@ def training_options(
 
 def training_names(
     pipeline: Pipeline,
-    files: RecordFiles,
+    source: Source,
     numbers: Iterable[int],
     seed_offset: int = 0,
 ) -> list[str]:
@@ -148,18 +163,22 @@ def training_names(
 
     Args:
         pipeline: the config.
-        files: the training records.
+        source: the training records.
         numbers: running numbers of the examples, the second of their seeds.
         seed_offset: as for `training_batches`.
 
     Returns:
         The `image/source_id` of each record, or its file name.
     """
-    options = training_options(pipeline, files, seed_offset=seed_offset)
+    options = training_options(pipeline, source, seed_offset=seed_offset)
     names = []
     for number in numbers:
         (record,) = shuffled_records(
-            files, options.seed, number, options.shuffle_buffer_mb
+            source.paths,
+            source.summary.num_examples,
+            options.seed,
+            number,
+            options.shuffle_buffer_mb,
         ).take(1)
         features = parse_example(record.numpy())
         found = feature_texts(features, Example.SOURCE_ID)
@@ -170,7 +189,7 @@ def training_names(
 
 def evaluation_batches(
     pipeline: Pipeline,
-    files: RecordFiles,
+    source: Source,
     batch_size: int | None = None,
     positions: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
@@ -178,7 +197,7 @@ def evaluation_batches(
 
     Args:
         pipeline: the config.
-        files: the records.
+        source: the records.
         batch_size: default is that of `eval_config`.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
@@ -188,9 +207,9 @@ def evaluation_batches(
     """
     size = batch_size or pipeline.eval_config.batch_size
     return batches.evaluation_dataset(
-        files,
-        _whole_frames(pipeline, files.summary),
-        _batch_options(pipeline, files, size, with_half_images=False),
+        source.paths,
+        _whole_frames(pipeline, source.summary),
+        _batch_options(pipeline, source, size, with_half_images=False),
         positions,
     )
 
@@ -214,15 +233,17 @@ def _whole_frames(pipeline, summary: RecordSummary) -> batches.WholeFrames:
     return batches.WholeFrames(resizer, *resize.static_shape(sizes, resizer))
 
 
-def _batch_options(pipeline, files, batch_size, with_half_images):
+def _batch_options(pipeline, source, batch_size, with_half_images):
     room = min(
         pipeline.train_config.max_number_of_boxes,
-        max(files.summary.max_boxes, 1),
+        max(source.summary.max_boxes, 1),
     )
     return batches.BatchOptions(
         batch_size,
         room,
+        source.summary.boxes_per_image.tolist(),
         with_half_images,
+        source.summary.offsets,
     )
 
 

@@ -4,16 +4,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from featsr_tf.data.examples import BOX_KEYS
-from featsr_tf.data.examples import FLAG_KEYS
-from featsr_tf.data.examples import KINDS
 from featsr_tf.data.keys import Example
 
-_TYPES = {
-    "bytes_list": tf.string,
-    "float_list": tf.float32,
-    "int64_list": tf.int64,
-}
+# Each of them makes an object neither truth nor background in training.
+_FLAGS = (Example.DIFFICULT, Example.IS_CROWD, Example.GROUP_OF)
 
 
 class Frame(NamedTuple):
@@ -49,14 +43,7 @@ def decode_example(serialized: tf.Tensor) -> Frame:
         A `Frame` with a uint8 image at its original size. The size is that
         of the decoded image; `image/height` and `image/width` are not read.
     """
-    features = tf.io.parse_single_example(
-        serialized,
-        {
-            Example.ENCODED: tf.io.FixedLenFeature([], tf.string),
-            Example.SOURCE_ID: tf.io.FixedLenFeature([], tf.string, ""),
-            **_lists(*BOX_KEYS, Example.LABEL, *FLAG_KEYS),
-        },
-    )
+    features = tf.io.parse_single_example(serialized, _feature_types())
     image = decode_image(features[Example.ENCODED])
     size = tf.shape(image)[:2]
     return Frame(
@@ -95,7 +82,11 @@ def decode_details(serialized: tf.Tensor) -> ObjectDetails:
         One value of each kind per box, zeros where a record has too few.
     """
     features = tf.io.parse_single_example(
-        serialized, _lists(Example.AREA, Example.LABEL, *FLAG_KEYS)
+        serialized,
+        {
+            Example.AREA: tf.io.RaggedFeature(tf.float32),
+            **_integer_types(Example.LABEL, *_FLAGS),
+        },
     )
     return ObjectDetails(
         crowd=_flag(features, Example.IS_CROWD)
@@ -123,19 +114,30 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def _lists(*keys: str) -> dict[str, tf.io.RaggedFeature]:
-    return {key: tf.io.RaggedFeature(_TYPES[KINDS[key]]) for key in keys}
+def _feature_types() -> dict:
+    floats = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
+    return {
+        Example.ENCODED: tf.io.FixedLenFeature([], tf.string),
+        Example.SOURCE_ID: tf.io.FixedLenFeature([], tf.string, ""),
+        **{key: tf.io.RaggedFeature(tf.float32) for key in floats},
+        **_integer_types(Example.LABEL, *_FLAGS),
+    }
+
+
+def _integer_types(*keys: str) -> dict:
+    return {key: tf.io.RaggedFeature(tf.int64) for key in keys}
 
 
 def _pixel_boxes(features: dict, size: tf.Tensor) -> tf.Tensor:
-    normalized_boxes = tf.stack([features[key] for key in BOX_KEYS], axis=-1)
+    sides = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
+    normalized_boxes = tf.stack([features[side] for side in sides], axis=-1)
     # Rounding in converters leaves some corners a little outside.
     normalized_boxes = tf.clip_by_value(normalized_boxes, 0.0, 1.0)
     return normalized_boxes * tf.cast(tf.tile(size, [2]), tf.float32)
 
 
 def _ignored(features: dict) -> tf.Tensor:
-    return tf.reduce_any([_flag(features, key) for key in FLAG_KEYS], axis=0)
+    return tf.reduce_any([_flag(features, key) for key in _FLAGS], axis=0)
 
 
 def _flag(features: dict, key: str) -> tf.Tensor:

@@ -17,25 +17,7 @@ BORDER_TOLERANCE = 1e-3
 # The last marker of a JPEG and of a PNG, and how many bytes may follow it.
 _ENDS = (b"\xff\xd9", b"IEND")
 _TAIL = 1024
-BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
-# Each of them makes an object neither truth nor background in training.
-FLAG_KEYS = (Example.DIFFICULT, Example.IS_CROWD, Example.GROUP_OF)
-# What training and evaluation read of an example, and the kind of its values.
-# The first two have one value (the second may be absent), the others a list.
-KINDS = {
-    Example.ENCODED: "bytes_list",
-    Example.SOURCE_ID: "bytes_list",
-    **dict.fromkeys(BOX_KEYS, "float_list"),
-    Example.LABEL: "int64_list",
-    **dict.fromkeys(FLAG_KEYS, "int64_list"),
-    Example.AREA: "float_list",
-}
-SINGLE = (Example.ENCODED, Example.SOURCE_ID)
-_KIND_NAMES = {
-    "bytes_list": "bytes",
-    "float_list": "floats",
-    "int64_list": "integers",
-}
+_BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +92,6 @@ def check_features(
         height, width = _read_image_size(features, decode)
         boxes = _read_boxes(features)
         labels = _read_labels(features, len(boxes), label_map)
-        _check_kinds(features)
     except DataError as error:
         prefix = f"{printable(name[0])}: " if name else ""
         raise DataError(f"{prefix}{error}") from None
@@ -187,23 +168,6 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
         raise DataError(f"the image is damaged: {error}") from None
 
 
-def _check_kinds(features: Mapping) -> None:
-    """Refuses what TensorFlow's parser would not take in training."""
-    for key, expected in KINDS.items():
-        feature = features[key] if key in features else None
-        kind = feature.WhichOneof("kind") if feature is not None else None
-        if kind is None:
-            continue
-        if kind != expected:
-            raise DataError(
-                f"{key} holds {_KIND_NAMES[kind]}; expected"
-                f" {_KIND_NAMES[expected]}"
-            )
-        count = len(getattr(feature, kind).value)
-        if key in SINGLE and count != 1:
-            raise DataError(f"{key} holds {count} values; expected one")
-
-
 def _numbers(features: Mapping, key: str) -> list:
     values = feature_values(features, key)
     if values and isinstance(values[0], bytes):
@@ -226,7 +190,7 @@ def _read_image_size(features: Mapping, decode: bool) -> tuple[int, int]:
 
 
 def _read_boxes(features: Mapping) -> np.ndarray:
-    columns = [_numbers(features, key) for key in BOX_KEYS]
+    columns = [_numbers(features, key) for key in _BOX_KEYS]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
         raise DataError(

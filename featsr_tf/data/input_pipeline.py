@@ -17,18 +17,18 @@ from featsr_tf.data.batching import batches_of_devices
 from featsr_tf.data.batching import made_ahead
 from featsr_tf.data.batching import own_examples
 from featsr_tf.data.batching import shuffled_records
+from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import Frame
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.record_datasets import record_dataset
-from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import pad_to
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
 from featsr_tf.data.service import mapped_by_services
+from featsr_tf.data.tfrecord_files import Offsets
 
 _PARALLEL_CALLS = max(os.cpu_count() or 1, 2)
 
@@ -54,14 +54,19 @@ class BatchOptions:
 
     Args:
         batch_size: examples per batch, of all replicas together.
-        max_boxes: room for boxes per image; further ones are cut, with a
-            warning.
+        max_boxes: room for boxes per image; further ones are cut.
+        boxes_per_image: number of boxes in each record of all files, from
+            the scan of the records; cut boxes are warned of.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
+        offsets: where the good records begin, of files that hold bad ones
+            too. Default: all are good.
     """
 
     batch_size: int
     max_boxes: int
+    boxes_per_image: Sequence[int]
     with_half_images: bool = True
+    offsets: Offsets = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +96,7 @@ class TrainingOptions:
 
 
 def training_dataset(
-    files: RecordFiles, options: TrainingOptions
+    paths: Sequence[str], options: TrainingOptions
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches of constant size.
 
@@ -101,7 +106,7 @@ def training_dataset(
     devices.
 
     Args:
-        files: the record files.
+        paths: TFRecord files.
         options: how records become batches.
 
     Returns:
@@ -109,7 +114,7 @@ def training_dataset(
         without those that are for evaluation only; the parts of this
         worker's devices in turn, where it has several.
     """
-    _warn_of_cut_boxes(files, options.batches)
+    _warn_of_cut_boxes(options.batches)
     share = options.share or Share(options.batches.batch_size)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
@@ -119,10 +124,12 @@ def training_dataset(
         return _entries(frame, seed, shape, options.batches.max_boxes)
 
     dataset = shuffled_records(
-        files,
+        paths,
+        len(options.batches.boxes_per_image),
         options.seed,
         options.skip_examples,
         options.shuffle_buffer_mb,
+        options.batches.offsets,
     )
     # The count leaves out whole batches: a row is a number's remainder.
     dataset = dataset.enumerate(start=options.skip_examples)
@@ -159,7 +166,7 @@ def training_frame(
 
 
 def evaluation_dataset(
-    files: RecordFiles,
+    paths: Sequence[str],
     view: WholeFrames,
     options: BatchOptions,
     positions: Sequence[int] | None = None,
@@ -167,7 +174,7 @@ def evaluation_dataset(
     """One pass over all records in their order; the last batch may be small.
 
     Args:
-        files: the record files.
+        paths: TFRecord files.
         view: resizer and padded shape.
         options: what the batches look like.
         positions: running numbers, from 0, of the only records to be decoded;
@@ -177,7 +184,7 @@ def evaluation_dataset(
         A dataset of dicts with all keys of `Batch`. A record without
         `image/source_id` has its running number as its id.
     """
-    _warn_of_cut_boxes(files, options)
+    _warn_of_cut_boxes(options)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([0, tf.cast(number, tf.int32)])
@@ -197,8 +204,8 @@ def evaluation_dataset(
         }
 
     # A file cut between two records raises no error by itself.
-    dataset = record_dataset(files).apply(
-        tf.data.experimental.assert_cardinality(files.summary.num_examples)
+    dataset = record_dataset(paths, options.offsets).apply(
+        tf.data.experimental.assert_cardinality(len(options.boxes_per_image))
     )
     dataset = dataset.enumerate()
     if positions is not None:
@@ -210,13 +217,13 @@ def evaluation_dataset(
     return _with_halves(dataset.batch(options.batch_size), options)
 
 
-def _warn_of_cut_boxes(files: RecordFiles, options: BatchOptions) -> None:
-    surplus = files.summary.boxes_per_image - options.max_boxes
-    surplus = surplus[surplus > 0]
-    if len(surplus):
+def _warn_of_cut_boxes(options: BatchOptions) -> None:
+    surplus = [count - options.max_boxes for count in options.boxes_per_image]
+    surplus = [count for count in surplus if count > 0]
+    if surplus:
         warnings.warn(
-            f"{surplus.sum()} boxes in {len(surplus)} of"
-            f" {files.summary.num_examples} images are cut, because these"
+            f"{sum(surplus)} boxes in {len(surplus)} of"
+            f" {len(options.boxes_per_image)} images are cut, because these"
             f" have more than max_number_of_boxes: {options.max_boxes}; raise"
             " it to keep them",
             stacklevel=3,

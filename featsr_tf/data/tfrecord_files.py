@@ -224,6 +224,45 @@ def record_offsets(path: str) -> list[int]:
     return offsets
 
 
+def read_records(path: str, offsets: Offsets) -> Iterator[bytes]:
+    """Reads all good records of a file, in their order.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: where the good records begin, of files that hold bad ones
+            too.
+
+    Yields:
+        The records.
+
+    Raises:
+        DataError: a record is damaged that was not left out.
+    """
+    for number, offset in record_places(path, offsets):
+        frame = read_frame(path, number, offset)
+        if frame.damage:
+            raise DataError(f"{path}: record {number}: {frame.damage}")
+        yield frame.payload
+
+
+def record_places(path: str, offsets: Offsets) -> list[tuple[int, int]]:
+    """Lists the good records of a file.
+
+    Args:
+        path: an uncompressed TFRecord file.
+        offsets: as for `read_records`.
+
+    Returns:
+        Number, from 0, and offset in bytes of each.
+
+    Raises:
+        DataError: as for `record_offsets`, where none is left out.
+    """
+    if path in offsets:
+        return list(offsets[path].items())
+    return list(enumerate(record_offsets(path)))
+
+
 def refuse_compressed(path: str) -> None:
     """Tells compressed files, which training does not read, from damaged ones.
 

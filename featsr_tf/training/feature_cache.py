@@ -18,8 +18,8 @@ import tensorflow as tf
 from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.batching import Share
+from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.records import RecordFiles
 from featsr_tf.training import feature_files
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import is_chief
@@ -32,7 +32,7 @@ SEED_OFFSET = 1
 
 def cached_batches(
     pipeline: Pipeline,
-    source: RecordFiles,
+    source: Source,
     stage: Stage,
     model_dir: str,
     strategy: tf.distribute.Strategy,
@@ -119,9 +119,7 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     return look.structured_outputs
 
 
-def _key(
-    pipeline: Pipeline, source: RecordFiles, part: str, frozen: bytes
-) -> str:
+def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
     """Digest of all that a part depends on."""
     options = pipeline.model.feature_super_resolution.feature_cache
     stats = {path: os.stat(path) for path in source.paths}

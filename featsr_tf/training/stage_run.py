@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.batching import Share
+from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.records import RecordFiles
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.data_set import detection_function
@@ -114,8 +114,8 @@ class Run:
     model_dir: str
     strategy: tf.distribute.Strategy
     detector: Detector
-    source: RecordFiles
-    shown: RecordFiles | None
+    source: Source
+    shown: Source | None
     pictures: PictureMaker | None
     signals: StopSignals
     data_services: Sequence[str] = ()

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.record_scan import scan_records
-from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.corrupt_records import named_data_errors
 from featsr_tf.data.records import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
@@ -73,14 +73,14 @@ def frame_names(patterns: Sequence[str]) -> set[str]:
     Args:
         patterns: files or patterns.
     """
-    paths = expand_patterns(patterns)
-    files = RecordFiles(paths, None, scan_records(paths, None))
-    return {
-        Path(frame_name(record, f"{path}: record {number}")).stem
-        for record, (path, number, _) in zip(
-            files.read(), files.places(), strict=True
-        )
-    }
+    names = set()
+    for path in expand_patterns(patterns):
+        with named_data_errors([path]):
+            records = tf.data.TFRecordDataset(path).as_numpy_iterator()
+            for number, record in enumerate(records):
+                name = frame_name(record, f"{path}: record {number}")
+                names.add(Path(name).stem)
+    return names
 
 
 def _check_unseen(model: Model, judged: set[str]) -> None:

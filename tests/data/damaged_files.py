@@ -153,7 +153,7 @@ def write_manifest(folder: pathlib.Path, paths: list[str]) -> None:
 def read_batches(paths: list[str], max_bad: int, training: bool):
     """Numbers of the records in one pass, or what is said instead."""
     from featsr_tf.data.build import evaluation_batches
-    from featsr_tf.data.build import load_records
+    from featsr_tf.data.build import open_source
     from featsr_tf.data.build import training_batches
     from featsr_tf.data.keys import Batch
     from tests.model.small import small_pipeline
@@ -169,7 +169,7 @@ def read_batches(paths: list[str], max_bad: int, training: bool):
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            source = load_records(pipeline.train_input_reader, 2)
+            source = open_source(pipeline.train_input_reader, 2)
     except DataError as error:
         return {"error": str(error).replace(folder + "/", "")}
     if training:

@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from featsr_tf.data.decode import Frame
 from featsr_tf.data.keys import Example
-from featsr_tf.data.records import RecordFiles
-from featsr_tf.data.records import RecordSummary
 
 
 def noise_image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -82,14 +80,3 @@ def _integers(values: Sequence[int]) -> tf.train.Feature:
 
 def _floats(values: Sequence[float]) -> tf.train.Feature:
     return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def unscanned(
-    paths: Sequence[str], boxes_per_image: Sequence[int]
-) -> RecordFiles:
-    """Record files, damaged ones too, of which only box counts are known."""
-    counts = np.array(boxes_per_image)
-    sizes = np.zeros([len(counts), 2], int)
-    objects = np.zeros([counts.sum(), 2], np.float32)
-    summary = RecordSummary(sizes, objects, np.zeros(len(objects), int), counts)
-    return RecordFiles(paths, None, summary)

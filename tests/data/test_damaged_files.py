@@ -6,18 +6,14 @@ import sys
 
 import pytest
 
-from featsr_tf.data.build import load_records
-from featsr_tf.data.build import training_names
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import scan_records
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tests.data.damaged_files import DAMAGES
 from tests.data.damaged_files import NAMES
 from tests.data.damaged_files import cut_header
 from tests.data.damaged_files import flip_both
-from tests.data.damaged_files import flip_payload
 from tests.data.damaged_files import write_files
-from tests.model.small import small_pipeline
 from tests.support import REPOSITORY
 
 FIRST, SECOND = NAMES
@@ -144,23 +140,6 @@ def test_verify_names_it_and_saves_every_good_record(outcomes, damage):
     else:
         whole = {0, 1, 2, 3, 4} if lost is None else ALL - lost
         assert found["numbers"] == sorted(whole)
-
-
-def test_examples_are_named_behind_a_record_that_is_left_out(tmp_path):
-    """A training that stops at a NaN says of which records its batch was."""
-    paths = write_files(tmp_path / "signs")
-    flip_payload(*paths)
-    reader = f"{tmp_path}/signs"
-    pipeline = small_pipeline(
-        f"train_input_reader.label_map_path={reader}/label_map.pbtxt",
-        "train_input_reader.tf_record_input_reader.input_path="
-        f"{reader}/*.record*",
-        "train_input_reader.max_bad_examples=1",
-    )
-    with pytest.warns(UserWarning, match="bad example 1 of at most 1"):
-        files = load_records(pipeline.train_input_reader, 2)
-    names = training_names(pipeline, files, range(9))
-    assert sorted(names) == [f"image {number}" for number in sorted(ALL - {3})]
 
 
 LABELS = LabelMap({1: "one", 2: "two"})

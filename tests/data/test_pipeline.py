@@ -17,7 +17,6 @@ from featsr_tf.data.resize import KeepAspectRatioResizer
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
-from tests.data.example_files import unscanned
 from tests.data.example_files import write_records
 
 NUM_EXAMPLES = 7
@@ -41,11 +40,10 @@ def paths(tmp_path_factory):
         for number in range(NUM_EXAMPLES)
     ]
     folder = tmp_path_factory.mktemp("records")
-    paths = [
+    return [
         write_records(folder / "a.record", records[:4]),
         write_records(folder / "b.record", records[4:]),
     ]
-    return unscanned(paths, [1] * (NUM_EXAMPLES - 1) + [0])
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +70,7 @@ def batches(**changes):
     arguments = {
         "batch_size": 2,
         "max_boxes": 3,
+        "boxes_per_image": [1] * (NUM_EXAMPLES - 1) + [0],
     }
     return BatchOptions(**{**arguments, **changes})
 
@@ -237,16 +236,16 @@ def test_cut_boxes_are_counted_in_a_warning(tmp_path):
     view = WholeFrames(FixedShapeResizer(32, 32), 32, 32)
     with pytest.warns(UserWarning, match="2 boxes in 1 of 1 images"):
         dataset = evaluation_dataset(
-            unscanned([path], [5]), view, batches(max_boxes=3)
+            [path], view, batches(max_boxes=3, boxes_per_image=[5])
         )
     (item,) = examples(dataset, 1)
     np.testing.assert_array_equal(item[Batch.CLASSES], [1, 2, 3])
 
 
 def test_a_record_that_was_not_counted_beforehand_is_an_error(paths):
-    files = unscanned(paths.paths, [1] * 9)
+    changed = options(batches=batches(boxes_per_image=[1] * 9), **WHOLE_FRAMES)
     with pytest.raises(tf.errors.OpError, match="9"):
-        examples(training_dataset(files, options(**WHOLE_FRAMES)), 9)
+        examples(training_dataset(paths, changed), 9)
 
 
 def test_workers_decode_what_is_theirs_and_nothing_is_left_out(paths, whole):

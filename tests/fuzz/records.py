@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from featsr_tf.data.corrupt_records import reason_of
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_datasets import reason_of
-from featsr_tf.data.record_scan import scan_records
+from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import walk_frames
 from featsr_tf.errors import DataError
 from tests.data.example_files import encode

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tests.support import REPOSITORY
 from tfrecords_tools.create_gtsdb_tf_record import create

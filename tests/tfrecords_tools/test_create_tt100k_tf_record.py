@@ -5,8 +5,8 @@ import json
 import pytest
 
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from tests.tfrecords_tools.miniatures import write_tt100k
 from tfrecords_tools import create_tt100k_tf_record
 from tfrecords_tools.manifest import load_manifest

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from tests.tfrecords_tools.miniatures import write_voc
 from tfrecords_tools import create_voc_tf_record
 

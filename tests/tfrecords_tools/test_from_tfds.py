@@ -8,8 +8,8 @@ from tensorflow_datasets.testing import mocking
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from tests.tfrecords_tools.tfds_data import encoded_image
 from tests.tfrecords_tools.tfds_data import write_tfds
 from tfrecords_tools import from_tfds

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from featsr_tf.data.record_scan import manifests_beside
+from featsr_tf.data.records import manifests_beside
 from featsr_tf.errors import DataError
 from tests.tfrecords_tools.annotated import LABEL_MAP
 from tests.tfrecords_tools.annotated import make_image

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from PIL import ImageColor
 
+from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_options
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.record_scan import scan_records
-from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.records import scan_records
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import write_records
@@ -47,7 +47,7 @@ def has_color(picture, color) -> bool:
 def options_for(path: str, *overrides: str):
     pipeline = small_pipeline(*overrides)
     summary = scan_records([path], None)
-    source = RecordFiles([path], LabelMap(NAMES), summary)
+    source = Source([path], LabelMap(NAMES), summary)
     return pipeline, source, training_options(pipeline, source)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.record_scan import scan_records
 from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.create_toy_tf_record import ToyImages

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from featsr_tf.data.batching import Share
 from featsr_tf.data.batching import batches_of_devices
-from featsr_tf.data.build import load_records
+from featsr_tf.data.build import open_source
 from featsr_tf.training import feature_cache
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import BASE
@@ -191,7 +191,7 @@ def cached_losses(strategy, name, records, folder):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         stage = build_stage(pipeline, name, small_detector(*OVERRIDES))
-    source = load_records(pipeline.train_input_reader, 2)
+    source = open_source(pipeline.train_input_reader, 2)
     cached = feature_cache.cached_batches(pipeline, source, stage, "", strategy)
     losses = []
     recorder = keras.callbacks.LambdaCallback(

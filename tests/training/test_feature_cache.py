@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.data.batching import Share
-from featsr_tf.data.build import load_records
+from featsr_tf.data.build import open_source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.keys import Batch
 from featsr_tf.errors import FeatsrError
@@ -53,7 +53,7 @@ class Cache:
             *(f"{EXTENSION}.{field}" for field in fields),
         )
         self.folder = folder
-        self.source = load_records(self.pipeline.train_input_reader, 2)
+        self.source = open_source(self.pipeline.train_input_reader, 2)
         self.stage = build_stage(self.pipeline, name, detector)
 
     def batches(self, count, skip_steps=0, share=None):

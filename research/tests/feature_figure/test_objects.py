@@ -1,10 +1,11 @@
 """Which objects and frames a figure shows must not depend on chance."""
 
+import types
+
 import numpy as np
 import pytest
 
-from featsr_tf.data.record_scan import scan_records
-from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.records import scan_records
 from research.feature_figure.objects import choose_objects
 from research.feature_figure.objects import list_objects
 from tests.data.example_files import encode
@@ -29,7 +30,9 @@ def source(tmp_path):
             example(encoded, BOXES[:1], [1], "c.png", is_crowd=[0]),
         ],
     )
-    return RecordFiles([path], None, scan_records([path], None))
+    return types.SimpleNamespace(
+        paths=[path], summary=scan_records([path], None)
+    )
 
 
 @pytest.mark.parametrize(

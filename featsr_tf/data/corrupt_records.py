@@ -1,43 +1,48 @@
-"""Records as `tf.data`, and which of them TensorFlow stumbles over."""
+"""Which record is it that TensorFlow stumbles over?"""
 
 import contextlib
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
-from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.tfrecord_files import Offsets
 from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
 
 _PARALLEL_CALLS = 2
-_ALL = -1
+_NONE_LEFT_OUT: Offsets = {}
 
 
 @contextlib.contextmanager
-def translate_data_errors(*files: RecordFiles) -> Iterator[None]:
+def named_data_errors(
+    paths: Sequence[str],
+    offsets: Offsets = _NONE_LEFT_OUT,
+) -> Iterator[None]:
     """Turns TensorFlow's errors about damaged records into a `DataError`.
 
-    Put around everything that iterates over a dataset of `files`. An error
+    Put around everything that iterates over a dataset of `paths`. An error
     that no record explains passes unchanged.
 
     Args:
-        *files: all record files that are read.
+        paths: the TFRecord files that are read.
+        offsets: where the good records begin, of files that hold bad ones
+            too. Default: there are none.
 
     Raises:
         DataError: a record cannot be read, parsed or decoded, or the files
-            have changed since they were scanned.
+            have changed since they were checked.
     """
     try:
         yield
     except tf.errors.OpError as error:
-        found = next(filter(None, map(find_damaged_record, files)), None)
+        found = find_damaged_record(paths, offsets)
         if found is None and "cardinality" in str(error.message):
-            paths = [path for item in files for path in item.paths]
             found = DataError(
                 f"{', '.join(paths)}: another number of records is read than"
                 " when the files were checked; they were written meanwhile:"
@@ -48,32 +53,36 @@ def translate_data_errors(*files: RecordFiles) -> Iterator[None]:
         raise found from error
 
 
-def find_damaged_record(files: RecordFiles) -> DataError | None:
+def find_damaged_record(
+    paths: Sequence[str],
+    offsets: Offsets = _NONE_LEFT_OUT,
+) -> DataError | None:
     """Reads and decodes all records until one fails.
 
     The graph's own errors name no record, because shuffling and parallel
     decoding have mixed them: so the files are read a second time.
 
     Args:
-        files: the record files.
+        paths: TFRecord files.
+        offsets: as for `named_data_errors`.
 
     Returns:
         A `DataError` about the first damaged record (counted from 0 in its
         file, those left out too), or None when all are whole.
     """
-    for path in files.paths:
-        good = files.offsets.get(path)
+    for path in paths:
+        good = {path: offsets[path]} if path in offsets else {}
         position = 0
         try:
             for _ in _decoded_sizes(path, good):
                 position += 1
             # TensorFlow says nothing of a file cut inside a frame's header.
-            if good is None:
+            if not good:
                 record_offsets(path)
         except DataError as error:
             return error
         except tf.errors.OpError as error:
-            number = position if good is None else list(good)[position]
+            number = list(good[path])[position] if good else position
             return DataError(
                 f"{path}: record {number}: {reason_of(error)}; write the file"
                 " again without the damage"
@@ -100,11 +109,8 @@ def reason_of(error: tf.errors.OpError) -> str:
     return re.sub(r".*::ParallelMapV2: |\.$", "", first_line)
 
 
-def _decoded_sizes(
-    path: str, good: Mapping[int, int] | None
-) -> tf.data.Dataset:
-    read = _file_reader({path: good})
-    return read(tf.constant(path)).map(
+def _decoded_sizes(path: str, offsets: Offsets) -> tf.data.Dataset:
+    return record_dataset([path], offsets).map(
         lambda serialized: (
             decode_example(serialized).original_size,
             decode_details(serialized).areas,
@@ -113,41 +119,42 @@ def _decoded_sizes(
     )
 
 
-def record_dataset(files: RecordFiles) -> tf.data.Dataset:
-    """All sound records of files, in their order.
+_ALL = -1
+
+
+def record_dataset(paths: Sequence[str], offsets: Offsets) -> tf.data.Dataset:
+    """All good records of files, in their order.
 
     Args:
-        files: the record files.
+        paths: TFRecord files.
+        offsets: where the good records begin, of the files that hold bad
+            ones too; nothing else is read of these.
 
     Returns:
         Dataset of `[]` strings.
     """
-    if not files.offsets:
-        return tf.data.TFRecordDataset(list(files.paths))
-    paths = tf.data.Dataset.from_tensor_slices(list(files.paths))
-    return paths.flat_map(file_reader(files))
+    if not offsets:
+        return tf.data.TFRecordDataset(list(paths))
+    files = tf.data.Dataset.from_tensor_slices(list(paths))
+    return files.flat_map(file_reader(paths, offsets))
 
 
-def file_reader(files: RecordFiles) -> Callable[[tf.Tensor], tf.data.Dataset]:
+def file_reader(
+    paths: Sequence[str], offsets: Offsets
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
     """Makes a function that reads one of several files.
 
     Args:
-        files: the record files.
+        paths: as for `record_dataset`.
+        offsets: as for `record_dataset`.
 
     Returns:
-        A function from a path `[]` to a dataset of its sound records, `[]`
+        A function from a path `[]` to a dataset of its good records, `[]`
         strings in their order.
     """
-    if not files.offsets:
+    if not offsets:
         return tf.data.TFRecordDataset
-    return _file_reader({path: files.offsets.get(path) for path in files.paths})
-
-
-def _file_reader(
-    offsets: Mapping[str, Mapping[int, int] | None],
-) -> Callable[[tf.Tensor], tf.data.Dataset]:
-    """A reader of the records at these offsets; None stands for all."""
-    runs = [(path, *run) for path in offsets for run in _runs(offsets[path])]
+    runs = [(path, *run) for path in paths for run in _runs(offsets.get(path))]
     names, starts, counts = (list(column) for column in zip(*runs, strict=True))
 
     def read(path: tf.Tensor) -> tf.data.Dataset:
