@@ -8,7 +8,7 @@ from pathlib import Path
 
 from featsr_tf.files import replaced_at_the_end
 from research.side_by_side import milliseconds
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 _HEAD = ("exponent", "at the end")
 
