@@ -25,11 +25,11 @@ TOOLS := .venv/tools
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-slow check format bench lock audit \
-  licences clean
+.PHONY: help install demo test test-slow test-research check format bench \
+  docs lock audit licences clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 install: $(STAMP) ## make .venv with everything in it; needed by all the rest
 
@@ -52,6 +52,9 @@ test: $(STAMP) ## run the fast tests and the journey of a user
 test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
 	$(PYTEST) -m "slow or not slow"
 
+test-research: $(STAMP) ## run the fast tests of what research/ measures
+	$(PYTEST) research/tests
+
 check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -69,6 +72,14 @@ bench: $(STAMP) $(DEMO)/records/label_map.pbtxt ## measure speed and memory
 $(DEMO)/records/label_map.pbtxt: | $(STAMP)
 	$(BIN)/python -m tfrecords_tools.create_toy_tf_record \
 	  --output_path $(DEMO)/records
+
+docs: $(STAMP) ## build the docs as a site, with the API (build/docs)
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet 'sphinx>=8.2,<9' \
+	  'myst-parser>=4,<6' 'furo>=2025' 'sphinx-autoapi>=3.6,<4'
+	$(TOOLS)/bin/sphinx-build --quiet --fail-on-warning --keep-going \
+	  --builder html -c docs . build/docs
+	@echo "wrote build/docs/docs/index.html"
 
 lock: $(STAMP) ## choose exact versions anew (requirements.lock)
 	@$(BIN)/python -m venv $(TOOLS)

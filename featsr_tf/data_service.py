@@ -6,11 +6,11 @@ Trainings that name it by `--data_service grpc://node7:5050` have their images
 read, decoded and augmented here. Records must have the same paths on both.
 """
 
-import argparse
 import socket
 import threading
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 
@@ -23,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.data_service",
+    parser = CommandParser(
+        "featsr_tf.data_service",
         description="Decodes training images for trainings on other machines.",
     )
     parser.add_argument(

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from featsr_tf.command_line.terminal import quiet_tensorflow
+
 # "Try again", as in sysexits.h.
 _TRY_AGAIN = 75
 # What shells report of a program whose reader left (128 + SIGPIPE).
@@ -61,8 +63,9 @@ def exit_on_error() -> Iterator[None]:
 
     Bad input and files that cannot be read or written give 2, a machine that
     is gone gives 75, Ctrl-C gives 130. Warnings become one line each. Errors of
-    the program itself pass.
+    the program itself pass. TensorFlow's own lines are kept off the terminal.
     """
+    quiet_tensorflow()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

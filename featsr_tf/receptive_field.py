@@ -8,6 +8,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.receptive_field",
+    parser = CommandParser(
+        "featsr_tf.receptive_field",
         description="Receptive fields of an extractor and of its atrous twin "
         "(section 3 of the paper), computed from the layers themselves.",
     )

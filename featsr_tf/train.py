@@ -15,6 +15,7 @@ from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import exit_on_error
 from featsr_tf.training.cluster import read_cluster
 
@@ -25,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments; default is the command line's.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m featsr_tf.train",
+    parser = CommandParser(
+        "featsr_tf.train",
         description="Trains a detector: base, super-resolution, fine-tuning.",
     )
     add_pipeline_flags(parser)

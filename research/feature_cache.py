@@ -29,7 +29,7 @@ from research.side_by_side import in_turns
 from research.side_by_side import milliseconds
 from research.side_by_side import print_environment
 from research.side_by_side import ratio
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 CACHED = "cached"
 UNCACHED = "not cached"

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import DataError
 from featsr_tf.evaluate import _read_image
 from featsr_tf.files import is_inside
@@ -21,7 +21,6 @@ from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
 from tests.metrics.scenes import truth
-from tfrecords_tools import page
 from tfrecords_tools import show
 from tfrecords_tools import stats
 from tfrecords_tools import verify
@@ -110,7 +109,7 @@ def test_the_worst_images_are_written_into_their_folder(tmp_path):
         for i in range(len(NAMES))
     ]
     result = {"worst_images": entries, "min_score": 0.5}
-    draw_worst_images(
+    draw_error_gallery(
         str(folder),
         "base",
         result,
@@ -123,7 +122,7 @@ def test_the_worst_images_are_written_into_their_folder(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["pictures"]
     assert len(list(folder.glob("*.jpg"))) == len(NAMES)
     pictures, _ = read_pictures(str(folder), len(NAMES))
-    section = page.pictures("Worst", pictures, {})
+    section = show.pictures_section("Worst", pictures, {})
     write_text(tmp_path / "page.html", html_page("Page", "", [section]))
     assert SCRIPT not in (tmp_path / "page.html").read_text()
 

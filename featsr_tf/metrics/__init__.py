@@ -1,1 +1,1 @@
-"""Protocols that judge detections, in numpy without TensorFlow, and reports."""
+"""Detections compared with objects, by three protocols; NumPy only."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featsr_tf.metrics.detections import MEDIUM_SIDE
 from featsr_tf.metrics.detections import SIZE_NAMES
+from featsr_tf.metrics.detections import SMALL_SIDE
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
@@ -25,6 +27,16 @@ RECALLS = np.linspace(0, 1, 101)
 MAX_DETECTIONS = (1, 10, 100)
 # What a detection is: it counts as wrong, it counts as right, or not at all.
 WRONG, RIGHT, IGNORED = 0, 1, 2
+# The largest area; pycocotools has the same.
+_UNBOUNDED = 1e10
+_SMALL, _MEDIUM = SMALL_SIDE**2, MEDIUM_SIDE**2
+# Areas in px^2 by size; both bounds belong to a size.
+_BOUNDS = (
+    (0, _SMALL),
+    (_SMALL, _MEDIUM),
+    (_MEDIUM, _UNBOUNDED),
+    (0, _UNBOUNDED),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +124,7 @@ class CocoMatches:
         class_ids: `[num_classes]` the classes that have objects, rising.
         object_classes: `[num_objects]` class ids.
         object_images: `[num_objects]` positions of their images.
-        sought: `[4, num_objects]` bool, which objects count for a size.
+        evaluated: `[4, num_objects]` bool, which objects count for a size.
         classes: `[num_detections]` class ids, rising; within a class the
             best score comes first.
         images: `[num_detections]` positions of their images.
@@ -124,27 +136,24 @@ class CocoMatches:
     class_ids: np.ndarray
     object_classes: np.ndarray
     object_images: np.ndarray
-    sought: np.ndarray
+    evaluated: np.ndarray
     classes: np.ndarray
     images: np.ndarray
     ranks: np.ndarray
     outcomes: np.ndarray
 
     def figures(self, image_weights: np.ndarray | None = None) -> CocoFigures:
-        """Computes the figures of all images.
+        """Computes all figures.
 
         Args:
             image_weights: `[num_images]` int, how often each image counts,
                 as in a bootstrap; None = once.
-
-        Returns:
-            All figures.
         """
         count = np.ones(len(self.object_classes), np.int64)
         if image_weights is not None:
             count = image_weights[self.object_images]
         of_class = self.object_classes == self.class_ids[:, None]
-        num_objects = of_class.astype(np.int64) @ (self.sought * count).T
+        num_objects = of_class.astype(np.int64) @ (self.evaluated * count).T
         precision = np.full([10, 101, len(self.class_ids), 4], -1.0)
         recall = np.full([10, len(self.class_ids), 4, 3], -1.0)
         for number, size in np.argwhere(num_objects).tolist():
@@ -223,15 +232,10 @@ def _mean(values: np.ndarray) -> float:
     return float(defined.mean()) if defined.size else float("nan")
 
 
-UNBOUNDED = 1e10
-
-
 def average_precision(
     truths: Sequence[GroundTruth],
     detections: Iterable[Detections],
     class_ids: Collection[int],
-    small_side: float = 32,
-    medium_side: float = 96,
 ) -> CocoFigures:
     """Evaluates detections as COCO does: 101 points, 100 per class and image.
 
@@ -244,36 +248,16 @@ def average_precision(
         detections: At most one item per image.
         class_ids: The classes evaluated; the mean is over those of them that
             have objects of the size.
-        small_side: Side of the largest small square, default 32 px.
-        medium_side: Side of the largest medium square, default 96 px.
-
-    Returns:
-        All figures.
     """
-    return match_by_size(
-        truths, detections, class_ids, small_side, medium_side
-    ).figures()
+    return match_by_size(truths, detections, class_ids).figures()
 
 
 def match_by_size(
     truths: Sequence[GroundTruth],
     detections: Iterable[Detections],
     class_ids: Collection[int],
-    small_side: float = 32,
-    medium_side: float = 96,
 ) -> CocoMatches:
-    """Matches objects and detections as COCO does, for each size.
-
-    Args:
-        truths: One item per image.
-        detections: At most one item per image.
-        class_ids: The classes evaluated.
-        small_side: Side of the largest small square, default 32 px.
-        medium_side: Side of the largest medium square, default 96 px.
-
-    Returns:
-        The matches, of which figures of all or some images can be had.
-    """
+    """Matches as `average_precision`, for figures of all or some images."""
     objects, found = tabulate(truths, detections, class_ids)
     # A class without objects has no average precision: no need to compute it.
     classes = np.unique(objects.classes)
@@ -284,21 +268,19 @@ def match_by_size(
     )
     # By class, the best score first; among equal scores the first image.
     order = np.lexsort((-found.scores, found.classes))
-    outcomes, sought = [], []
-    small, medium = small_side**2, medium_side**2
-    bounds = ((0, small), (small, medium), (medium, UNBOUNDED), (0, UNBOUNDED))
-    for low, high in bounds:
+    outcomes, evaluated = [], []
+    for low, high in _BOUNDS:
         ignored = objects.crowd | _outside(objects.areas, low, high)
         outcome = _outcomes(objects, found, *overlapping, ignored)
         stray = _outside(areas(found.boxes), low, high)
         outcome[stray[:, None] & (outcome == WRONG)] = IGNORED
         outcomes.append(outcome[order])
-        sought.append(~ignored)
+        evaluated.append(~ignored)
     return CocoMatches(
         classes,
         objects.classes,
         objects.images,
-        np.stack(sought),
+        np.stack(evaluated),
         found.classes[order],
         found.images[order],
         ranks[order],

@@ -1,6 +1,7 @@
 """Objects and detections of one image, in original pixels, and their sizes."""
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 
 SIZE_NAMES = ("small", "medium", "large", "all")
+# Where small and medium objects end: sides in px, or squares of them.
+SMALL_SIDE = 32
+MEDIUM_SIDE = 96
+_LARGE_SIDE = 400
 
 
 @dataclass(frozen=True)
@@ -39,37 +44,18 @@ class SizeRange:
         return (size >= self.minimum) & (size < self.maximum)
 
 
-def area_ranges(
-    small_side: float = 32, medium_side: float = 96
-) -> tuple[SizeRange, ...]:
-    """Returns the paper's sizes: area at most 32x32, at most 96x96, above.
-
-    Args:
-        small_side: Side of the largest small square, default 32 px.
-        medium_side: Side of the largest medium square, default 96 px.
-
-    Returns:
-        Ranges "small", "medium", "large" and "all", in this order.
-    """
-    bounds = (-np.inf, small_side**2, medium_side**2, np.inf)
+def area_ranges() -> tuple[SizeRange, ...]:
+    """Returns the paper's sizes: area at most 32x32, at most 96x96, above."""
+    bounds = (-np.inf, SMALL_SIDE**2, MEDIUM_SIDE**2, np.inf)
     return _ranges("area", bounds)
 
 
-def long_side_ranges(
-    small_side: float = 32, medium_side: float = 96, large_side: float = 400
-) -> tuple[SizeRange, ...]:
+def long_side_ranges() -> tuple[SizeRange, ...]:
     """Returns the sizes of the official Tsinghua-Tencent 100K evaluation.
 
-    Args:
-        small_side: Objects below this long side are small, default 32 px.
-        medium_side: Objects below it are medium, default 96 px.
-        large_side: Objects below it are large, default 400 px; longer ones
-            do not count at all.
-
-    Returns:
-        Ranges "small", "medium", "large" and "all", in this order.
+    Long sides below 32, 96 and 400 px; longer objects do not count at all.
     """
-    return _ranges("long_side", (0, small_side, medium_side, large_side))
+    return _ranges("long_side", (0, SMALL_SIDE, MEDIUM_SIDE, _LARGE_SIDE))
 
 
 def size_ranges(size_by: str) -> tuple[SizeRange, ...]:
@@ -78,10 +64,9 @@ def size_ranges(size_by: str) -> tuple[SizeRange, ...]:
     Raises:
         ConfigError: If `size_by` is another word.
     """
-    if size_by == "area":
-        return area_ranges()
-    if size_by == "long_side":
-        return long_side_ranges()
+    ranges = {"area": area_ranges, "long_side": long_side_ranges}
+    if size_by in ranges:
+        return ranges[size_by]()
     raise ConfigError(
         f"size_by: expected 'area' or 'long_side', found {size_by!r}"
     )
@@ -99,6 +84,7 @@ def long_sides(boxes: np.ndarray) -> np.ndarray:
 
 
 def _ranges(measure: str, bounds: tuple) -> tuple[SizeRange, ...]:
+    """Ranges "small", "medium", "large" and "all", in this order."""
     lows = (*bounds[:3], bounds[0])
     highs = (*bounds[1:], bounds[3])
     return tuple(
@@ -120,14 +106,23 @@ class ImageInfo:
     Args:
         image_id: Number that objects and detections refer to.
         file_name: Name of the image file, for people and pictures.
-        height: Height of the original image in pixels.
-        width: Width of the original image in pixels.
+        height: Of the original image in pixels.
+        width: Of the original image in pixels.
     """
 
     image_id: int
     file_name: str
     height: int
     width: int
+
+    def to_coco(self) -> dict:
+        """Returns the entry of the image in a file of COCO."""
+        return {
+            "id": self.image_id,
+            "file_name": self.file_name,
+            "width": int(self.width),
+            "height": int(self.height),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +176,7 @@ class Detections:
     """What a detector found in one image.
 
     Args:
-        image_id: Number of the image.
+        image_id: The image, as in `ImageInfo`.
         boxes: `[num_detections, 4]` ymin, xmin, ymax, xmax in original
             pixels.
         scores: `[num_detections]` confidences, 0 to 1.
@@ -212,6 +207,25 @@ class Detections:
             self.classes[kept],
         )
 
+    def to_coco(self) -> Iterator[dict]:
+        """Yields results of COCO, "bbox" as x, y, width, height."""
+        for box, score, class_id in zip(
+            self.boxes.tolist(),
+            self.scores.tolist(),
+            self.classes.tolist(),
+            strict=True,
+        ):
+            ymin, xmin, ymax, xmax = box
+            width, height = xmax - xmin, ymax - ymin
+            yield {
+                "image_id": self.image_id,
+                "category_id": class_id,
+                "bbox": [xmin, ymin, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+                "score": score,
+            }
+
 
 def no_detections(image_id: int) -> Detections:
     """Returns the detections of an image in which nothing was found."""
@@ -227,9 +241,6 @@ def pair_by_image(
         truths: One item per image; these are the images that count.
         detections: At most one item per image, in any order. An image
             without an item has no detections and still counts.
-
-    Returns:
-        One pair per item of `truths`, in their order.
 
     Raises:
         DataError: If there is no image, an image comes twice, or detections

@@ -15,10 +15,10 @@ from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import size_ranges
-from featsr_tf.metrics.matching import Candidates
+from featsr_tf.metrics.error_analysis import confusion
+from featsr_tf.metrics.error_analysis import worst_images
+from featsr_tf.metrics.matching import MatchCandidates
 from featsr_tf.metrics.matching import find_candidates
-from featsr_tf.metrics.mistakes import confusion
-from featsr_tf.metrics.mistakes import worst_images
 from featsr_tf.metrics.tt100k import best_threshold
 from featsr_tf.metrics.tt100k import count_found
 from featsr_tf.metrics.tt100k import figures_by_class
@@ -27,11 +27,27 @@ from featsr_tf.metrics.tt100k import threshold_grid
 from featsr_tf.metrics.voc import voc_average_precision
 
 PROTOCOLS = ("tt100k", "coco", "voc")
+COLUMNS = {
+    "recall": "Rec.",
+    "accuracy": "Acc.",
+    "precision": "Prec.",
+    "f1": "F1",
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ar": "AR",
+}
+# The columns of the printed table and of the table by size on the page.
+SHOWN = {
+    "tt100k": ("recall", "accuracy", "f1", "ap50"),
+    "coco": ("ap50", "ap75", "ap", "ar"),
+    "voc": ("ap50",),
+}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """The rules by which detections are judged.
+    """The rules by which detections are evaluated.
 
     Args:
         name: "tt100k" (recall, accuracy and F1 at a score threshold, and
@@ -67,125 +83,6 @@ class Protocol:
             )
 
 
-def tt100k_figures(
-    candidates: Candidates,
-    averages: CocoFigures,
-    names: Mapping[int, str],
-    score_threshold: float,
-    size_by: str,
-) -> dict:
-    """Returns recall, accuracy and F1, and beside them the averages of COCO.
-
-    Args:
-        candidates: The objects and detections.
-        averages: Average precision; it always goes by area.
-        names: Names of the evaluated classes by class id.
-        score_threshold: For recall, accuracy and F1.
-        size_by: "area" or "long_side".
-
-    Returns:
-        The figures by size, and "per_class" by name and size.
-    """
-    ranges = size_ranges(size_by)
-    found = recall_accuracy_f1(candidates, score_threshold, ranges)
-    by_class = figures_by_class(candidates, score_threshold, names, ranges)
-    return {
-        **_joined(averages.by_size(), found),
-        "per_class": {
-            names[class_id]: _joined(averages.by_size(class_id), figures)
-            for class_id, figures in by_class.items()
-        },
-    }
-
-
-def coco_figures(averages: CocoFigures, names: Mapping[int, str]) -> dict:
-    """Returns the twelve figures of COCO, those by size, and "per_class".
-
-    Args:
-        averages: Average precision.
-        names: Names of the evaluated classes by class id.
-    """
-    return {
-        **averages.summary(),
-        **averages.by_size(),
-        "per_class": {
-            name: averages.by_size(class_id) for class_id, name in names.items()
-        },
-    }
-
-
-def voc_figures(
-    truths: Sequence[GroundTruth],
-    detections: Sequence[Detections],
-    names: Mapping[int, str],
-    protocol: Protocol,
-) -> dict:
-    """Returns the average precision of PASCAL VOC, the mean over classes.
-
-    Args:
-        truths: One item per image.
-        detections: At most one item per image.
-        names: Names of the evaluated classes by class id.
-        protocol: Measure of the size, and how precision is averaged.
-
-    Returns:
-        "AP50", "APs", "APm", "APl", the figures by size, and "per_class".
-    """
-    by_class = voc_average_precision(
-        truths,
-        detections,
-        names,
-        size_ranges(protocol.size_by),
-        protocol.eleven_point,
-    )
-    by_size = {
-        size: {
-            "ap50": _mean(
-                [figures[size]["ap50"] for figures in by_class.values()]
-            ),
-            "num_objects": sum(
-                figures[size]["num_objects"] for figures in by_class.values()
-            ),
-        }
-        for size in SIZE_NAMES
-    }
-    keys = {"AP50": "all", "APs": "small", "APm": "medium", "APl": "large"}
-    return {
-        "eleven_point": protocol.eleven_point,
-        **{key: by_size[size]["ap50"] for key, size in keys.items()},
-        **by_size,
-        "per_class": {
-            names[class_id]: figures for class_id, figures in by_class.items()
-        },
-    }
-
-
-def _joined(averages: Mapping, found: Mapping) -> dict[str, dict]:
-    return {name: {**averages[name], **found[name]} for name in SIZE_NAMES}
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else math.nan
-
-
-COLUMNS = {
-    "recall": "Rec.",
-    "accuracy": "Acc.",
-    "f1": "F1",
-    "ap": "AP",
-    "ap50": "AP50",
-    "ap75": "AP75",
-    "ar": "AR",
-}
-# The columns of the printed table and of the table by size on the page.
-SHOWN = {
-    "tt100k": ("recall", "accuracy", "f1", "ap50"),
-    "coco": ("ap50", "ap75", "ap", "ar"),
-    "voc": ("ap50",),
-}
-
-
 def evaluate(
     truths: Sequence[GroundTruth],
     detections: Sequence[Detections],
@@ -194,18 +91,18 @@ def evaluate(
     protocol: Protocol | None = None,
     num_worst_images: int = 10,
 ) -> dict:
-    """Judges detections under a protocol.
+    """Evaluates detections under a protocol.
 
     Args:
         truths: One item per image.
         detections: At most one item per image.
         names: Names of the evaluated classes by class id, for example those
             of a label map; others are ignored.
-        score_threshold: For recall, accuracy and F1 and for the mistakes;
+        score_threshold: For recall, accuracy and F1 and for the errors;
             average precision uses all detections.
         protocol: The rules, by default those of Tsinghua-Tencent 100K.
-        num_worst_images: Of how many images the mistakes are counted, the
-            worst first; default 10.
+        num_worst_images: How many images are listed, those with the most
+            errors first; default 10.
 
     Returns:
         "protocol", "size_by" and "min_score"; the figures for each of
@@ -218,11 +115,11 @@ def evaluate(
     candidates = find_candidates(truths, detections, names)
     averages = average_precision(truths, detections, names)
     if protocol.name == "coco":
-        figures = coco_figures(averages, names)
+        figures = _coco_figures(averages, names)
     elif protocol.name == "voc":
-        figures = voc_figures(truths, detections, names, protocol)
+        figures = _voc_figures(truths, detections, names, protocol)
     else:
-        figures = tt100k_figures(
+        figures = _tt100k_figures(
             candidates, averages, names, score_threshold, protocol.size_by
         )
     result = {
@@ -247,13 +144,8 @@ def choose_threshold(
 ) -> tuple[float, float | None]:
     """Finds the score threshold with the best F1 over all sizes.
 
-    To be done on training or validation images, never on test images.
-
-    Args:
-        truths: One item per image.
-        detections: At most one item per image.
-        class_ids: The classes evaluated.
-        size_by: "area", or "long_side", which leaves out the longest objects.
+    To be done on training or validation images, never on test images. Sizes
+    matter because "long_side" leaves out the longest objects.
 
     Returns:
         The lowest of the best thresholds, and its F1; None without objects.
@@ -302,8 +194,98 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def none_if_nan(value):
+    """Makes NaN, which JSON does not know, None in dicts and lists."""
+    if isinstance(value, dict):
+        return {key: none_if_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [none_if_nan(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def _tt100k_figures(
+    candidates: MatchCandidates,
+    averages: CocoFigures,
+    names: Mapping[int, str],
+    score_threshold: float,
+    size_by: str,
+) -> dict:
+    """Recall, accuracy and F1, and beside them the averages of COCO.
+
+    The latter always go by area.
+    """
+    ranges = size_ranges(size_by)
+    found = recall_accuracy_f1(candidates, score_threshold, ranges)
+    by_class = figures_by_class(candidates, score_threshold, names, ranges)
+    return {
+        **_joined(averages.by_size(), found),
+        "per_class": {
+            names[class_id]: _joined(averages.by_size(class_id), figures)
+            for class_id, figures in by_class.items()
+        },
+    }
+
+
+def _coco_figures(averages: CocoFigures, names: Mapping[int, str]) -> dict:
+    """The twelve figures of COCO, those by size, and "per_class"."""
+    return {
+        **averages.summary(),
+        **averages.by_size(),
+        "per_class": {
+            name: averages.by_size(class_id) for class_id, name in names.items()
+        },
+    }
+
+
+def _voc_figures(
+    truths: Sequence[GroundTruth],
+    detections: Sequence[Detections],
+    names: Mapping[int, str],
+    protocol: Protocol,
+) -> dict:
+    """The average precision of PASCAL VOC, the mean over classes."""
+    by_class = voc_average_precision(
+        truths,
+        detections,
+        names,
+        size_ranges(protocol.size_by),
+        protocol.eleven_point,
+    )
+    by_size = {
+        size: {
+            "ap50": _mean(
+                [figures[size]["ap50"] for figures in by_class.values()]
+            ),
+            "num_objects": sum(
+                figures[size]["num_objects"] for figures in by_class.values()
+            ),
+        }
+        for size in SIZE_NAMES
+    }
+    keys = {"AP50": "all", "APs": "small", "APm": "medium", "APl": "large"}
+    return {
+        "eleven_point": protocol.eleven_point,
+        **{key: by_size[size]["ap50"] for key, size in keys.items()},
+        **by_size,
+        "per_class": {
+            names[class_id]: figures for class_id, figures in by_class.items()
+        },
+    }
+
+
+def _joined(averages: Mapping, found: Mapping) -> dict[str, dict]:
+    return {name: {**averages[name], **found[name]} for name in SIZE_NAMES}
+
+
+def _mean(values: Sequence[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
 def _curves(
-    candidates: Candidates, averages: CocoFigures, size_by: str
+    candidates: MatchCandidates, averages: CocoFigures, size_by: str
 ) -> dict[str, dict[str, list]]:
     counts = count_found(candidates, threshold_grid(), size_ranges(size_by))
     f1 = {name: size["f1"] for name, size in counts.figures().items()}
@@ -317,14 +299,3 @@ def _lists(columns: Mapping) -> dict[str, list[float]]:
     return {
         name: np.round(values, 5).tolist() for name, values in columns.items()
     }
-
-
-def none_if_nan(value):
-    """Makes NaN, which JSON does not know, None in dicts and lists."""
-    if isinstance(value, dict):
-        return {key: none_if_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [none_if_nan(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value

@@ -14,7 +14,7 @@ from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import pair_by_image
 
-# So many pairs are compared at once; bounds the memory, not the result.
+# Pairs that are compared at once: bounds the memory, not the result.
 _PAIRS_AT_ONCE = 1 << 18
 
 
@@ -69,8 +69,7 @@ def tabulate(
     Args:
         truths: One item per image.
         detections: At most one item per image.
-        class_ids: Objects and detections of other classes are left out;
-            None = all are kept.
+        class_ids: Others are left out; None = all are kept.
 
     Returns:
         Both tables, in the order of `truths` and, within an image, as given.
@@ -111,8 +110,8 @@ def find_overlaps(
     Widths are differences of coordinates, without + 1.
 
     Args:
-        objects: The objects.
-        found: The detections.
+        objects: The objects of all images.
+        found: The detections of all images.
         least: Smallest overlap, above 0.
         same_class: Whether both must be of one class, default True.
         over_crowds: Whether the overlap with a crowd is the share of the
@@ -229,60 +228,44 @@ def _free(pairs: np.ndarray, taken: np.ndarray, column: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """All objects, detections and candidate pairs of a data set, flat.
+class MatchCandidates:
+    """The objects and detections of a data set that may belong together.
 
     Args:
-        truth_boxes: `[num_objects, 4]`, without the ignored objects.
-        truth_classes: `[num_objects]` class ids.
-        truth_images: `[num_objects]` positions of their images.
-        boxes: `[num_detections, 4]`.
-        classes: `[num_detections]` class ids.
-        images: `[num_detections]` positions of their images.
-        scores: `[num_detections]`.
-        excused: `[num_detections]` bool; overlaps an ignored object of its
+        objects: The objects, without the ignored ones.
+        detections: All detections.
+        ignored: `[num_detections]` bool; overlaps an ignored object of its
             class, so that it is never a false positive.
         pairs: `[num_pairs, 2]` object and detection of one image and class
             that overlap enough, in falling order of overlap.
     """
 
-    truth_boxes: np.ndarray
-    truth_classes: np.ndarray
-    truth_images: np.ndarray
-    boxes: np.ndarray
-    classes: np.ndarray
-    images: np.ndarray
-    scores: np.ndarray
-    excused: np.ndarray
+    objects: ObjectTable
+    detections: DetectionTable
+    ignored: np.ndarray
     pairs: np.ndarray
 
     def matches(self, score_threshold: float = -np.inf) -> np.ndarray:
         """Matches the objects with the detections above a score.
 
-        Args:
-            score_threshold: Detections below it do not take part.
-
         Returns:
             `[num_matches, 2]` indices of objects and their detections.
         """
-        kept = self.scores[self.pairs[:, 1]] >= score_threshold
+        kept = self.detections.scores[self.pairs[:, 1]] >= score_threshold
         pairs = self.pairs[kept]
         return pairs[match_greedily(pairs)]
 
-    def mistakes(self, score_threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    def errors(self, score_threshold: float) -> tuple[np.ndarray, np.ndarray]:
         """Tells what is missed and what is wrong at a score threshold.
-
-        Args:
-            score_threshold: Detections below it do not take part.
 
         Returns:
             `[num_objects]` bool, missed, and `[num_detections]` bool, false
             positives.
         """
         found, right = self.matches(score_threshold).T
-        missed = np.ones(len(self.truth_boxes), bool)
+        missed = np.ones(len(self.objects.boxes), bool)
         missed[found] = False
-        wrong = (self.scores >= score_threshold) & ~self.excused
+        wrong = (self.detections.scores >= score_threshold) & ~self.ignored
         wrong[right] = False
         return missed, wrong
 
@@ -293,7 +276,7 @@ def find_candidates(
     class_ids: Collection[int] | None = None,
     iou_threshold: float = 0.5,
     inclusive: bool = False,
-) -> Candidates:
+) -> MatchCandidates:
     """Collects the objects and detections that may belong together.
 
     Args:
@@ -305,30 +288,17 @@ def find_candidates(
         inclusive: Whether an overlap equal to the threshold is enough, as
             the paper says; the official evaluation asks for more.
 
-    Returns:
-        The flat arrays of the whole data set.
-
     Raises:
         DataError: If there are no images, or detections belong to none.
     """
     objects, found = tabulate(truths, detections, class_ids)
-    ignored = objects.crowd | objects.difficult
+    is_ignored = objects.crowd | objects.difficult
     least = iou_threshold if inclusive else np.nextafter(iou_threshold, 1)
-    excused = np.zeros(len(found.scores), bool)
-    pairs, _ = find_overlaps(take_rows(objects, ignored), found, least)
-    excused[pairs[:, 1]] = True
-    counted = take_rows(objects, ~ignored)
-    pairs, overlaps = find_overlaps(counted, found, least)
+    ignored = np.zeros(len(found.scores), bool)
+    pairs, _ = find_overlaps(take_rows(objects, is_ignored), found, least)
+    ignored[pairs[:, 1]] = True
+    evaluated = take_rows(objects, ~is_ignored)
+    pairs, overlaps = find_overlaps(evaluated, found, least)
     # Among equal overlaps the order of the objects, then of the detections.
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -overlaps))
-    return Candidates(
-        counted.boxes,
-        counted.classes,
-        counted.images,
-        found.boxes,
-        found.classes,
-        found.images,
-        found.scores,
-        excused,
-        pairs[order],
-    )
+    return MatchCandidates(evaluated, found, ignored, pairs[order])

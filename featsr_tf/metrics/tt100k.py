@@ -22,7 +22,7 @@ import numpy as np
 
 from featsr_tf.metrics.detections import SizeRange
 from featsr_tf.metrics.detections import area_ranges
-from featsr_tf.metrics.matching import Candidates
+from featsr_tf.metrics.matching import MatchCandidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,9 @@ class Counts:
         """Returns the figures of every size over all classes.
 
         Returns:
-            For every size "recall", "accuracy", "f1" `[num_thresholds]`,
-            NaN where undefined, and "num_objects".
+            For every size "recall", "accuracy" (the paper's word for
+            precision), "precision" and "f1" `[num_thresholds]`, NaN where
+            undefined, and "num_objects".
         """
         return {
             size.name: _recall_accuracy_f1(
@@ -59,7 +60,7 @@ class Counts:
 
 
 def count_found(
-    candidates: Candidates,
+    candidates: MatchCandidates,
     thresholds: Sequence[float] | np.ndarray,
     ranges: tuple[SizeRange, ...] | None = None,
 ) -> Counts:
@@ -67,29 +68,29 @@ def count_found(
 
     Args:
         candidates: The objects and detections, of `find_candidates`.
-        thresholds: Score thresholds in any order.
+        thresholds: Score thresholds in any order; those of the result rise.
         ranges: The sizes, by default those of the paper (by area).
-
-    Returns:
-        The counts; their thresholds rise.
     """
     ranges = area_ranges() if ranges is None else ranges
     thresholds = np.sort(np.asarray(thresholds, np.float64).reshape(-1))
-    truth_in = _membership(ranges, candidates.truth_boxes)
-    blamable = _membership(ranges, candidates.boxes) & ~candidates.excused
+    objects_in = _membership(ranges, candidates.objects.boxes)
+    # Detections that are false positives unless they match an object.
+    blamable = _membership(ranges, candidates.detections.boxes)
+    blamable &= ~candidates.ignored
     found = np.zeros([len(thresholds), len(ranges)], np.int64)
     cleared = np.zeros_like(found)
     for row, threshold in enumerate(thresholds):
         objects, partners = candidates.matches(threshold).T
-        found[row] = truth_in[:, objects].sum(axis=1)
+        found[row] = objects_in[:, objects].sum(axis=1)
         cleared[row] = blamable[:, partners].sum(axis=1)
-    blamed = _count_above(thresholds, candidates.scores, blamable)
+    scores = candidates.detections.scores
+    blamed = _count_above(thresholds, scores, blamable)
     shown = found + blamed - cleared
-    return Counts(ranges, thresholds, truth_in.sum(axis=1), found, shown)
+    return Counts(ranges, thresholds, objects_in.sum(axis=1), found, shown)
 
 
 def recall_accuracy_f1(
-    candidates: Candidates,
+    candidates: MatchCandidates,
     score_threshold: float,
     ranges: tuple[SizeRange, ...] | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -101,8 +102,7 @@ def recall_accuracy_f1(
         ranges: The sizes, by default those of the paper (by area).
 
     Returns:
-        For every size "recall", "accuracy", "f1" and "num_objects"; a figure
-        is NaN where it is undefined.
+        What `Counts.figures` returns, with numbers instead of arrays.
     """
     counts = count_found(candidates, [score_threshold], ranges)
     return {
@@ -112,33 +112,24 @@ def recall_accuracy_f1(
 
 
 def figures_by_class(
-    candidates: Candidates,
+    candidates: MatchCandidates,
     score_threshold: float,
     class_ids: Collection[int],
     ranges: tuple[SizeRange, ...] | None = None,
 ) -> dict[int, dict[str, dict[str, float]]]:
-    """Evaluates the detections of each class at one score threshold.
-
-    Args:
-        candidates: The objects and detections, of `find_candidates`.
-        score_threshold: Detections below it are ignored.
-        class_ids: The classes evaluated.
-        ranges: The sizes, by default those of the paper (by area).
-
-    Returns:
-        By class id and size what `recall_accuracy_f1` returns.
-    """
+    """Does as `recall_accuracy_f1` for each class, by its id."""
     ranges = area_ranges() if ranges is None else ranges
-    missed, wrong = candidates.mistakes(score_threshold)
+    missed, wrong = candidates.errors(score_threshold)
+    truths, shown = candidates.objects, candidates.detections
     ids = np.sort(np.asarray(list(class_ids), np.int64))
     figures: dict[int, dict] = {class_id: {} for class_id in ids.tolist()}
     for size in ranges:
-        sought = size.contains(candidates.truth_boxes)
-        objects = _count_classes(candidates.truth_classes[sought], ids)
-        found = _count_classes(candidates.truth_classes[sought & ~missed], ids)
-        blamed = wrong & size.contains(candidates.boxes)
-        shown = found + _count_classes(candidates.classes[blamed], ids)
-        columns = _recall_accuracy_f1(objects, found, shown)
+        evaluated = size.contains(truths.boxes)
+        objects = _count_classes(truths.classes[evaluated], ids)
+        found = _count_classes(truths.classes[evaluated & ~missed], ids)
+        blamed = wrong & size.contains(shown.boxes)
+        total = found + _count_classes(shown.classes[blamed], ids)
+        columns = _recall_accuracy_f1(objects, found, total)
         columns["num_objects"] = objects
         for index, by_size in enumerate(figures.values()):
             by_size[size.name] = {
@@ -148,15 +139,9 @@ def figures_by_class(
 
 
 def best_threshold(counts: Counts) -> float:
-    """Returns the score threshold of the best F1 over all sizes.
+    """Returns the lowest score threshold with the best F1 over all sizes.
 
     To be chosen on training or validation images, never on test images.
-
-    Args:
-        counts: Of `count_found` at a `threshold_grid()`.
-
-    Returns:
-        The lowest of the best thresholds.
     """
     f1 = counts.figures()["all"]["f1"]
     return float(counts.thresholds[np.argmax(np.nan_to_num(f1, nan=-1.0))])
@@ -178,9 +163,12 @@ def _recall_accuracy_f1(objects, found, shown) -> dict[str, np.ndarray]:
     # 2 found / (objects + shown) is 2RA / (R + A), and also defined when
     # nothing is shown.
     either = np.where(objects > 0, objects + shown, 0)
+    precision = _ratio(found, shown)
     return {
         "recall": _ratio(found, objects),
-        "accuracy": _ratio(found, shown),
+        # The paper's word for precision.
+        "accuracy": precision,
+        "precision": precision,
         "f1": _ratio(2 * found, either),
         "num_objects": objects.max(initial=0),
     }

@@ -54,36 +54,35 @@ def voc_average_precision(
     partner, first = _assign(objects, found)
     assigned = np.flatnonzero(partner >= 0)
     ignored = objects.crowd | objects.difficult
-    interpolate = _eleven_points if eleven_point else _area_under_curve
     order = np.lexsort((-found.scores, found.classes))
     sorted_classes = found.classes[order]
     figures: dict[int, dict] = {int(class_id): {} for class_id in class_ids}
     for size in ranges:
-        sought = size.contains(objects.boxes) & ~ignored
+        evaluated = size.contains(objects.boxes) & ~ignored
         right = np.zeros(len(partner), bool)
-        right[assigned] = first[assigned] & sought[partner[assigned]]
+        right[assigned] = first[assigned] & evaluated[partner[assigned]]
         wrong = size.contains(found.boxes) & ~right
-        wrong[assigned] &= sought[partner[assigned]]
+        wrong[assigned] &= evaluated[partner[assigned]]
         for class_id, by_size in figures.items():
             start, stop = np.searchsorted(
                 sorted_classes, [class_id, class_id + 1]
             )
             rows = order[start:stop]
             rows = rows[right[rows] | wrong[rows]]
-            total = int((sought & (objects.classes == class_id)).sum())
+            total = int((evaluated & (objects.classes == class_id)).sum())
             by_size[size.name] = {
-                "ap50": interpolate(right[rows], total),
+                "ap50": _average(right[rows], total, eleven_point),
                 "num_objects": total,
             }
     return figures
 
 
 def _assign(objects: ObjectTable, found: DetectionTable):
-    """Gives each detection its object, -1 for none, and tells the first ones.
+    """Gives each detection its object, and tells which comes first.
 
     Returns:
-        `[num_detections]` positions of objects, and `[num_detections]` bool,
-        true where no better score has the same object.
+        `[num_detections]` positions of objects, -1 for none, and
+        `[num_detections]` bool, true where no better score has the object.
     """
     pairs, overlaps = find_overlaps(objects, found, 0.5)
     # Of equal overlaps the first object comes last, and stays.
@@ -98,28 +97,14 @@ def _assign(objects: ObjectTable, found: DetectionTable):
     return partner, first
 
 
-def _precision_and_recall(right: np.ndarray, total: int):
-    hits = np.cumsum(right)
-    return hits / np.arange(1, len(right) + 1), hits / total
-
-
-def _area_under_curve(right: np.ndarray, total: int) -> float:
+def _average(right: np.ndarray, total: int, eleven_point: bool) -> float:
+    """Average precision of detections, the best score first."""
     if not total:
         return float("nan")
-    precision, recall = _precision_and_recall(right, total)
+    hits = np.cumsum(right)
+    precision, recall = hits / np.arange(1, len(right) + 1), hits / total
+    if eleven_point:
+        beyond = [precision[recall >= least] for least in np.arange(11) / 10]
+        return float(np.mean([part.max(initial=0.0) for part in beyond]))
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(recall, prepend=0.0) * best))
-
-
-def _eleven_points(right: np.ndarray, total: int) -> float:
-    if not total:
-        return float("nan")
-    precision, recall = _precision_and_recall(right, total)
-    return float(
-        np.mean(
-            [
-                precision[recall >= least].max(initial=0.0)
-                for least in np.arange(11) / 10
-            ]
-        )
-    )

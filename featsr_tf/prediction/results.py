@@ -11,7 +11,6 @@ import PIL.Image
 
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import ConfigError
-from featsr_tf.metrics.coco_files import coco_annotations
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.sources import as_array
 
@@ -129,7 +128,7 @@ class Result:
             A dict per object, with "bbox" as x, y, width, height.
         """
         found = replace(self.detections, image_id=image_id)
-        return list(coco_annotations(found))
+        return list(found.to_coco())
 
     def to_supervision(self) -> "supervision.Detections":
         """Hands the objects to the package `supervision`.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.config.fields import walk
+from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.batching import Share
 from featsr_tf.data.build import Source
@@ -25,55 +25,9 @@ from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
 from featsr_tf.training.feature_files import FeatureFiles
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import StageInputs
 
-_EXTENSION = "model.feature_super_resolution"
 # The images of both stages are the same ones.
 SEED_OFFSET = 1
-# Fields that no part depends on: what is learnt, and how.
-_WITHOUT_EFFECT = (
-    "eval_config",
-    "eval_input_reader",
-    "train_config.num_steps",
-    "train_config.optimizer",
-    "train_config.gradient_clipping_by_norm",
-    f"{_EXTENSION}.feature_cache",
-    f"{_EXTENSION}.jit_compile",
-    f"{_EXTENSION}.generator",
-    f"{_EXTENSION}.discriminator",
-    f"{_EXTENSION}.losses",
-    f"{_EXTENSION}.super_resolution_stage",
-    f"{_EXTENSION}.fine_tune_stage",
-    f"{_EXTENSION}.steps_per_epoch",
-    f"{_EXTENSION}.keep_checkpoints",
-    f"{_EXTENSION}.validation",
-)
-# Fields that only these parts depend on.
-_OF_PARTS = {
-    f"{_EXTENSION}.gate_objectness_threshold": (),
-    f"{_EXTENSION}.supervision": (
-        StageInputs.PAIR_WEIGHTS,
-        StageInputs.TARGETS,
-    ),
-    f"{_EXTENSION}.twin_pooling": (StageInputs.TARGETS,),
-    f"{_EXTENSION}.refiner": (
-        StageInputs.SMALL_INPUTS,
-        StageInputs.PAIR_INPUTS,
-    ),
-    f"{_EXTENSION}.zoom": (
-        StageInputs.SMALL_INPUTS,
-        StageInputs.PAIR_INPUTS,
-        StageInputs.TARGETS,
-    ),
-    f"{_EXTENSION}.gate_score_threshold": (
-        StageInputs.LARGE,
-        StageInputs.LARGE_FEATURES,
-    ),
-    f"{_EXTENSION}.gate_maximum": (
-        StageInputs.LARGE,
-        StageInputs.LARGE_FEATURES,
-    ),
-}
 
 
 def cached_batches(
@@ -160,17 +114,6 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
 
 def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
     """Digest of all that a part depends on."""
-    fields = [
-        f"{path}: {value}"
-        for path, field, value in walk(pipeline)
-        if not field.is_message
-        and not _is_in(path, _WITHOUT_EFFECT)
-        and all(
-            part in parts
-            for prefix, parts in _OF_PARTS.items()
-            if _is_in(path, [prefix])
-        )
-    ]
     options = pipeline.model.feature_super_resolution.feature_cache
     stats = {path: os.stat(path) for path in source.paths}
     # Other images may make a file of the same size.
@@ -178,7 +121,9 @@ def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
         f"{path} {stat.st_size} {stat.st_mtime_ns}"
         for path, stat in stats.items()
     ]
-    text = "\n".join([str(options.num_images), *fields, *records])
+    text = "\n".join(
+        [str(options.num_images), *values_of_cache(pipeline, part), *records]
+    )
     digest = hashlib.sha256(frozen + text.encode())
     return digest.hexdigest()[:16]
 
@@ -190,7 +135,3 @@ def _digest_of_weights(stage: Stage) -> bytes:
         for variable in model.variables:
             digest.update(np.asarray(variable).tobytes())
     return digest.digest()
-
-
-def _is_in(path: str, prefixes) -> bool:
-    return any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)

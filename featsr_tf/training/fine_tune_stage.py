@@ -38,7 +38,7 @@ class FineTuneStage(Stage):
         if self.detector.gate is None:
             for_large &= proposals.area_ratios >= 1.0
         large = self.sampler.sample(batch, proposals.boxes, allowed=for_large)
-        small_inputs = self.detector.refiner.look(
+        small_inputs = self.detector.refiner.collect_inputs(
             self.sampler.pool(small, proposals.features, images)
         )
         pooled = self.sampler.pool(large, proposals.features, images)

@@ -11,9 +11,9 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.geometry import sampling
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.detector import flatten
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.training.losses import PredictorLoss
 from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.optimizers import num_replicas
@@ -120,7 +120,7 @@ class ProposalSampler:
             batch, self.detector.propose(features, batch[Batch.IMAGE_SIZES])
         )
         ratios = self.detector.area_over_threshold(
-            *flatten(boxes), batch[Batch.SCALES]
+            *flatten_boxes(boxes), batch[Batch.SCALES]
         )
         ratios = tf.reshape(ratios, tf.shape(boxes)[:2])
         return FrozenProposals(features, boxes, valid, ratios)
@@ -193,7 +193,7 @@ class ProposalSampler:
             images: `[B, H, W, 3]`.
             image_scale: px of the images per px of I^1.0. Default 1.0.
         """
-        boxes, image_indices = flatten(sample.boxes)
+        boxes, image_indices = flatten_boxes(sample.boxes)
         base = self.detector.pool_base(
             features["base"], boxes, image_indices, image_scale
         )

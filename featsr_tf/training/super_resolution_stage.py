@@ -9,7 +9,7 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.model.speed import XlaCall
 from featsr_tf.training import losses
 from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
@@ -47,7 +47,7 @@ class AdversarialLoss:
         minimizer: changes the discriminator.
         generator_weight: weight of L_gen. Default 0.01.
         warmup_steps: first steps, in which L_gen has no weight. Default 0.
-        jit_compile: whether XLA compiles the discriminator; see `Compiled`.
+        jit_compile: whether XLA compiles the discriminator; see `XlaCall`.
             Default False.
     """
 
@@ -60,7 +60,7 @@ class AdversarialLoss:
         jit_compile: bool = False,
     ):
         self.discriminator = discriminator
-        self.discriminate = Compiled(discriminator, jit_compile)
+        self.discriminate = XlaCall(discriminator, jit_compile)
         self.minimizer = minimizer
         self.generator_weight = generator_weight
         self.warmup_steps = warmup_steps
@@ -199,7 +199,7 @@ class SuperResolutionStage(Stage):
         inputs = {
             StageInputs.SMALL: small,
             StageInputs.SMALL_INPUTS: unflatten_images(
-                refiner.look(chosen), batch_size
+                refiner.collect_inputs(chosen), batch_size
             ),
         }
         if self.targets is None:
@@ -209,7 +209,7 @@ class SuperResolutionStage(Stage):
             halved = self.pool_halved(batch, pairs)
             full = sampler.pool(pairs, proposals.features, images)
             inputs[StageInputs.PAIR_INPUTS] = unflatten_images(
-                refiner.look(halved, image_scale=0.5), batch_size
+                refiner.collect_inputs(halved, image_scale=0.5), batch_size
             )
         else:
             pairs, halved, full = small, chosen, chosen

@@ -5,10 +5,10 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.model.roi_pooling import RoiPooling
-from featsr_tf.model.speed.polyphase import InPhases
+from featsr_tf.model.speed import PolyphaseCall
 from featsr_tf.model.zoom import ZoomRefiner
 
 
@@ -66,7 +66,7 @@ class AtrousTargets:
 
     Args:
         detector: the detector whose preprocessing is used.
-        target_extractor: the atrous twin of the extractor, or `InPhases`.
+        target_extractor: the atrous twin of the extractor, or `PolyphaseCall`.
         pool_target: pooling at the twin's own cell centres.
     """
 
@@ -75,7 +75,7 @@ class AtrousTargets:
     def __init__(
         self,
         detector: Detector,
-        target_extractor: keras.Model | InPhases,
+        target_extractor: keras.Model | PolyphaseCall,
         pool_target: RoiPooling,
     ):
         self.detector = detector

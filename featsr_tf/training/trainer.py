@@ -198,7 +198,7 @@ def _train_stages(run: Run, base_from: str | None) -> None:
         for name in checkpoints.STAGES:
             if name == checkpoints.SUPER_RESOLUTION:
                 run.detector.start_small_predictor_from_large()
-                run.detector.start_tail_from_extractor()
+                run.detector.start_refiner_from_extractor()
             if num_steps(run.pipeline, name):
                 _train_stage(run, name)
         check_agreement(
@@ -346,7 +346,7 @@ def _callbacks(
     """Lists what happens on this worker between steps, in this order."""
     name = history.stage
     extension = run.pipeline.model.feature_super_resolution
-    interval = extension.steps_per_epoch
+    interval = extension.checkpoint_interval
     progress = {
         "first_step": step,
         "num_steps": num_steps(run.pipeline, name),

@@ -190,17 +190,17 @@ def count_frames(
         class_ids: The classes evaluated.
     """
     candidates = find_candidates(truths, detections, class_ids)
-    missed, wrong = candidates.mistakes(-np.inf)
+    missed, wrong = candidates.errors(-np.inf)
     columns = []
     for size in area_ranges():
-        sought = size.contains(candidates.truth_boxes)
-        blamed = wrong & size.contains(candidates.boxes)
+        evaluated = size.contains(candidates.objects.boxes)
+        blamed = wrong & size.contains(candidates.detections.boxes)
         objects, found, false = (
             np.bincount(images, minlength=len(truths))
             for images in (
-                candidates.truth_images[sought],
-                candidates.truth_images[sought & ~missed],
-                candidates.images[blamed],
+                candidates.objects.images[evaluated],
+                candidates.objects.images[evaluated & ~missed],
+                candidates.detections.images[blamed],
             )
         )
         columns.append((objects, found, found + false))

@@ -24,7 +24,7 @@ FIGURES = {
 }
 
 
-def judge(objects, shown, protocol="tt100k", names=None, **options):
+def evaluate_scene(objects, shown, protocol="tt100k", names=None, **options):
     return evaluate(
         objects,
         shown,
@@ -36,7 +36,7 @@ def judge(objects, shown, protocol="tt100k", names=None, **options):
 
 @pytest.mark.parametrize("protocol", FIGURES)
 def test_every_size_and_class_has_every_figure(protocol):
-    result = judge([truth(BOXES)], [found(BOXES)], protocol)
+    result = evaluate_scene([truth(BOXES)], [found(BOXES)], protocol)
     assert result["protocol"] == protocol
     assert (result["size_by"], result["min_score"]) == ("area", 0.5)
     for by_size in (result, result["per_class"]["sign"]):
@@ -48,8 +48,8 @@ def test_every_size_and_class_has_every_figure(protocol):
 def test_each_protocol_has_its_totals():
     scene = random_scene(np.random.default_rng(0))
     names = {1: "a", 2: "b", 3: "c"}
-    coco = judge(*scene, "coco", names)
-    voc = judge(*scene, "voc", names)
+    coco = evaluate_scene(*scene, "coco", names)
+    voc = evaluate_scene(*scene, "voc", names)
     assert coco["AP"] == coco["all"]["ap"]
     assert coco["APs"] == coco["small"]["ap"]
     assert coco["ARl"] == coco["large"]["ar"]
@@ -59,8 +59,14 @@ def test_each_protocol_has_its_totals():
     assert voc["AP50"] == pytest.approx(np.mean(per_class))
 
 
+def test_precision_stands_beside_the_papers_word_for_it():
+    result = evaluate_scene(*random_scene(np.random.default_rng(0)))
+    for size in SIZES:
+        assert result[size]["precision"] == result[size]["accuracy"]
+
+
 def test_undefined_figures_are_null_in_json():
-    result = judge([truth(BOXES)], [found(BOXES)])
+    result = evaluate_scene([truth(BOXES)], [found(BOXES)])
     large = json.loads(json.dumps(result, allow_nan=False))["large"]
     assert large["num_objects"] == 0
     assert large["recall"] is None
@@ -69,8 +75,8 @@ def test_undefined_figures_are_null_in_json():
 
 def test_the_score_threshold_moves_f1_but_not_average_precision():
     shown = [found(BOXES, [0.4, 0.3])]
-    high = judge([truth(BOXES)], shown, score_threshold=0.5)
-    low = judge([truth(BOXES)], shown, score_threshold=0.2)
+    high = evaluate_scene([truth(BOXES)], shown, score_threshold=0.5)
+    low = evaluate_scene([truth(BOXES)], shown, score_threshold=0.2)
     assert (high["all"]["f1"], low["all"]["f1"]) == (0, 1)
     assert high["all"]["ap50"] == low["all"]["ap50"] == pytest.approx(1)
 
@@ -99,8 +105,8 @@ def test_options_that_do_not_fit_are_refused(options, message):
 
 
 def test_the_table_shows_percents_and_dashes_in_equal_lines():
-    base = judge([truth(BOXES)], [found(BOXES[:1])])
-    better = judge([truth(BOXES)], [found(BOXES)])
+    base = evaluate_scene([truth(BOXES)], [found(BOXES[:1])])
+    better = evaluate_scene([truth(BOXES)], [found(BOXES)])
     table = format_table({"base": base, "super_resolved": better})
     lines = table.splitlines()
     assert len({len(line) for line in lines}) == 1
@@ -112,7 +118,7 @@ def test_the_table_shows_percents_and_dashes_in_equal_lines():
 
 @pytest.mark.parametrize("protocol", FIGURES)
 def test_the_table_of_every_protocol_has_equal_lines(protocol):
-    result = judge([truth(BOXES)], [found(BOXES)], protocol)
+    result = evaluate_scene([truth(BOXES)], [found(BOXES)], protocol)
     lines = format_table({"detections": result}).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[3].split()[0:2] == ["detections", "100.0"]
@@ -120,7 +126,7 @@ def test_the_table_of_every_protocol_has_equal_lines(protocol):
 
 def test_curves_are_lists_for_json_and_agree_with_the_figures():
     truths, detections = random_scene(np.random.default_rng(0))
-    result = judge(truths, detections, names={1: "a", 2: "b", 3: "c"})
+    result = evaluate_scene(truths, detections, names={1: "a", 2: "b", 3: "c"})
     json.dumps(result, allow_nan=False)
     f1 = result["curves"]["f1_over_threshold"]
     at_half = f1["small"][f1["threshold"].index(0.5)]

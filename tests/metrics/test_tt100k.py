@@ -47,6 +47,7 @@ def test_hopeless_detections_score_zero():
     assert result["all"] == {
         "recall": 0,
         "accuracy": 0,
+        "precision": 0,
         "f1": 0,
         "num_objects": 1,
     }

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.training import callbacks
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionImages
@@ -239,7 +239,7 @@ def test_images_with_objects_are_drawn_at_intervals_and_at_the_end():
 
 
 def nothing_found(*_):
-    return Detections(
+    return DetectionBatch(
         boxes=tf.zeros([1, 0, 4]),
         scores=tf.zeros([1, 0]),
         classes=tf.zeros([1, 0], tf.int32),

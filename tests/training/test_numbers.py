@@ -61,7 +61,7 @@ def records(tmp_path_factory):
         f"{reader}.label_map_path='{label_map}'",
         f"{reader}.tf_record_input_reader.input_path=['{path}']",
         "train_config.num_steps=3",
-        f"{EXTENSION}.steps_per_epoch=1",
+        f"{EXTENSION}.checkpoint_interval=1",
     )
 
 

@@ -46,7 +46,7 @@ def traces(monkeypatch):
         monkeypatch.setattr(owner, method, counted)
 
     count(Stage, "train_step", lambda stage: stage.name)
-    count(Detector, "find_candidates", lambda _: "detector")
+    count(Detector, "find_raw_detections", lambda _: "detector")
     return counts
 
 
@@ -75,7 +75,7 @@ def pipeline(tmp_path):
         f"train_config.num_steps={STEPS}",
         f"{EXTENSION}.super_resolution_stage.num_steps={STEPS}",
         f"{EXTENSION}.fine_tune_stage.num_steps={STEPS}",
-        f"{EXTENSION}.steps_per_epoch=2",
+        f"{EXTENSION}.checkpoint_interval=2",
         f"{EXTENSION}.validation={{num_images: 3}}",
     )
 

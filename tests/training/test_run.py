@@ -75,7 +75,7 @@ def make_pipeline(records, steps, *overrides, interval=1):
         f"train_config.num_steps={steps[BASE]}",
         f"{EXTENSION}.super_resolution_stage.num_steps={steps[SUPER_RESOLUTION]}",
         f"{EXTENSION}.fine_tune_stage.num_steps={steps[FINE_TUNE]}",
-        f"{EXTENSION}.steps_per_epoch={interval}",
+        f"{EXTENSION}.checkpoint_interval={interval}",
         *overrides,
     )
 

@@ -43,7 +43,7 @@ def make_pipeline(readers, *fields, steps=(4, 1, 0)):
         f"train_config.num_steps={base}",
         f"{EXTENSION}.super_resolution_stage.num_steps={second}",
         f"{EXTENSION}.fine_tune_stage.num_steps={third}",
-        f"{EXTENSION}.steps_per_epoch=1",
+        f"{EXTENSION}.checkpoint_interval=1",
         f"{EXTENSION}.validation={{num_images: 2}}",
         *(f"{EXTENSION}.{field}" for field in fields),
     )
@@ -149,8 +149,8 @@ def test_the_interval_may_leave_checkpoints_out(eager, readers, tmp_path):
     "fields, message",
     [
         (
-            ["validation.interval=3", "steps_per_epoch=2"],
-            "interval is 3; expected a multiple of steps_per_epoch, 2",
+            ["validation.interval=3", "checkpoint_interval=2"],
+            "interval is 3; expected a multiple of checkpoint_interval, 2",
         ),
         (
             ["validation.best_by=NONE", "validation.patience=1"],

@@ -40,7 +40,7 @@ def overrides(tmp_path_factory):
         "train_config.num_steps=1",
         f"{EXTENSION}.super_resolution_stage.num_steps=2",
         f"{EXTENSION}.fine_tune_stage.num_steps=1",
-        f"{EXTENSION}.steps_per_epoch=1",
+        f"{EXTENSION}.checkpoint_interval=1",
     )
 
 
@@ -160,7 +160,7 @@ def test_a_signal_to_one_stops_all_after_the_same_step(
     longer = (
         *overrides,
         f"{EXTENSION}.super_resolution_stage.num_steps=4",
-        f"{EXTENSION}.steps_per_epoch=4",
+        f"{EXTENSION}.checkpoint_interval=4",
     )
     whole = train_together(2, tmp_path / "whole", longer)
     assert_equal_weights(whole, whole[0].weights)
