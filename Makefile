@@ -25,11 +25,11 @@ TOOLS := .venv/tools
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-slow check format bench docs lock audit \
-  licences clean
+.PHONY: help install demo test test-slow test-research check format bench \
+  docs lock audit licences clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 install: $(STAMP) ## make .venv with everything in it; needed by all the rest
 
@@ -51,6 +51,9 @@ test: $(STAMP) ## run the fast tests and the journey of a user
 
 test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
 	$(PYTEST) -m "slow or not slow"
+
+test-research: $(STAMP) ## run the fast tests of what research/ measures
+	$(PYTEST) research/tests
 
 check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
 	$(BIN)/ruff format --check .

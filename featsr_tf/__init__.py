@@ -1,6 +1,7 @@
 """Feature super-resolution for small object detection (Noh et al. 2019)."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,13 +10,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def load(path: str | os.PathLike) -> "DetectionModel":
+def load(
+    path: str | os.PathLike, overrides: Sequence[str] = ()
+) -> "DetectionModel":
     """Loads a trained detector.
 
     Args:
         path: a model folder of `featsr_tf.train`, or what `featsr_tf.export`
             wrote: the folder NAME, whose newest version is taken, or
             NAME/VERSION.
+        overrides: fields that a model folder uses with another value, such
+            as "model.feature_super_resolution.gate_maximum=8".
 
     Returns:
         The detector; `predict` takes pictures.
@@ -27,4 +32,4 @@ def load(path: str | os.PathLike) -> "DetectionModel":
     # TensorFlow takes seconds to import; commands that fail do without it.
     from featsr_tf.prediction import loading
 
-    return loading.load(path)
+    return loading.load(path, overrides)

@@ -2,11 +2,12 @@
 
     python -m featsr_tf.choose_threshold --annotations val.json \
         --detections val_det.json --output threshold.json
-    python -m featsr_tf.choose_threshold --pipeline P --model_dir DIR \
+    python -m featsr_tf.choose_threshold --model_dir DIR \
         --output threshold.json
 
-It is the one with the best F1 over all sizes. `featsr_tf.evaluate --min_score
-threshold.json` takes it to the test images, on which it must not be chosen.
+It is the one with the best F1 over all sizes. `--min_score threshold.json` of
+evaluate, predict and export takes it to other images; on those of the test it
+must not be chosen.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from featsr_tf.command_line.flags import add_source_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import has_files
 from featsr_tf.command_line.flags import model_dir_of
-from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
@@ -45,7 +46,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="records that decide for a model; default: those of its "
         "train_input_reader",
     )
-    parser.add_argument("--output", required=True, metavar="FILE")
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="threshold as JSON, for --min_score of the other commands",
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
@@ -55,7 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Chooses, prints and writes the threshold."""
     if has_files(arguments):
         if arguments.records:
-            raise ConfigError("--records: expected only with --pipeline")
+            raise ConfigError(
+                "--records: expected only with --model_dir or --pipeline"
+            )
         content = _choose_on_files(arguments)
     else:
         content = _choose_on_records(arguments)
@@ -90,7 +98,7 @@ def _choose_on_files(arguments: argparse.Namespace) -> dict:
 
 
 def _choose_on_records(arguments: argparse.Namespace) -> dict:
-    pipeline = read_pipeline(arguments)
+    pipeline = read_trained_pipeline(arguments)
     if arguments.records:
         reader = pipeline.train_input_reader.tf_record_input_reader
         reader.input_path = arguments.records

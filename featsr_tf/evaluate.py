@@ -2,10 +2,11 @@
 
     python -m featsr_tf.evaluate --annotations gt.json \
         --detections det.json --protocol coco --output metrics.json
-    python -m featsr_tf.evaluate --pipeline P --model_dir DIR \
-        --output metrics.json
+    python -m featsr_tf.evaluate --model_dir DIR --output metrics.json
 
-The second form compares the base detector with the super-resolved one. Their
+The second form compares the base detector with the super-resolved one, on the
+records of the folder's config or of `--pipeline`; `--set` changes fields that
+affect inference. Their
 recall, accuracy and F1 are taken at the score threshold that is best for each
 on the training records, never on the evaluated ones.
 """
@@ -19,6 +20,7 @@ import numpy as np
 import PIL.Image
 
 from featsr_tf.command_line.flags import EvaluationOptions
+from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_source_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import check_score as check_score
@@ -26,10 +28,10 @@ from featsr_tf.command_line.flags import describe_options
 from featsr_tf.command_line.flags import has_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
-from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -72,7 +74,7 @@ def evaluate_files(
         options.num_worst_images,
     )
     if options.pictures is not None:
-        draw_worst_images(
+        draw_error_gallery(
             options.pictures,
             "detections",
             result,
@@ -140,20 +142,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="voc: precision at eleven recalls, as in VOC 2007",
     )
-    parser.add_argument(
-        "--min_score",
-        metavar="SCORE_OR_FILE",
-        help="score threshold of recall, accuracy and F1, or the file of "
-        f"featsr_tf.choose_threshold; default: {DEFAULT_SCORE} for files, and "
-        "for a model the best one on the training records, for each detector",
+    add_min_score_flag(
+        parser,
+        f"threshold of recall, accuracy and F1; default: {DEFAULT_SCORE} for "
+        "files, and for a model the best one on the training records, for "
+        "each detector",
     )
     parser.add_argument(
         "--threshold_images",
         type=int,
         default=500,
         metavar="N",
-        help="so many training images decide on that threshold at the most; "
-        "default %(default)s",
+        help="most training images that decide on that threshold; default "
+        "%(default)s",
     )
     _add_mistakes_flags(parser)
     parser.add_argument(
@@ -225,7 +226,7 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
 
 
 def _evaluate_model(arguments: argparse.Namespace, scores) -> dict:
-    pipeline = read_pipeline(arguments)
+    pipeline = read_trained_pipeline(arguments)
     check_input_files(pipeline)
     if arguments.image_dir:
         raise ConfigError("--image_dir: expected only with --annotations")

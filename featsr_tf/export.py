@@ -1,7 +1,6 @@
 """Exports a trained detector as a SavedModel, or as ONNX or TensorFlow Lite.
 
-    python -m featsr_tf.export --pipeline P --model_dir DIR \
-        --output_directory saved_models/NAME
+    python -m featsr_tf.export --model_dir DIR --output saved_models/NAME
 
 Writes `saved_models/NAME/VERSION/`, which needs neither this package nor
 Keras; the flags of the Object Detection API's exporter work as well. What the
@@ -14,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_model_dir_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
-from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.versions import version_folder
-from featsr_tf.training import model_folder
 
 # The API's words for what the default signature takes.
 INPUT_TYPES = (
@@ -46,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "featsr_tf.export",
         description="Exports a trained detector.",
     )
-    add_pipeline_flags(parser)
+    add_pipeline_flags(parser, required=False)
     add_model_dir_flag(parser, "the trained model", "--trained_checkpoint_dir")
     parser.add_argument(
+        "--output",
         "--output_directory",
         required=True,
         metavar="DIR",
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--base_only",
+        "--base",
         action="store_true",
         help="export the plain base detector",
     )
@@ -121,11 +122,9 @@ def _add_card_flags(parser: argparse.ArgumentParser) -> None:
         help="Markdown for the model card: its sections, such as '## Data', "
         "follow what the card says by itself",
     )
-    parser.add_argument(
-        "--min_score",
-        metavar="SCORE_OR_FILE",
-        help="lowest score that featsr_tf.predict draws, or the file of "
-        "featsr_tf.choose_threshold; default is "
+    add_min_score_flag(
+        parser,
+        "lowest score that featsr_tf.predict draws; default is "
         "eval_config.min_score_threshold of the config",
     )
 
@@ -169,13 +168,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Exports and says where."""
-    pipeline = read_pipeline(arguments)
+    # Mistakes are told before TensorFlow is imported, which takes seconds.
+    pipeline = read_trained_pipeline(arguments)
     card = _card_options(arguments)
     model_dir = model_dir_of(arguments)
-    # Mistakes are told before TensorFlow is imported, which takes seconds.
-    model_folder.load(model_dir)
-    model_folder.check(model_dir, pipeline)
-    version_folder(Path(arguments.output_directory), arguments.version)
+    version_folder(Path(arguments.output), arguments.version)
     from featsr_tf.exporting.options import ExportOptions
     from featsr_tf.exporting.saved_model import export
 
@@ -190,7 +187,7 @@ def run(arguments: argparse.Namespace) -> None:
         input_size=arguments.input_size,
         **card,
     )
-    folder = export(pipeline, model_dir, arguments.output_directory, options)
+    folder = export(pipeline, model_dir, arguments.output, options)
     print(f"wrote {folder}")
 
 

@@ -4,16 +4,18 @@
 
 Writes `detections.json` (COCO layout, standing alone) and a picture for each
 image; `--compare` draws the base detector beside the super-resolved one, as
-in the paper's Figure 7. A run that was stopped goes on with the same command.
+in the paper's Figure 7. A run that was stopped continues with the same command.
 """
 
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.command_line.flags import add_min_score_flag
+from featsr_tf.command_line.flags import add_set_flag
+from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.evaluate import check_score
 from featsr_tf.prediction.model import BATCH_SIZE
 from featsr_tf.prediction.tiling import Tiling
 
@@ -39,8 +41,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="model folder of featsr_tf.train, or what featsr_tf.export "
         "wrote: NAME or NAME/VERSION",
     )
-    parser.add_argument("--output", required=True, metavar="DIR")
+    add_set_flag(parser)
     parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder of detections.json, pictures and videos",
+    )
+    parser.add_argument(
+        "--base_only",
         "--base",
         action="store_true",
         help="use the base detector instead of the super-resolved one",
@@ -50,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=int,
         default=BATCH_SIZE,
         metavar="N",
-        help="images of one size, or tiles, that are looked at together; "
+        help="images of one size, or tiles, that are detected on at once; "
         "default %(default)s",
     )
     parser.add_argument(
@@ -62,8 +71,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     _add_picture_flags(parser)
     arguments = parser.parse_args(argv)
     with exit_on_error():
-        if arguments.min_score is not None:
-            check_score(arguments.min_score)
         unreadable = run(arguments)
     if unreadable:
         raise SystemExit(1)
@@ -110,11 +117,9 @@ def _add_picture_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="draw base and super-resolved detections side by side",
     )
-    parser.add_argument(
-        "--min_score",
-        type=float,
-        metavar="SCORE",
-        help="lowest score that is drawn; default is "
+    add_min_score_flag(
+        parser,
+        "lowest score that is drawn; default is "
         "eval_config.min_score_threshold of the model's config",
     )
     drawn = parser.add_mutually_exclusive_group()
@@ -150,8 +155,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = PredictionOptions(
         recursive=arguments.recursive,
         compare=arguments.compare,
-        base_only=arguments.base,
-        drawn_score=arguments.min_score,
+        base_only=arguments.base_only,
+        drawn_score=_drawn_score(arguments),
+        overrides=tuple(arguments.overrides),
         max_pictures=arguments.max_pictures,
         csv=arguments.csv,
         tiling=_tiling(arguments),
@@ -160,6 +166,14 @@ def run(arguments: argparse.Namespace) -> int:
     return predict_files(
         arguments.model, arguments.images, arguments.output, options
     )
+
+
+def _drawn_score(
+    arguments: argparse.Namespace,
+) -> float | dict[str, float] | None:
+    if arguments.min_score is None:
+        return None
+    return read_min_score(arguments.min_score)
 
 
 def _tiling(arguments: argparse.Namespace) -> Tiling | None:

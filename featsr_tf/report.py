@@ -1,11 +1,9 @@
-"""Writes one self-contained HTML page about a detector, or its tables.
+"""Writes one self-contained HTML page about a detector.
 
 For example:
 
     python -m featsr_tf.report --metrics metrics.json \
         --history DIR/history.jsonl --pictures DIR --output report.html
-
-An `--output` that ends in .md gets the tables as Markdown.
 """
 
 import argparse
@@ -54,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--output",
         required=True,
         metavar="FILE",
-        help="the page, or a .md file for the tables in Markdown",
+        help="the page",
     )
     arguments = parser.parse_args(argv)
     with exit_on_error():
@@ -65,7 +63,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Reads what the page is made of and writes it."""
     from featsr_tf.files import write_text
     from featsr_tf.html_report import inputs
-    from featsr_tf.html_report.page import render_markdown
     from featsr_tf.html_report.page import render_page
 
     if len(arguments.metrics) > 2:
@@ -84,12 +81,9 @@ def run(arguments: argparse.Namespace) -> None:
         pictures, num_left_out = inputs.read_pictures(
             arguments.pictures, arguments.max_pictures
         )
-    if arguments.output.endswith(".md"):
-        page = render_markdown(arguments.title, metrics)
-    else:
-        page = render_page(
-            arguments.title, metrics, history, pictures, num_left_out
-        )
+    page = render_page(
+        arguments.title, metrics, history, pictures, num_left_out
+    )
     write_text(arguments.output, page)
     print(f"wrote {arguments.output}")
 

@@ -21,26 +21,13 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.versions import find_version
-from featsr_tf.server.limits import ServerOptions
+from featsr_tf.server import ServerOptions
 
-_LARGEST_PORT = 65535
-_HELP = {
-    "max_batch_size": "images that are detected on at once",
-    "batch_timeout_ms": "how long an image waits for others to be joined "
-    "with, in ms",
-    "max_body_mb": "largest body of a request, in MB",
-    "max_image_pixels": "most pixels of all images of a request together",
-    "timeout_s": "seconds for reading a request, and again for answering it",
-    "queue_size": "requests that may wait; more are told to try again",
-}
+_LIMITS = dataclasses.fields(ServerOptions)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.serve",
         description="Serves an exported detector over HTTP.",
@@ -65,14 +52,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="photo that the page offers to be tried",
     )
-    for field in dataclasses.fields(ServerOptions):
+    for field in _LIMITS:
         parser.add_argument(
             f"--{field.name}",
             type=type(field.default),
             default=field.default,
             metavar="N",
-            help=f"{_HELP[field.name]}; default %(default)s",
+            help=f"{field.metadata['help']}; default %(default)s",
         )
+    # Requests are not joined anymore; who still has the flag is not stopped.
+    parser.add_argument(
+        "--batch_timeout_ms", type=float, help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
@@ -102,53 +93,32 @@ def run(arguments: argparse.Namespace) -> None:
         app = create_app(ServedModel(found), options, example)
         # The model stays to the end: nothing in it has to be collected.
         gc.freeze()
-        # From now on clients need not come again.
-        listener.listen()
-        address = _address(listener)
+        host = arguments.host
+        # An address of IPv6 has colons itself.
+        host = f"[{host}]" if ":" in host else host
+        address = f"http://{host}:{listener.getsockname()[1]}/"
         print(f"{found.name}, version {found.version}: {address}", flush=True)
         serve(app, listener)
 
 
 def _read_options(arguments: argparse.Namespace) -> ServerOptions:
-    options = {
-        field.name: getattr(arguments, field.name)
-        for field in dataclasses.fields(ServerOptions)
-    }
+    options = {field.name: getattr(arguments, field.name) for field in _LIMITS}
     for name, value in options.items():
-        # Not to wait for others is the only thing that may be zero.
-        is_allowed = value > 0 or name == "batch_timeout_ms" and value == 0
-        if not (is_allowed and math.isfinite(value)):
+        if not (value > 0 and math.isfinite(value)):
             raise ConfigError(f"--{name}: expected more than 0, found {value}")
     return ServerOptions(**options)
 
 
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    if listener.family == socket.AF_INET6:
-        host = f"[{host}]"
-    return f"http://{host}:{port}/"
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port at once: loading the model takes seconds."""
-    if not 0 <= port <= _LARGEST_PORT:
-        raise ConfigError(
-            f"--port: expected 0 to {_LARGEST_PORT}, found {port}; 0 takes any "
-            "that is free"
-        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        reason = error.strerror or error
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"--host {host} --port {port}: {reason}; give another"
         ) from None
-    return listener
 
 
 if __name__ == "__main__":

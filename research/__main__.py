@@ -6,8 +6,7 @@
 Each is a command of its own, here with short settings; what it prints is kept
 in a file of its name. Nothing needs to be trained before. Comparisons of
 accuracy (`research.ablation`, `research.alternatives`, `research.probe`,
-`research.zoom`) and soaks (`research.soak`) take hours or a trained
-detector and are not run.
+`research.zoom`) take hours or a trained detector and are not run.
 """
 
 import argparse
@@ -26,17 +25,13 @@ from featsr_tf.files import write_text
 
 # Those whose module takes a pipeline, with the flags of a short run.
 OF_A_PIPELINE = {
-    "startup": (),
     "input": ("--steps", "200"),
     "steps": (),
     "feature_cache": ("--sides", "384", "768", "1024"),
     "twin": (),
     "inference": (),
-    "overhead": (),
     "generator_cost": (),
     "precision": ("--skip", "float16", "xla"),
-    "network": (),
-    "growth": (),
 }
 OTHERS = {"protocols": ("--num_images", "1000")}
 

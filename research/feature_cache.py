@@ -216,13 +216,13 @@ def make_works(
     )
     seen = iter(make_batches(Share(pipeline.train_config.batch_size)))
     step = tf.function(stage.train_step)
-    look = tf.function(stage.look)
+    compute = tf.function(stage.compute_frozen)
     held_images, held_seen = next(images), next(seen)
     return {
         UNCACHED: lambda: step(next(images)),
         CACHED: lambda: step(next(seen)),
         "part: images": lambda: next(images),
-        "part: looking": lambda: look(held_images),
+        "part: looking": lambda: compute(held_images),
         "part: cache": lambda: next(seen),
         "part: learning": lambda: step(held_seen),
     }

@@ -19,7 +19,7 @@ from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.config.schema import GeneratorBlock
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.errors import exit_on_error
 from tfrecords_tools.tables import text_table
 
@@ -64,8 +64,8 @@ def variants(
     pipeline: Pipeline, sub_layer: str
 ) -> Iterator[tuple[str, Pipeline]]:
     """Gives the config once for each generator, with its title."""
-    forms = [(Refiner.GENERATOR, block) for block in GeneratorBlock]
-    forms.append((Refiner.TAIL_GENERATOR, None))
+    forms = [(RefinerType.GENERATOR, block) for block in GeneratorBlock]
+    forms.append((RefinerType.TAIL_GENERATOR, None))
     for refiner, block in forms:
         variant = copy.deepcopy(pipeline)
         extension = variant.model.feature_super_resolution

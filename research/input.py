@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.errors import exit_on_error
+from research.memory import drift
 from research.memory import resident_megabytes
 from research.side_by_side import check_rounds
 from research.side_by_side import comparison
@@ -26,7 +27,6 @@ from research.side_by_side import in_turns
 from research.side_by_side import milliseconds
 from research.side_by_side import print_environment
 from research.side_by_side import wait_for_devices
-from research.soak import Gauges
 from tfrecords_tools.tables import text_table
 
 PIPELINE = "input pipeline"
@@ -55,14 +55,14 @@ class Watched:
     def summary(self) -> str:
         """Writes the share of waiting, what data cost in all, and memory."""
         shares = [w / f for w, f in zip(self.waited, self.fed, strict=True)]
-        drift = Gauges(self.memory).drift
         return "\n".join(
             [
                 f"waits for data {statistics.median(shares):.1%} of the time "
                 f"({min(shares):.1%} to {max(shares):.1%})",
                 comparison({"held": self.held, "fed": self.fed}, "held"),
                 f"resident memory {self.memory[0]:.0f} to "
-                f"{self.memory[-1]:.0f} MB, first to last tenth {drift:+.2%}",
+                f"{self.memory[-1]:.0f} MB, first to last tenth "
+                f"{drift(self.memory):+.2%}",
             ]
         )
 

@@ -1,27 +1,20 @@
 """Memory of this process, as Linux knows it."""
 
 import re
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
-
-_STATUS = Path("/proc/self/status")
-_FORGET_PEAK = "5"
 
 
 def resident_megabytes() -> float:
     """Tells how much memory the process has now."""
-    return _read("VmRSS")
-
-
-def peak_megabytes() -> float:
-    """Tells how much memory it had at most, since `forget_peak`."""
-    return _read("VmHWM")
-
-
-def forget_peak() -> None:
-    """Lets the peak begin with the memory that the process has now."""
-    Path("/proc/self/clear_refs").write_text(_FORGET_PEAK)
-
-
-def _read(field: str) -> float:
-    (kilobytes,) = re.findall(rf"{field}:\s+(\d+) kB", _STATUS.read_text())
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
     return int(kilobytes) / 1024
+
+
+def drift(memory: Sequence[float]) -> float:
+    """Growth of what was measured, from the first tenth to the last one."""
+    tenth = max(len(memory) // 10, 1)
+    before = statistics.median(memory[:tenth])
+    return statistics.median(memory[-tenth:]) / before - 1

@@ -68,6 +68,44 @@ def test_missing_records_name_the_command_that_makes_them(
     assert f"make it: python -m tfrecords_tools.create_{converter} " in error
 
 
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("train", ["--pipeline FILE", "--set", "--model_dir DIR, --model"]),
+        ("evaluate", ["--set", "--model_dir DIR, --model", "--output FILE"]),
+        ("evaluate", ["--min_score SCORE_OR_FILE, --score_threshold"]),
+        ("choose_threshold", ["--set", "--model_dir DIR", "--output FILE"]),
+        ("predict", ["--set", "--model DIR, --model_dir DIR", "--output DIR"]),
+        ("predict", ["--min_score SCORE_OR_FILE", "--base_only, --base"]),
+        ("export", ["--set", "--output DIR, --output_directory DIR"]),
+        ("export", ["--min_score SCORE_OR_FILE", "--base_only, --base"]),
+        ("export", ["--model_dir DIR, --model DIR, --trained_checkpoint_dir"]),
+    ],
+)
+def test_what_means_the_same_has_the_same_name(command, flags, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"featsr_tf.{command}").main(["--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    for flag in flags:
+        assert flag in help_text
+
+
+@pytest.mark.parametrize("command", ["evaluate", "choose_threshold", "export"])
+def test_a_trained_model_is_named_by_its_folder_or_its_config(
+    command, capsys, tmp_path
+):
+    module = importlib.import_module(f"featsr_tf.{command}")
+    output = f"--output={tmp_path}/out"
+    for flags, message in (
+        ([], "--model_dir or --pipeline; found"),
+        ([f"--model_dir={tmp_path}"], "no model here (pipeline.config is"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            module.main([output, *flags])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+
+
 def test_files_of_nobody_s_making_are_simply_missing(
     tmp_path, monkeypatch, capsys
 ):

@@ -185,7 +185,7 @@ def test_records_do_not_decide_on_files(files, capsys):
         capsys,
         lambda: run(files, "--records", "a.record", command=choose_threshold),
     )
-    assert "--records: expected only with --pipeline" in line
+    assert "--records: expected only with --model_dir or --pipeline" in line
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import DataError
 from featsr_tf.evaluate import _read_image
 from featsr_tf.files import is_inside
@@ -109,7 +109,7 @@ def test_the_worst_images_are_written_into_their_folder(tmp_path):
         for i in range(len(NAMES))
     ]
     result = {"worst_images": entries, "min_score": 0.5}
-    draw_worst_images(
+    draw_error_gallery(
         str(folder),
         "base",
         result,

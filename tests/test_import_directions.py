@@ -58,7 +58,6 @@ READERS_OF_THE_CONFIG = {
     "featsr_tf.training.feature_cache",
     "featsr_tf.training.model_folder",
     "featsr_tf.training.optimizers",
-    "featsr_tf.training.stage_run",
     "research.feature_figure",
 }
 WITHOUT_TENSORFLOW = {
@@ -144,6 +143,26 @@ def test_a_part_knows_nothing_of_those_above_it(package):
             names = imported_names(ast.walk(tree))
             wrong = {name for name in names if is_in(name, above)}
             assert not wrong, f"{module} imports {sorted(wrong)}"
+
+
+def test_what_makes_the_model_fast_has_one_door():
+    room = "featsr_tf.model.speed"
+    public = set(ast.literal_eval(_assigned(MODULES[room], "__all__")))
+    for module, tree in MODULES.items():
+        if not is_in(module, {room}):
+            names = imported_names(ast.walk(tree))
+            inside = {name for name in names if name.startswith(f"{room}.")}
+            wrong = inside - {f"{room}.{name}" for name in public}
+            assert not wrong, f"{module} imports {sorted(wrong)}"
+
+
+def _assigned(tree: ast.Module, name: str) -> ast.expr:
+    (value,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    )
+    return value
 
 
 def test_only_the_doors_and_the_builders_read_the_config():

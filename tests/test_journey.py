@@ -39,7 +39,7 @@ def overrides(records) -> list[str]:
         "eval_input_reader.0.tf_record_input_reader.input_path": (
             f"{records}/toy_val.record*"
         ),
-        f"{extension}.steps_per_epoch": 5,
+        f"{extension}.checkpoint_interval": 5,
         f"{extension}.super_resolution_stage.num_steps": STEPS[
             "super_resolution"
         ],

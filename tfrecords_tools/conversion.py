@@ -189,7 +189,10 @@ def _add_conversion_flags(
 ) -> None:
     group = parser.add_argument_group("how records are written")
     group.add_argument(
-        "--output_path", required=True, help="folder to write the records to"
+        "--output_path",
+        "--output",
+        required=True,
+        help="folder to write the records to",
     )
     group.add_argument(
         "--num_shards",

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from featsr_tf.config import find_warnings
@@ -15,6 +16,7 @@ from featsr_tf.data.records import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.metrics.evaluator import Protocol
+from featsr_tf.training import model_folder
 
 MODELS = Path("output", "models")
 
@@ -27,6 +29,7 @@ def add_pipeline_flags(
     Args:
         parser: gets the flags.
         required: whether the command needs a pipeline. Default True.
+            Otherwise the folder of a trained model has it.
     """
     parser.add_argument(
         "--pipeline",
@@ -35,6 +38,11 @@ def add_pipeline_flags(
         metavar="FILE",
         help="config in the syntax of the TF Object Detection API",
     )
+    add_set_flag(parser)
+
+
+def add_set_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--set`."""
     parser.add_argument(
         "--set",
         action="append",
@@ -42,7 +50,8 @@ def add_pipeline_flags(
         dest="overrides",
         metavar="FIELD=VALUE",
         help="overrides a field of the config, for example "
-        "train_config.num_steps=100; may be repeated",
+        "train_config.num_steps=100; may be repeated. Of a trained model "
+        "those that affect inference, see docs/config_reference.md",
     )
 
 
@@ -54,13 +63,37 @@ def read_pipeline(arguments: argparse.Namespace) -> Pipeline:
     Args:
         arguments: parsed flags of `add_pipeline_flags`.
 
-    Returns:
-        The config.
-
     Raises:
         ConfigError: the config cannot be used.
     """
-    pipeline = load_pipeline(arguments.pipeline, arguments.overrides)
+    return _with_warnings(
+        load_pipeline(arguments.pipeline, arguments.overrides)
+    )
+
+
+def read_trained_pipeline(arguments: argparse.Namespace) -> Pipeline:
+    """Loads the config of a trained model with the overrides of `--set`.
+
+    Args:
+        arguments: parsed flags of `add_pipeline_flags`, not required, and
+            `add_model_dir_flag`.
+
+    Returns:
+        The config of `--pipeline` where it is given, else the folder's.
+
+    Raises:
+        ConfigError: there is no model, it was trained with another config, or
+            `--set` names a field on which it depends.
+    """
+    model_dir = model_dir_of(arguments)
+    if arguments.pipeline:
+        pipeline = read_pipeline(arguments)
+        model_folder.check_trained(model_dir, pipeline)
+        return pipeline
+    return _with_warnings(model_folder.load(model_dir, arguments.overrides))
+
+
+def _with_warnings(pipeline: Pipeline) -> Pipeline:
     for warning in find_warnings(pipeline):
         print(f"warning: {warning}", file=sys.stderr)
     return pipeline
@@ -78,6 +111,7 @@ def add_model_dir_flag(
     """
     parser.add_argument(
         "--model_dir",
+        "--model",
         *spellings,
         metavar="DIR",
         help=f"{purpose}; default: {MODELS / 'NAME'} for pipelines/NAME.config",
@@ -93,8 +127,15 @@ def model_dir_of(arguments: argparse.Namespace) -> str:
 
     Returns:
         The folder given, or the one named after the config.
+
+    Raises:
+        ConfigError: neither is given.
     """
-    return arguments.model_dir or str(MODELS / Path(arguments.pipeline).stem)
+    if arguments.model_dir:
+        return arguments.model_dir
+    if not arguments.pipeline:
+        raise ConfigError("expected --model_dir or --pipeline; found neither")
+    return str(MODELS / Path(arguments.pipeline).stem)
 
 
 def check_input_files(pipeline: Pipeline) -> None:
@@ -128,10 +169,11 @@ class EvaluationOptions:
             of the detector. None chooses, for a model, the best one on the
             training records.
         threshold_source: where the threshold is from, for the settings.
-        threshold_images: so many training images decide on it at the most;
-            None = all. Default 500.
+        threshold_images: most training images that decide on it; None = all.
+            Default 500.
         classes: file that names the evaluated classes; None = all.
-        num_worst_images: so many images with mistakes are listed. Default 10.
+        num_worst_images: number of images with mistakes that are listed.
+            Default 10.
         pictures: folder for pictures of these; None = none are drawn.
         image_dir: where the images of an annotation file are.
     """
@@ -199,12 +241,27 @@ def has_files(arguments: argparse.Namespace) -> bool:
             "expected both --annotations and --detections, found only "
             f"--{given[0]}"
         )
-    if not given and not arguments.pipeline:
+    if not given and not (arguments.pipeline or arguments.model_dir):
         raise ConfigError(
-            "expected --annotations and --detections, or --pipeline; found "
-            "none of them"
+            "expected --annotations and --detections, or --model_dir or "
+            "--pipeline; found none of them"
         )
     return bool(given)
+
+
+def add_min_score_flag(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Adds `--min_score`, which `read_min_score` reads.
+
+    Args:
+        parser: gets the flag.
+        purpose: what the threshold is for, with its default.
+    """
+    parser.add_argument(
+        "--min_score",
+        "--score_threshold",
+        metavar="SCORE_OR_FILE",
+        help="a number, or the file of featsr_tf.choose_threshold: " + purpose,
+    )
 
 
 def read_min_score(text: str) -> float | dict[str, float]:
@@ -240,6 +297,30 @@ def read_min_score(text: str) -> float | dict[str, float]:
             f"{text}: expected what featsr_tf.choose_threshold writes, an "
             "object with numbers under 'min_score'"
         ) from None
+
+
+def scores_by_detector(
+    scores: float | Mapping[str, float], names: Sequence[str], source: str
+) -> dict[str, float]:
+    """Gives each detector its score threshold.
+
+    Args:
+        scores: one for all, or by name.
+        names: of the detectors.
+        source: where `scores` are from, for messages.
+
+    Raises:
+        DataError: `scores` leave a detector out.
+    """
+    if not isinstance(scores, Mapping):
+        return dict.fromkeys(names, scores)
+    for name in names:
+        if name not in scores:
+            raise DataError(
+                f"{source}: expected a threshold of {name!r}, found those of "
+                f"{', '.join(scores)}"
+            )
+    return {name: scores[name] for name in names}
 
 
 def check_score(score: float) -> float:

@@ -1,11 +1,14 @@
 """Pipeline configs: their fields, their text, their checks."""
 
 from featsr_tf.config.checks import backbone_name
-from featsr_tf.config.checks import chosen
 from featsr_tf.config.checks import find_warnings
+from featsr_tf.config.differences import affects_of
 from featsr_tf.config.differences import all_differences
 from featsr_tf.config.differences import base_differences
+from featsr_tf.config.differences import changes
 from featsr_tf.config.differences import differences
+from featsr_tf.config.differences import inference_differences
+from featsr_tf.config.fields import chosen
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.load import parse_pipeline
 from featsr_tf.config.schema import Pipeline
@@ -13,12 +16,15 @@ from featsr_tf.config.text_format import to_text
 
 __all__ = [
     "Pipeline",
+    "affects_of",
     "all_differences",
     "backbone_name",
     "base_differences",
+    "changes",
     "chosen",
     "differences",
     "find_warnings",
+    "inference_differences",
     "load_pipeline",
     "parse_pipeline",
     "to_text",

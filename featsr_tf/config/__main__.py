@@ -8,8 +8,12 @@ from typing import Any
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
+from featsr_tf.config.differences import affects_of
+from featsr_tf.config.fields import CACHE
+from featsr_tf.config.fields import Affects
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
+from featsr_tf.config.fields import message_name
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
@@ -28,20 +32,29 @@ the TF Object Detection API, plus the message `feature_super_resolution` under
     --set train_config.freeze_variables=conv1,conv_pw_1
     --set "train_config.data_augmentation_options.0={random_adjust_hue {}}"
 
-Effect: "yes"; "no" for fields that are read and kept but change nothing: where
-one is set to another value than its default, a warning names it and gives its
-meaning as the reason; "refused" for what the API can build and this package
-cannot: setting it to another value is an error. Of the alternatives of one
-group (named in the column "type") at most one may be set.
+Affects: what another value changes.
+
+- model: the trained detector. Training in a model folder goes on only with the
+  value that it began with.
+- base: what stage 1 learns. Only configs with the same value can share a base
+  stage (`--base_from`).
+- cache: features that stages 2 and 3 keep (`feature_cache`).
+- training: anything else about training.
+- inference: what a trained detector finds, how fast, or what it is evaluated
+  on. `--set` of `evaluate`, `predict` and `export` can change it on a trained
+  model folder; any other field is refused there.
+- ignored: nothing. A warning names the field where it is set to another value
+  than its default, and gives its meaning as the reason.
+- not supported: the API can build it and this package cannot. Setting it to
+  another value is an error.
+
+Of the alternatives of one group (named in the column "type") at most one may
+be set.
 """
 
 
 def reference() -> str:
-    """Writes one table per message.
-
-    Returns:
-        Markdown, ending with a line break.
-    """
+    """Writes one Markdown table per message."""
     places: dict[type, list[str]] = {}
     for path, message_class in message_paths(schema.Pipeline).items():
         places.setdefault(message_class, []).append(path)
@@ -55,38 +68,61 @@ def reference() -> str:
 
 def _table(message_class: type, paths: list[str]) -> str:
     summary = (message_class.__doc__ or "").strip().splitlines()[0]
-    lines = [f"## {message_class.__name__}", "", summary, ""]
+    lines = [f"## {message_name(message_class)}", "", summary, ""]
     if any(paths):
         shown = ", ".join(f"`{path}`" for path in paths[:3])
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         lines += [f"At {shown}{more}.", ""]
     lines += [
-        "| field | type | default | effect | meaning |",
+        "| field | type | default | affects | meaning |",
         "|---|---|---|---|---|",
-        *map(_row, fields_of(message_class).values()),
+        *(_row(field, paths) for field in fields_of(message_class).values()),
         "",
     ]
     return "\n".join(lines)
 
 
-def _row(field: Field) -> str:
-    declaration = field.declaration
-    effect = "yes" if declaration.has_effect else "no"
+def _row(field: Field, paths: list[str]) -> str:
+    meaning = field.declaration.meaning
+    if old_name := field.declaration.old_name:
+        meaning += f" Its old name `{old_name}` is read as well."
     cells = (
         f"`{field.name}`",
         _kind(field),
         _default(field),
-        "refused" if declaration.refused else effect,
-        declaration.meaning,
+        _affects(field, paths),
+        meaning,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _affects(field: Field, paths: list[str]) -> str:
+    if field.declaration.is_unsupported:
+        return "not supported"
+    if field.declaration.is_ignored:
+        return "ignored"
+    if field.is_message and field.declaration.affects is None:
+        return "see there"
+    affects = field.declaration.affects
+    if affects is None:
+        fields = (f"{path}.{field.name}".lstrip(".") for path in paths)
+        affects, *others = set(map(affects_of, fields))
+        if others:
+            return "as the message around it"
+    names = [
+        name.lower()
+        for name in ("MODEL", "BASE", "TRAINING", "INFERENCE")
+        if Affects[name] in affects
+    ]
+    return ", ".join(names + ["cache"] * bool(affects & CACHE)) or "ignored"
 
 
 def _kind(field: Field) -> str:
     if field.is_choice:
         kind = ", ".join(field.kind.__members__)
     elif field.is_message and fields_of(field.kind):
-        kind = f"[{field.kind.__name__}](#{field.kind.__name__.lower()})"
+        name = message_name(field.kind)
+        kind = f"[{name}](#{name.lower()})"
     elif field.is_message:
         kind = "message"
     else:
@@ -119,11 +155,7 @@ def _text(value: Any) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints a checked config to stdout and its warnings to stderr.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Prints a checked config to stdout and its warnings to stderr."""
     parser = CommandParser("featsr_tf.config", description=__doc__)
     parser.add_argument("pipeline", nargs="?", help="pipeline config file")
     parser.add_argument(

@@ -3,12 +3,63 @@
 import dataclasses
 import enum
 import functools
+import json
 import math
+import re
 import types
 import typing
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
+from typing import NamedTuple
+from typing import TypeVar
+
+from featsr_tf.config.ignored_fields import TABLE
+
+
+class Affects(enum.Flag):
+    """What another value of a field changes.
+
+    Attributes:
+        MODEL: The detector that is trained: a training goes on only with the
+            value that it began with.
+        BASE: What stage 1 learns: only configs with the same value can share
+            a base stage.
+        TRAINING: Anything else about training: stages 2 and 3, how often
+            checkpoints are written, and the like.
+        INFERENCE: What a trained detector finds, how fast it is, or on what
+            it is evaluated: `--set` can change it without a new training.
+        CACHE: All parts of the feature cache. The others are those parts, by
+            the names that `training/stage.py` gives them.
+    """
+
+    MODEL = enum.auto()
+    BASE = enum.auto()
+    TRAINING = enum.auto()
+    INFERENCE = enum.auto()
+    SMALL = enum.auto()
+    SMALL_INPUTS = enum.auto()
+    PAIR_WEIGHTS = enum.auto()
+    PAIR_INPUTS = enum.auto()
+    TARGETS = enum.auto()
+    LARGE = enum.auto()
+    LARGE_FEATURES = enum.auto()
+    CACHE = (
+        SMALL
+        | SMALL_INPUTS
+        | PAIR_WEIGHTS
+        | PAIR_INPUTS
+        | TARGETS
+        | LARGE
+        | LARGE_FEATURES
+    )
+
+
+MODEL = Affects.MODEL
+BASE = Affects.BASE
+TRAINING = Affects.TRAINING
+INFERENCE = Affects.INFERENCE
+CACHE = Affects.CACHE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,105 +67,201 @@ class Declaration:
     """What is known of a field beside its name, type and default.
 
     Args:
-        meaning: Help text of the config reference, one sentence.
-        has_effect: False for fields of the TF Object Detection API that are
+        meaning: Help text of the config reference, one sentence; of an
+            ignored or unsupported field the reason.
+        affects: What another value changes; None: what the message around
+            the field affects.
+        is_ignored: True for fields of the TF Object Detection API that are
             read and kept but change nothing here.
-        refused: True for what the API can build and this package cannot:
-            setting it is an error.
-        minimum: Least allowed number.
-        maximum: Greatest allowed number.
+        is_unsupported: True for what the API can build and this package
+            cannot: setting it is an error.
+        limits: Least and greatest allowed number.
         oneof: Name of the group of which at most one field may be set.
+        old_name: A name that configs may use as well.
     """
 
     meaning: str
-    has_effect: bool = True
-    refused: bool = False
-    minimum: float = 0.0
-    maximum: float = math.inf
+    affects: Affects | None = None
+    is_ignored: bool = False
+    is_unsupported: bool = False
+    limits: tuple[float, float] = (0.0, math.inf)
     oneof: str = ""
+    old_name: str = ""
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether a config can say something by it."""
+        return not (self.is_ignored or self.is_unsupported)
 
 
-def setting(
-    default: Any, meaning: str, minimum: float = 0.0, maximum: float = math.inf
+def field(
+    default: Any,
+    meaning: str,
+    affects: Affects | None = None,
+    limits: tuple[float, float] = (0.0, math.inf),
+    old_name: str = "",
 ) -> Any:
-    """Declares a number, string, flag, choice or list of them with effect.
-
-    Args:
-        default: Value of a field that is not set.
-        meaning: Help text.
-        minimum: Least allowed number.
-        maximum: Greatest allowed number.
-
-    Returns:
-        A dataclass field.
-    """
-    declaration = Declaration(meaning, minimum=minimum, maximum=maximum)
-    return _field(default, declaration)
+    """Declares a number, string, flag, choice or list of them with effect."""
+    declaration = Declaration(
+        meaning, affects, limits=limits, old_name=old_name
+    )
+    return declare(default, declaration)
 
 
-def unused(default: Any, meaning: str, oneof: str = "") -> Any:
-    """Declares a field that is accepted but has no effect here.
-
-    Args:
-        default: Value of a field that is not set; None for a message.
-        meaning: Help text.
-        oneof: Group of alternatives to which the field belongs.
-
-    Returns:
-        A dataclass field.
-    """
-    return _field(default, Declaration(meaning, False, oneof=oneof))
-
-
-def refused(default: Any, meaning: str, oneof: str = "") -> Any:
-    """Declares a field whose being set to another value is an error.
-
-    Args:
-        default: The only allowed value; None for a message.
-        meaning: Help text: what the field would ask for.
-        oneof: Group of alternatives to which the field belongs.
-
-    Returns:
-        A dataclass field.
-    """
-    return _field(default, Declaration(meaning, refused=True, oneof=oneof))
-
-
-def message(factory: Callable[[], Any], meaning: str) -> Any:
-    """Declares a message that is always present, with defaults when not set.
-
-    Args:
-        factory: Makes the message of a field that is not set.
-        meaning: Help text.
-
-    Returns:
-        A dataclass field.
-    """
+def message(
+    factory: Callable[[], Any], meaning: str, affects: Affects | None = None
+) -> Any:
+    """Declares a message that is always present, with defaults when not set."""
     return dataclasses.field(
-        default_factory=factory, metadata={"declaration": Declaration(meaning)}
+        default_factory=factory,
+        metadata={"declaration": Declaration(meaning, affects)},
     )
 
 
-def optional(meaning: str, oneof: str = "") -> Any:
-    """Declares a message that is None when not set.
-
-    Args:
-        meaning: Help text.
-        oneof: Group of alternatives of which at most one may be set.
-
-    Returns:
-        A dataclass field.
-    """
-    return _field(None, Declaration(meaning, oneof=oneof))
+def optional(
+    meaning: str, affects: Affects | None = None, oneof: str = ""
+) -> Any:
+    """Declares a message that is None when not set."""
+    return declare(None, Declaration(meaning, affects, oneof=oneof))
 
 
-def _field(default: Any, declaration: Declaration) -> Any:
+def declare(default: Any, declaration: Declaration) -> Any:
+    """Declares any field but a message that is always present."""
     metadata = {"declaration": declaration}
     if isinstance(default, list):
         return dataclasses.field(
             default_factory=lambda: list(default), metadata=metadata
         )
     return dataclasses.field(default=default, metadata=metadata)
+
+
+class Row(NamedTuple):
+    """A field of the table: its name, the text of its default, its reason."""
+
+    name: str
+    default: str
+    declaration: Declaration
+
+
+def _read_table(
+    table: str,
+) -> tuple[dict[str, list[Row | str]], dict[str, type[enum.StrEnum]]]:
+    """Reads rows and places of declared fields by message, and enumerations."""
+    rows: dict[str, list[Row | str]] = {}
+    enums: dict[str, type[enum.StrEnum]] = {}
+    message, oneof = "", ""
+    for line in filter(None, table.replace("\n    ", " ").splitlines()):
+        first, *others = line.split()
+        if first == "enum":
+            name, *values = others
+            members = [(value, value) for value in values]
+            enums[name] = typing.cast(Any, enum.StrEnum)(name, members)
+        elif not line.startswith(" "):
+            message, is_in = first, others[:1] == ["in"]
+            oneof = others[1] if is_in else ""
+            rows.setdefault(message, []).extend(
+                _rows(
+                    others[2:] if is_in else others,
+                    Declaration("", is_ignored=True),
+                )
+            )
+        elif match := _REASON.fullmatch(line):
+            ignored = match[2] == "ignored"
+            declaration = Declaration(
+                match[3],
+                is_ignored=ignored,
+                is_unsupported=not ignored,
+                oneof=oneof,
+            )
+            rows[message] += _rows(match[1].split(), declaration)
+        else:
+            rows[message].append(first)
+    return rows, enums
+
+
+_REASON = re.compile(r" *(.*) (ignored|unsupported): (.*)")
+
+
+def _rows(fields: list[str], declaration: Declaration) -> list[Row]:
+    pairs = (text.split("=") for text in fields)
+    return [Row(name, default, declaration) for name, default in pairs]
+
+
+_ROWS, _ENUMS = _read_table(TABLE)
+# Message classes by name: those declared in this folder, and those that only
+# this table knows.
+_CLASSES: dict[str, type] = {}
+_Message = TypeVar("_Message")
+
+
+@typing.dataclass_transform(field_specifiers=(declare, dataclasses.field))
+def config_message(declared: type[_Message]) -> type[_Message]:
+    """Makes a message class of declared fields and those of the table.
+
+    Args:
+        declared: A class whose attributes are made by `fields.py`.
+
+    Returns:
+        A dataclass.
+
+    Raises:
+        ValueError: The table places a field behind one that does not exist.
+    """
+    return _complete(declared, "")
+
+
+def _complete(declared: type[_Message], reason: str) -> type[_Message]:
+    left = dict(declared.__annotations__)
+    annotations = declared.__annotations__ = {}
+    for row in _ROWS.get(message_name(declared), ()):
+        if isinstance(row, Row):
+            _add(declared, row, reason or row.declaration.meaning)
+            continue
+        if row not in left:
+            raise ValueError(f"{message_name(declared)} has no field {row}")
+        while row in left:
+            name = next(iter(left))
+            annotations[name] = left.pop(name)
+    annotations |= left
+    _CLASSES[message_name(declared)] = dataclasses.dataclass(declared)
+    return declared
+
+
+def _add(declared: type, row: Row, reason: str) -> None:
+    kind, default = _type_and_default(row.default, reason)
+    declared.__annotations__[row.name] = kind
+    declaration = dataclasses.replace(row.declaration, meaning=reason)
+    setattr(declared, row.name, declare(default, declaration))
+
+
+def _type_and_default(text: str, reason: str) -> tuple[Any, Any]:
+    scalars = {"int": int, "float": float}
+    if text.endswith("[]"):
+        kind = text.removesuffix("[]")
+        return list[scalars.get(kind) or _class_of(kind, reason)], []  # type: ignore[misc]
+    name, _, value = text.partition(".")
+    if name in _ENUMS:
+        return _ENUMS[name], _ENUMS[name](value)
+    if name[0].isupper():
+        return _class_of(name, reason) | None, None  # type: ignore[operator]
+    default = json.loads(text)
+    return type(default), default
+
+
+def _class_of(name: str, reason: str) -> type:
+    if name not in _CLASSES:
+        content = {"__annotations__": {}, "__doc__": "Read without effect."}
+        _complete(type(name, (), content), reason)
+    return _CLASSES[name]
+
+
+def message_name(message_class: Any) -> str:
+    """Names a message class as the API and error messages do.
+
+    `PostProcessingOptions` is the message PostProcessing: in code that is the
+    name of what is built by it.
+    """
+    return message_class.__name__.removesuffix("Options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +294,7 @@ class Field:
 
 
 def fields_of(message_class: Any) -> dict[str, Field]:
-    """Lists the declared fields of a message class.
-
-    Args:
-        message_class: A dataclass of `featsr_tf.config.schema`.
-
-    Returns:
-        Fields by name, in the order of declaration.
-    """
+    """Lists the fields of a message class by name, in the API's order."""
     return _described_fields(message_class)
 
 
@@ -162,27 +302,27 @@ def fields_of(message_class: Any) -> dict[str, Field]:
 def _described_fields(message_class: Any) -> dict[str, Field]:
     hints = typing.get_type_hints(message_class)
     return {
-        field.name: _describe(field, hints[field.name])
-        for field in dataclasses.fields(message_class)
-        if "declaration" in field.metadata
+        declared.name: _describe(declared, hints[declared.name])
+        for declared in dataclasses.fields(message_class)
+        if "declaration" in declared.metadata
     }
 
 
-def _describe(field: dataclasses.Field[Any], hint: Any) -> Field:
+def _describe(declared: dataclasses.Field[Any], hint: Any) -> Field:
     repeated = typing.get_origin(hint) is list
     if repeated:
         (hint,) = typing.get_args(hint)
     elif isinstance(hint, types.UnionType):
         hint = typing.get_args(hint)[0]
-    make_default = field.default_factory
+    make_default = declared.default_factory
     if make_default is dataclasses.MISSING:
-        make_default = functools.partial(_same, field.default)
+        make_default = functools.partial(_same, declared.default)
     return Field(
-        field.name,
+        declared.name,
         hint,
         repeated,
         typing.cast(Callable[[], Any], make_default),
-        field.metadata["declaration"],
+        declared.metadata["declaration"],
     )
 
 
@@ -201,12 +341,34 @@ def walk(parent: Any, path: str = "") -> Iterator[tuple[str, Field, Any]]:
         Path, field and value. A field comes before the fields inside it;
         the elements of a list of messages have their index in the path.
     """
-    for field in fields_of(type(parent)).values():
-        value = getattr(parent, field.name)
-        here = f"{path}.{field.name}" if path else field.name
-        yield here, field, value
-        if field.is_message and field.repeated:
+    for described in fields_of(type(parent)).values():
+        value = getattr(parent, described.name)
+        here = f"{path}.{described.name}" if path else described.name
+        yield here, described, value
+        if described.is_message and described.repeated:
             for index, element in enumerate(value):
                 yield from walk(element, f"{here}.{index}")
-        elif field.is_message and value is not None:
+        elif described.is_message and value is not None:
             yield from walk(value, here)
+
+
+def chosen(message: Any) -> tuple[str, Any]:
+    """Finds the member of a group of alternatives that is set.
+
+    Args:
+        message: A message such as `Optimizer` or `LearningRate`.
+
+    Returns:
+        Name and value of the member, or "" and None.
+    """
+    for described in fields_of(type(message)).values():
+        value = getattr(message, described.name)
+        if described.declaration.oneof and value is not None:
+            return described.name, value
+    return "", None
+
+
+def alternatives(message: Any) -> str:
+    """Lists the names of a group of alternatives."""
+    fields = fields_of(type(message)).values()
+    return ", ".join(f.name for f in fields if f.declaration.oneof)

@@ -18,7 +18,7 @@ from featsr_tf.errors import ConfigError
 
 
 def load_pipeline(
-    path: str | Path, overrides: Sequence[str] = ()
+    path: str | Path, overrides: Sequence[str] = (), trains: bool = True
 ) -> schema.Pipeline:
     """Reads and checks a pipeline config.
 
@@ -28,9 +28,7 @@ def load_pipeline(
     Args:
         path: A config in the syntax of the TF Object Detection API.
         overrides: Such as "model.faster_rcnn.num_classes=4".
-
-    Returns:
-        The config, with defaults for all that is not set.
+        trains: See `checks.check`.
 
     Raises:
         ConfigError: The file cannot be read, or says something impossible.
@@ -42,11 +40,14 @@ def load_pipeline(
             f"{path}: cannot read the pipeline config: "
             f"{error.strerror or error}"
         ) from None
-    return parse_pipeline(content, str(path), overrides)
+    return parse_pipeline(content, str(path), overrides, trains)
 
 
 def parse_pipeline(
-    content: bytes, source: str, overrides: Sequence[str] = ()
+    content: bytes,
+    source: str,
+    overrides: Sequence[str] = (),
+    trains: bool = True,
 ) -> schema.Pipeline:
     """Parses and checks the content of a config file.
 
@@ -54,9 +55,7 @@ def parse_pipeline(
         content: The bytes of the file.
         source: Its name, for errors.
         overrides: As for `load_pipeline`.
-
-    Returns:
-        The config, with defaults for all that is not set.
+        trains: As for `load_pipeline`.
 
     Raises:
         ConfigError: The content says something impossible.
@@ -68,7 +67,7 @@ def parse_pipeline(
     pipeline = text_format.from_proto(proto, schema.Pipeline, origins)
     pipeline.source = source
     pipeline.origins = origins
-    checks.check(pipeline)
+    checks.check(pipeline, trains)
     return pipeline
 
 
@@ -79,11 +78,10 @@ def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
     list is replaced as a whole.
 
     Args:
-        proto: The protocol buffer message of the whole config; changed.
+        proto: The whole config; changed.
         origins: Where each field was set; changed.
-        override: Such as "model.faster_rcnn.num_classes=4",
-            "eval_input_reader.0.shuffle=false" or, for a message,
-            "path={name: value}".
+        override: Such as "eval_input_reader.0.shuffle=false" or, for a
+            message, "path={name: value}".
 
     Raises:
         ConfigError: No such field, or a value of the wrong type.
@@ -115,8 +113,8 @@ def _set(proto: Any, path: str, value: str) -> None:
     message_class: type = schema.Pipeline
     parts = path.split(".")
     while True:
-        name = parts.pop(0)
-        field = _find(name, message_class)
+        field = _find(parts.pop(0), message_class)
+        name = field.name
         if field.is_message and field.repeated and parts:
             proto = _element(getattr(proto, name), name, parts.pop(0))
             if not parts:
@@ -136,10 +134,10 @@ def _set(proto: Any, path: str, value: str) -> None:
 
 
 def _find(name: str, message_class: type) -> Field:
-    known = fields_of(message_class)
-    if name not in known:
-        raise _PathError(unknown_field(name, message_class))
-    return known[name]
+    for field in fields_of(message_class).values():
+        if name in (field.name, field.declaration.old_name):
+            return field
+    raise _PathError(unknown_field(name, message_class))
 
 
 def _element(elements: Any, name: str, index: str) -> Any:

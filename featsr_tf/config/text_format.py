@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from featsr_tf.config import schema
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
+from featsr_tf.config.fields import message_name
 from featsr_tf.data.protobuf_text import complaint
 from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import position
@@ -26,13 +27,6 @@ _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
 
 def decode(content: bytes, source: str) -> str:
     """Decodes the bytes of a config file.
-
-    Args:
-        content: The bytes.
-        source: Name of the file, for errors.
-
-    Returns:
-        The text.
 
     Raises:
         ConfigError: The bytes are not UTF-8 text.
@@ -86,14 +80,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
 
 
 def explain(error: text_format.ParseError) -> str:
-    """Says in our words what the parser complains about.
-
-    Args:
-        error: What `google.protobuf.text_format` raised.
-
-    Returns:
-        One line, without position, with the nearest known name.
-    """
+    """Says in one line, without position, what the parser complains about."""
     said = complaint(error).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
@@ -111,7 +98,7 @@ def _message_class(name: str) -> type:
     return next(
         declared
         for declared in message_paths(schema.Pipeline).values()
-        if declared.__name__ == name
+        if message_name(declared) == name
     )
 
 
@@ -133,6 +120,7 @@ def from_proto(
         proto: The protocol buffer message.
         message_class: The dataclass.
         origins: Where fields were set; empty lists count as set when here.
+            Gets the name of a field where only its old one stands.
         path: Where the message stands.
 
     Returns:
@@ -140,15 +128,20 @@ def from_proto(
     """
     values = {}
     for field in fields_of(message_class).values():
-        here = f"{path}.{field.name}" if path else field.name
-        value = getattr(proto, field.name)
+        here = _join(path, field.name)
+        name = field.name
+        old_name = field.declaration.old_name
+        if old_name and proto.HasField(old_name):
+            name = old_name
+            origins[here] = origins[_join(path, old_name)]
+        value = getattr(proto, name)
         if field.repeated:
             if len(value) or here in origins:
                 values[field.name] = [
                     _from_value(element, field, origins, f"{here}.{index}")
                     for index, element in enumerate(value)
                 ]
-        elif proto.HasField(field.name):
+        elif proto.HasField(name):
             values[field.name] = _from_value(value, field, origins, here)
     return message_class(**values)
 
@@ -185,8 +178,8 @@ def to_text(pipeline: schema.Pipeline) -> str:
 def _fill(proto: Any, message: Any) -> None:
     for field in fields_of(type(message)).values():
         value = getattr(message, field.name)
-        hidden = not field.declaration.has_effect or field.declaration.refused
-        if value is None or (hidden and value == field.make_default()):
+        is_said = field.declaration.has_effect or value != field.make_default()
+        if value is None or not is_said:
             continue
         target = getattr(proto, field.name)
         if field.is_message and field.repeated:
@@ -204,6 +197,8 @@ def _fill(proto: Any, message: Any) -> None:
 
 
 PACKAGE = "featsr_tf"
+# Numbers of old names of fields come after those of all fields.
+_OLD_NAMES = 1000
 _Proto = descriptor_pb2.FieldDescriptorProto
 # Doubles, where the API has floats: 0.04 is then printed as it was written.
 _SCALARS = {
@@ -216,16 +211,9 @@ _SCALARS = {
 
 @functools.cache
 def protocol_class(message_class: type) -> Any:
-    """Makes the protocol buffer class of a declared message.
-
-    Args:
-        message_class: A dataclass of `featsr_tf.config.schema`.
-
-    Returns:
-        A class that `google.protobuf.text_format` can fill and print.
-    """
+    """Makes the protocol buffer class of a declared message."""
     file = descriptor_pb2.FileDescriptorProto(
-        name=f"{PACKAGE}/{message_class.__name__}.proto",
+        name=f"{PACKAGE}/{message_name(message_class)}.proto",
         package=PACKAGE,
         syntax="proto2",
     )
@@ -234,7 +222,7 @@ def protocol_class(message_class: type) -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(f"{PACKAGE}.{message_class.__name__}")
+        pool.FindMessageTypeByName(f"{PACKAGE}.{message_name(message_class)}")
     )
 
 
@@ -249,7 +237,7 @@ def _reachable(message_class: type) -> tuple[type, ...]:
 
 
 def _describe_message(proto: Any, message_class: type) -> None:
-    proto.name = message_class.__name__
+    proto.name = message_name(message_class)
     oneofs: dict[str, int] = {}
     for number, field in enumerate(fields_of(message_class).values(), 1):
         described = proto.field.add(name=field.name, number=number)
@@ -257,7 +245,16 @@ def _describe_message(proto: Any, message_class: type) -> None:
             _Proto.LABEL_REPEATED if field.repeated else _Proto.LABEL_OPTIONAL
         )
         _describe_type(proto, described, field)
-        if oneof := field.declaration.oneof:
+        oneof = field.declaration.oneof
+        if old_name := field.declaration.old_name:
+            # Only one of both names may be set, and `--set` replaces either.
+            oneof = f"names_of_{field.name}"
+            old = proto.field.add(
+                name=old_name, number=_OLD_NAMES + number, label=described.label
+            )
+            _describe_type(proto, old, field)
+            old.oneof_index = len(oneofs)
+        if oneof:
             if oneof not in oneofs:
                 oneofs[oneof] = len(oneofs)
                 proto.oneof_decl.add(name=oneof)
@@ -267,10 +264,10 @@ def _describe_message(proto: Any, message_class: type) -> None:
 def _describe_type(proto: Any, described: Any, field: Field) -> None:
     if field.is_message:
         described.type = _Proto.TYPE_MESSAGE
-        described.type_name = f".{PACKAGE}.{field.kind.__name__}"
+        described.type_name = f".{PACKAGE}.{message_name(field.kind)}"
     elif field.is_choice:
-        # Values are siblings of their enumeration: each one needs a scope of
-        # its own, so that two may have a value of the same name.
+        # Values are siblings of their enumeration: each one needs its own
+        # scope, so that two may have a value of the same name.
         kind, scope = field.kind.__name__, f"{field.kind.__name__}Values"
         described.type = _Proto.TYPE_ENUM
         described.type_name = f".{PACKAGE}.{proto.name}.{scope}.{kind}"
@@ -283,16 +280,12 @@ def _describe_type(proto: Any, described: Any, field: Field) -> None:
 
 # Similarity from which a name counts as a misspelling of another.
 _SURE = 0.8
-# So many names can be listed in one line.
+# Number of names that can be listed in one line.
 _FEW = 8
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggests what a misspelled name may have meant.
-
-    Args:
-        name: The name that is not known.
-        known: The names that are.
 
     Returns:
         "nearest known name: x", or all names when they are few and none is
@@ -311,17 +304,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown_field(name: str, message_class: type) -> str:
     """Says that a message has no such field, and what may have been meant.
 
-    Args:
-        name: The name that is not a field of the message.
-        message_class: The message.
-
     Returns:
         One line with the nearest name of this message, or the path where
         that very name belongs; or that the message is not supported.
     """
     paths = message_paths(schema.Pipeline)
     for path, found in paths.items():
-        if found is message_class and (reason := _refusal(path)):
+        if found is message_class and (reason := _reason_against(path)):
             return f"{path} is not supported: {reason}"
     known = list(fields_of(message_class))
     hint = nearest(name, known)
@@ -330,16 +319,15 @@ def unknown_field(name: str, message_class: type) -> str:
             p for p, found in paths.items() if name in fields_of(found)
         ]
         if elsewhere:
-            place = f"{elsewhere[0]}.{name}".lstrip(".")
-            hint = f"nearest known name: {place}"
-    return f"{message_class.__name__} has no field {name!r}; {hint}"
+            hint = f"nearest known name: {_join(elsewhere[0], name)}"
+    return f"{message_name(message_class)} has no field {name!r}; {hint}"
 
 
-def _refusal(path: str) -> str:
+def _reason_against(path: str) -> str:
     """Says why a message is refused, or nothing where it is not."""
     owner, _, name = path.rpartition(".")
     field = fields_of(message_paths(schema.Pipeline)[owner]).get(name)
-    if field is None or not field.declaration.refused:
+    if field is None or not field.declaration.is_unsupported:
         return ""
     return field.declaration.meaning
 
@@ -348,16 +336,15 @@ def _refusal(path: str) -> str:
 def message_paths(message_class: type, path: str = "") -> dict[str, type]:
     """Lists where in a config the messages of each class may stand.
 
-    Args:
-        message_class: Class of the message to start from.
-        path: Where it stands.
-
     Returns:
         Path -> message class; lists stand without an index.
     """
     found = {path: message_class}
     for field in fields_of(message_class).values():
         if field.is_message:
-            inner = f"{path}.{field.name}" if path else field.name
-            found.update(message_paths(field.kind, inner))
+            found.update(message_paths(field.kind, _join(path, field.name)))
     return found
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -179,6 +179,7 @@ def training_names(
             options.seed,
             number,
             options.shuffle_buffer_mb,
+            source.summary.offsets,
         ).take(1)
         features = parse_example(record.numpy())
         found = feature_texts(features, Example.SOURCE_ID)

@@ -1,1 +1,1 @@
-"""Pictures of objects and detections."""
+"""Images with objects and detections drawn on them."""

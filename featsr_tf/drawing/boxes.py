@@ -1,4 +1,4 @@
-"""Pictures of boxes that a person can read, at any image size."""
+"""Boxes drawn so that a person can read them, at any image size."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Mark:
     """A box to draw.
 
     Args:
-        box: ymin, xmin, ymax, xmax in pixels of the picture.
+        box: ymin, xmin, ymax, xmax in pixels of the image.
         color: Any color that PIL knows, such as "#2fbf4f".
         label: Text beside the box, "" for none.
         dashed: Whether the line is broken, for objects that do not count.
@@ -66,9 +66,6 @@ def draw_detections(
         scores: `[n]` confidences, or None for ground truth.
         names: Class names by class id; a class without one shows its number.
         color: One color for all, by default one per class.
-
-    Returns:
-        A picture of the same shape.
     """
     return draw_marks(image, box_marks(boxes, classes, scores, names, color))
 
@@ -76,23 +73,18 @@ def draw_detections(
 def side_by_side(
     left: np.ndarray, right: np.ndarray, titles: tuple[str, str]
 ) -> np.ndarray:
-    """Sets two pictures beside each other, as in the paper's Figure 7.
+    """Sets two images beside each other, as in the paper's Figure 7.
 
-    Args:
-        left: `[height, width, 3]` uint8 RGB.
-        right: Another picture; the lower one is padded at the bottom.
-        titles: One title for each.
-
-    Returns:
-        Both with their titles above, uint8.
+    Both `[height, width, 3]` uint8 RGB, with their titles above; the lower one
+    is padded at the bottom.
     """
     height = max(left.shape[0], right.shape[0])
-    # Two pictures in a row are usually seen at half size.
+    # Two images in a row are usually seen at half size.
     size = round(1.4 * text_size_for(max(left.shape[1], right.shape[1])))
     columns = []
-    for picture, title in zip((left, right), titles, strict=True):
-        below = fill(height - picture.shape[0], picture.shape[1])
-        padded = np.concatenate([picture, below])
+    for image, title in zip((left, right), titles, strict=True):
+        below = fill(height - image.shape[0], image.shape[1])
+        padded = np.concatenate([image, below])
         columns.append(with_title(padded, title, size))
     gap = fill(columns[0].shape[0], max(4, left.shape[1] // 150))
     return np.concatenate([columns[0], gap, columns[1]], axis=1)
@@ -125,14 +117,7 @@ def outcome_marks(
 ) -> list[Mark]:
     """Marks found objects green, false detections red and misses blue.
 
-    Args:
-        truth: The objects of the image.
-        detections: What was found in it.
-        names: Class names by class id.
-        score_threshold: Detections below it are left out.
-
-    Returns:
-        The marks, misses first.
+    Misses come first; detections below the score threshold are left out.
     """
     shown = detections.above(score_threshold)
     candidates = find_candidates([truth], [shown])
@@ -167,13 +152,10 @@ def draw_marks(
         marks: What to draw, in pixels of the image.
         text_size: Height of the labels in pixels; by default it grows with
             the image.
-
-    Returns:
-        A picture of the same shape.
     """
-    picture = Image.fromarray(np.array(image, np.uint8))
-    canvas = ImageDraw.Draw(picture)
-    text_size = text_size or text_size_for(max(picture.size))
+    drawn = Image.fromarray(np.array(image, np.uint8))
+    canvas = ImageDraw.Draw(drawn)
+    text_size = text_size or text_size_for(max(drawn.size))
     line = max(2, round(text_size / 6.5))
     outlines = [_outline(mark.box, line) for mark in marks]
     for mark, outline in zip(marks, outlines, strict=True):
@@ -183,26 +165,17 @@ def draw_marks(
     for mark, outline in zip(marks, outlines, strict=True):
         if mark.label:
             occupied.append(_draw_label(canvas, mark, outline, font, occupied))
-    return np.asarray(picture)
+    return np.asarray(drawn)
 
 
 def text_size_for(long_side: int) -> int:
-    """Returns a legible height of letters for a picture, in pixels."""
+    """Returns a legible height of letters for an image, in pixels."""
     return min(40, max(11, round(long_side / 68)))
 
 
-def with_title(picture: np.ndarray, title: str, text_size: int) -> np.ndarray:
-    """Sets a line of text above a picture.
-
-    Args:
-        picture: `[height, width, 3]` uint8 RGB.
-        title: The text.
-        text_size: Height of the letters in pixels.
-
-    Returns:
-        A picture of the same width.
-    """
-    height, width = round(text_size * 2.1), picture.shape[1]
+def with_title(image: np.ndarray, title: str, text_size: int) -> np.ndarray:
+    """Sets a line of text above an image, in letters of `text_size` px."""
+    height, width = round(text_size * 2.1), image.shape[1]
     bar = Image.new("RGB", (width, height), TITLE_BACKGROUND)
     canvas = ImageDraw.Draw(bar)
     font = ImageFont.load_default(text_size)
@@ -211,11 +184,11 @@ def with_title(picture: np.ndarray, title: str, text_size: int) -> np.ndarray:
     canvas.text(
         (text_size * 0.6, height / 2), title, TITLE_COLOR, font, anchor="lm"
     )
-    return np.concatenate([np.asarray(bar), picture])
+    return np.concatenate([np.asarray(bar), image])
 
 
 def fill(height: int, width: int) -> np.ndarray:
-    """Returns an empty picture `[height, width, 3]` for gaps and padding."""
+    """Returns an empty image `[height, width, 3]` for gaps and padding."""
     color = ImageColor.getrgb(TITLE_BACKGROUND)
     return np.full([height, width, 3], color, np.uint8)
 
@@ -275,8 +248,8 @@ def _draw_label(canvas, mark: Mark, outline, font, occupied) -> tuple:
     return place
 
 
-def _free_place(outline, size, occupied, picture_size) -> tuple:
-    """Chooses the place beside a box that covers least, inside the picture."""
+def _free_place(outline, size, occupied, image_size) -> tuple:
+    """Chooses the place beside a box that covers least, inside the image."""
     top, left, bottom, right = outline
     height, width = size
     corners = (
@@ -289,13 +262,13 @@ def _free_place(outline, size, occupied, picture_size) -> tuple:
         (bottom - height, right),
         (bottom - height, left - width),
     )
-    places = [_inside(corner, size, picture_size) for corner in corners]
+    places = [_inside(corner, size, image_size) for corner in corners]
     return min(places, key=lambda place: _covered(place, occupied))
 
 
-def _inside(corner, size, picture_size) -> tuple:
-    top = round(max(0, min(corner[0], picture_size[1] - size[0])))
-    left = round(max(0, min(corner[1], picture_size[0] - size[1])))
+def _inside(corner, size, image_size) -> tuple:
+    top = round(max(0, min(corner[0], image_size[1] - size[0])))
+    left = round(max(0, min(corner[1], image_size[0] - size[1])))
     return (top, left, top + round(size[0]), left + round(size[1]))
 
 

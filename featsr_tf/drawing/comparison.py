@@ -1,15 +1,14 @@
-"""Pictures that compare detectors, with small objects enlarged."""
+"""Images that compare detectors, with small objects enlarged."""
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import fields
 from dataclasses import replace
 
 import numpy as np
-import PIL.Image
 import tqdm
 from PIL import Image
 
@@ -57,11 +56,8 @@ def compare(
         truth: The objects, or None where nobody has annotated them.
         names: Class names by class id.
         score_threshold: Detections below it are left out.
-        num_panels: The most enlarged views, default 4.
+        num_panels: The most enlarged views.
         width: Pixels of each side's width, default those of the image.
-
-    Returns:
-        A picture more than twice as wide, uint8.
     """
     sides, titles = [], []
     for found, title in zip((base, super_resolved), TITLES, strict=True):
@@ -90,14 +86,10 @@ def with_zooms(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
-        marks: What to draw.
-        windows: ymin, xmin, ymax, xmax of what to enlarge, as from
-            `zoom_windows`; none gives no row.
-        width: Pixels of the picture's width, default those of the image. The
+        marks: In pixels of the image.
+        windows: From `zoom_windows`; none gives no row.
+        width: Pixels of the result's width, default those of the image. The
             windows are cut from the image as it is.
-
-    Returns:
-        A picture of this width.
     """
     height, full_width = image.shape[:2]
     width = width or full_width
@@ -112,11 +104,11 @@ def with_zooms(
     ]
     size = (max(1, round(height * width / full_width)), width)
     whole = (0, 0, height, full_width)
-    picture = draw_marks(*_view(image, [*frames, *outside], whole, size))
+    drawn = draw_marks(*_view(image, [*frames, *outside], whole, size))
     if not windows:
-        return picture
+        return drawn
     gap = max(4, width // 150)
-    # Of a narrow picture a quarter is too little to see an object in.
+    # Of a narrow image a quarter is too little to see an object in.
     places = max(len(windows), 2 if width < 720 else 4)
     side = (width - gap * (places - 1)) // places
     row = fill(side + gap, width)
@@ -124,7 +116,7 @@ def with_zooms(
         left = index * (side + gap)
         title = chr(ord("a") + index)
         row[gap:, left : left + side] = zoom(image, marks, window, side, title)
-    return np.concatenate([picture, row])
+    return np.concatenate([drawn, row])
 
 
 def zoom(
@@ -134,17 +126,9 @@ def zoom(
     side: int,
     title: str = "",
 ) -> np.ndarray:
-    """Enlarges a window of an image and draws the marks inside it.
+    """Enlarges a square window of an image to `side` px, with its marks.
 
-    Args:
-        image: `[height, width, 3]` uint8 RGB.
-        marks: Marks in pixels of the image.
-        window: ymin, xmin, ymax, xmax, square, within the image.
-        side: Side of the result in pixels.
-        title: A letter or word for the upper left corner.
-
-    Returns:
-        `[side, side, 3]` uint8.
+    The title is a letter or word for the upper left corner.
     """
     inside = [mark for mark in marks if _holder(mark.box, [window])]
     enlarged, moved = _view(image, inside, window, (side, side))
@@ -165,8 +149,7 @@ def zoom_windows(
         boxes: `[n, 4]` boxes in pixels, the smallest are served first.
         image_shape: Height and width of the image come first in it.
         num_windows: The most windows.
-        small_side: Only boxes with an area of at most the square of it are
-            enlarged, default 48 px.
+        small_side: Only boxes with an area of at most its square are enlarged.
 
     Returns:
         ymin, xmin, ymax, xmax of each window, whole pixels in the image, from
@@ -195,14 +178,10 @@ def _view(
             crop.resize((width, height), Image.Resampling.BICUBIC)
         )
     scale = np.tile([height / (bottom - top), width / (right - left)], 2)
+    boxes = ((np.array(mark.box) - [top, left] * 2) * scale for mark in marks)
     moved = [
-        replace(
-            mark,
-            box=tuple(
-                ((np.array(mark.box) - [top, left] * 2) * scale).tolist()
-            ),
-        )
-        for mark in marks
+        replace(mark, box=tuple(box.tolist()))
+        for mark, box in zip(marks, boxes, strict=True)
     ]
     return view, moved
 
@@ -231,10 +210,8 @@ def _holder(box, windows):
     """Returns the first window that holds the centre of a box, or None."""
     row, column = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     for window in windows:
-        inside = (
-            window[0] <= row < window[2] and window[1] <= column < window[3]
-        )
-        if inside:
+        top, left, bottom, right = window
+        if top <= row < bottom and left <= column < right:
             return window
     return None
 
@@ -249,7 +226,7 @@ def _tally(marks: Sequence[Mark]) -> str:
     return ": " + ", ".join(told or ["nothing to find, nothing shown"])
 
 
-def draw_worst_images(
+def draw_error_gallery(
     folder: str,
     name: str,
     result: Mapping,
@@ -263,47 +240,41 @@ def draw_worst_images(
     Found objects are green, wrong detections red, missed objects blue.
 
     Args:
-        folder: gets the pictures and their captions, which a report shows.
+        folder: gets the images and their captions, which a report shows.
         name: of the detector.
         result: what `evaluate` returned.
         truths: one item per image.
         detections: at most one item per image.
-        names: names of the evaluated classes by class id.
+        names: of the evaluated classes by class id.
         read_image: makes the image `[height, width, 3]` of a position in
             `truths`.
     """
     os.makedirs(folder, exist_ok=True)
     found = {item.image_id: item for item in detections}
     captions = {}
-    images = tqdm.tqdm(
+    entries = tqdm.tqdm(
         result["worst_images"], f"{name}: pictures", unit="image"
     )
-    for rank, entry in enumerate(images, start=1):
+    for rank, entry in enumerate(entries, start=1):
         truth = truths[entry["position"]]
-        seen = found.get(truth.image_id, no_detections(truth.image_id))
-        marks = outcome_marks(
-            _of_classes(truth, names),
-            _of_classes(seen, names),
-            names,
-            result["min_score"],
-        )
+        shown = found.get(truth.image_id, no_detections(truth.image_id))
+        evaluated = (_of_classes(item, names) for item in (truth, shown))
+        marks = outcome_marks(*evaluated, names, result["min_score"])
         image = read_image(entry["position"])
         boxes = np.reshape([mark.box for mark in marks], [-1, 4])
         windows = zoom_windows(boxes, image.shape)
-        picture = PIL.Image.fromarray(with_zooms(image, marks, windows))
+        drawn = Image.fromarray(with_zooms(image, marks, windows))
         stem = safe_stem(truth.file_name)
         file_name = f"{name}_worst_{rank:02d}_{stem}.jpg"
-        picture.save(os.path.join(folder, file_name), quality=90)
+        drawn.save(os.path.join(folder, file_name), quality=90)
         captions[file_name] = (
             f"{name.replace('_', ' ').capitalize()}, worst image {rank}: "
             f"{truth.file_name or truth.image_id}, {entry['missed']} missed, "
             f"{entry['false_positives']} false positives"
         )
     captions = {**read_captions(folder), **captions}
-    write_text(
-        os.path.join(folder, CAPTIONS_FILE),
-        json.dumps(captions, indent=1) + "\n",
-    )
+    text = json.dumps(captions, indent=1) + "\n"
+    write_text(os.path.join(folder, CAPTIONS_FILE), text)
 
 
 def _of_classes(item, names: Mapping[int, str]):
@@ -311,7 +282,7 @@ def _of_classes(item, names: Mapping[int, str]):
     kept = np.isin(item.classes, list(names))
     changed = {
         field.name: value[kept]
-        for field in dataclasses.fields(item)
+        for field in fields(item)
         if isinstance(value := getattr(item, field.name), np.ndarray)
     }
-    return dataclasses.replace(item, **changed)
+    return replace(item, **changed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from featsr_tf.config import backbone_name
 from featsr_tf.config.schema import FeatureSuperResolution
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.options import ExportOptions
@@ -54,15 +54,16 @@ initial weights."""
 _NO_FIGURES = "Not given; `python -m featsr_tf.evaluate` measures them."
 
 _KINDS = {
-    Refiner.GENERATOR: "A Faster R-CNN whose small proposals are "
+    RefinerType.GENERATOR: "A Faster R-CNN whose small proposals are "
     "super-resolved",
-    Refiner.TAIL_GENERATOR: "A Faster R-CNN whose small proposals are "
+    RefinerType.TAIL_GENERATOR: "A Faster R-CNN whose small proposals are "
     "super-resolved",
-    Refiner.ZOOM: "A Faster R-CNN that looks at small proposals again, "
+    RefinerType.ZOOM: "A Faster R-CNN that looks at small proposals again, "
     "enlarged",
-    Refiner.NONE: "A Faster R-CNN with another predictor for small proposals",
+    RefinerType.NONE: "A Faster R-CNN with another predictor for small "
+    "proposals",
 }
-_SUPERVISED = (Refiner.GENERATOR, Refiner.TAIL_GENERATOR)
+_SUPERVISED = (RefinerType.GENERATOR, RefinerType.TAIL_GENERATOR)
 _USE = {
     "saved_model": """\
 python -m featsr_tf.predict --model {name} --images photos/ --output found/

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Mapping
 
+from featsr_tf.geometry import PORTABLE
+from featsr_tf.geometry import TENSORFLOW
+from featsr_tf.geometry import Operations
 from featsr_tf.geometry.nms import suppress_by_class
-from featsr_tf.geometry.operations import PORTABLE
-from featsr_tf.geometry.operations import TENSORFLOW
-from featsr_tf.geometry.operations import Operations
 from featsr_tf.html_report.inputs import Metrics
 
 

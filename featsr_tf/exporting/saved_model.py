@@ -13,7 +13,7 @@ import tensorflow as tf
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import Resizer
@@ -34,8 +34,8 @@ from featsr_tf.exporting.signatures import resize_one_by_one
 from featsr_tf.exporting.versions import renamed_at_the_end
 from featsr_tf.exporting.versions import version_folder
 from featsr_tf.exporting.versions import write_checksums
-from featsr_tf.geometry.operations import TENSORFLOW
-from featsr_tf.geometry.operations import Operations
+from featsr_tf.geometry import TENSORFLOW
+from featsr_tf.geometry import Operations
 from featsr_tf.html_report.inputs import DETECTORS
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
@@ -84,8 +84,7 @@ def export(
     """
     options = options or ExportOptions()
     _check_format(pipeline, options)
-    model_folder.load(model_dir)
-    model_folder.check(model_dir, pipeline)
+    model_folder.check_trained(model_dir, pipeline)
     label_map = model_folder.load_classes(model_dir)
     final = version_folder(Path(output_directory).resolve(), options.version)
     detector, base = load_detectors(
@@ -132,7 +131,7 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
             )
     path = "model.feature_super_resolution.refiner"
     if (
-        extension.refiner == Refiner.ZOOM
+        extension.refiner == RefinerType.ZOOM
         and options.format == "tflite"
         and not options.base_only
     ):
@@ -266,7 +265,7 @@ def _signatures(
     options: ExportOptions,
 ) -> Signatures:
     def detect(images, image_sizes, scales):
-        candidates = detector.find_candidates(
+        candidates = detector.find_raw_detections(
             images, image_sizes, scales, super_resolve
         )
         found = detector.postprocess.suppress(candidates)

@@ -20,13 +20,13 @@ from featsr_tf.exporting.names import COUNT
 from featsr_tf.exporting.names import RAW_BOXES
 from featsr_tf.exporting.names import RAW_SCORES
 from featsr_tf.exporting.names import SCORES
-from featsr_tf.model.postprocess import Candidates
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
+from featsr_tf.model.postprocess import RawDetections
 
 Outputs = dict[str, tf.Tensor]
 DetectionFunction = Callable[
     [tf.Tensor, tf.Tensor, tf.Tensor],
-    Detections | tuple[Detections, Candidates],
+    DetectionBatch | tuple[DetectionBatch, RawDetections],
 ]
 ResizeFunction = Callable[[tf.Tensor, Resizer], tf.Tensor]
 
@@ -141,7 +141,7 @@ class Signatures:
         )
         found = self._detect(*inputs)
         sides = tf.tile(inputs.image_sizes, [1, 2])[:, None]
-        if isinstance(found, Detections):
+        if isinstance(found, DetectionBatch):
             return _detection_outputs(found, sides)
         detections, candidates = found
         return {
@@ -209,7 +209,7 @@ class Signatures:
         )
 
 
-def _detection_outputs(found: Detections, sides: tf.Tensor) -> Outputs:
+def _detection_outputs(found: DetectionBatch, sides: tf.Tensor) -> Outputs:
     return {
         BOXES: found.boxes / sides,
         SCORES: found.scores,
@@ -218,7 +218,7 @@ def _detection_outputs(found: Detections, sides: tf.Tensor) -> Outputs:
     }
 
 
-def _raw_outputs(candidates: Candidates, sides: tf.Tensor) -> Outputs:
+def _raw_outputs(candidates: RawDetections, sides: tf.Tensor) -> Outputs:
     """Boxes of the best class, as in the API; rows of padding are 0."""
     boxes = candidates.boxes
     if boxes.shape[2] == 1:

@@ -15,28 +15,13 @@ MAXIMUM_SIZE_DELTA = 20.0
 
 
 def area(boxes: tf.Tensor) -> tf.Tensor:
-    """Computes box areas.
-
-    Args:
-        boxes: `[..., 4]`, px.
-
-    Returns:
-        `[...]`, px^2; 0 for boxes that are empty or inside out.
-    """
+    """Computes areas `[...]`, px^2; 0 for boxes empty or inside out."""
     sides = tf.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     return sides[..., 0] * sides[..., 1]
 
 
 def clip(boxes: tf.Tensor, image_sizes: tf.Tensor) -> tf.Tensor:
-    """Clips boxes to their images.
-
-    Args:
-        boxes: `[B, N, 4]`, px.
-        image_sizes: `[B, 2]` height and width, px.
-
-    Returns:
-        `[B, N, 4]`, px.
-    """
+    """Clips boxes `[B, N, 4]` to images of sizes `[B, 2]`, px."""
     limits = tf.tile(image_sizes, [1, 2])[:, None, :]
     return tf.clip_by_value(boxes, 0.0, limits)
 
@@ -44,28 +29,15 @@ def clip(boxes: tf.Tensor, image_sizes: tf.Tensor) -> tf.Tensor:
 def intersection_over_union(
     boxes: tf.Tensor, other_boxes: tf.Tensor
 ) -> tf.Tensor:
-    """Computes the IoU of every pair of boxes of the same image.
+    """Computes the IoU `[B, N, M]` of boxes `[B, N, 4]` and `[B, M, 4]`.
 
-    Args:
-        boxes: `[B, N, 4]`, px.
-        other_boxes: `[B, M, 4]`, px.
-
-    Returns:
-        `[B, N, M]` in 0..1; 0 against an empty box.
+    It is 0 against an empty box.
     """
     return bounding_boxes.compute_iou(boxes, other_boxes, "yxyx")
 
 
 def intersection_over_area(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
-    """Computes which share of each box lies inside each region.
-
-    Args:
-        boxes: `[B, N, 4]`, px.
-        regions: `[B, M, 4]`, px.
-
-    Returns:
-        `[B, N, M]` in 0..1.
-    """
+    """Computes which share `[B, N, M]` of each box lies in each region."""
     boxes = boxes[:, :, None, :]
     regions = regions[:, None, :, :]
     shared = tf.concat(
@@ -100,15 +72,7 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
 
 
 def decode(deltas: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """Inverts `encode`.
-
-    Args:
-        deltas: `[..., 4]`.
-        anchors: `[..., 4]`, px.
-
-    Returns:
-        `[..., 4]` boxes, px.
-    """
+    """Inverts `encode`: boxes `[..., 4]`, px, of deltas from anchors."""
     centers, sizes = tf.split(deltas, 2, axis=-1)
     sizes = tf.minimum(sizes, MAXIMUM_SIZE_DELTA)
     return bounding_boxes.decode_deltas_to_boxes(
@@ -129,9 +93,6 @@ def jitter(boxes: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
         offsets: `[..., 4]` shift of the centre in y and x as shares of
             height and width, then the logarithms of the factors of height and
             width.
-
-    Returns:
-        `[..., 4]`, px.
     """
     return decode(offsets / tf.constant(DELTA_VARIANCES), boxes)
 

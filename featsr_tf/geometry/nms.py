@@ -48,9 +48,6 @@ def suppress(
         score_threshold: only boxes with higher scores are kept.
         maximum_per_class: boxes kept per class.
         maximum_total: K, boxes kept in all.
-
-    Returns:
-        `KeptBoxes`.
     """
     kept = tf.image.combined_non_max_suppression(
         boxes,
@@ -80,18 +77,8 @@ def suppress_by_class(
     """Does what `suppress` does by kernels that other runtimes have as well.
 
     Boxes of equal score are taken in the order of their classes and, within a
-    class, of their rows; `suppress` leaves their order open. All else is equal.
-
-    Args:
-        boxes: `[B, N, C or 1, 4]`, px, N at least 1.
-        scores: `[B, N, C]`, C known when the graph is made.
-        iou_threshold: boxes that overlap a better one by more are dropped.
-        score_threshold: only boxes with higher scores are kept.
-        maximum_per_class: boxes kept per class.
-        maximum_total: K, boxes kept in all.
-
-    Returns:
-        `KeptBoxes`.
+    class, of their rows; `suppress` leaves their order open. N must be at
+    least 1, C known when the graph is made. All else is equal.
     """
     batch, count = tf.unstack(tf.shape(scores)[:2])
     classes = scores.shape[2]

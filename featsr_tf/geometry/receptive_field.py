@@ -52,9 +52,6 @@ class ReceptiveField:
             stride: s, cells from one window to the next.
             dilation: d, cells between neighbouring taps of the window.
             pad_begin: cells added before the first one.
-
-        Returns:
-            The field of the layer's outputs.
         """
         reach = (kernel_size - 1) * dilation
         return ReceptiveField(
@@ -66,31 +63,14 @@ class ReceptiveField:
 
 
 def absolute_receptive_field(field: ReceptiveField, width: float) -> float:
-    """ARF, eq. 1: pixels that the feature of a region depends on.
-
-    Args:
-        field: receptive field of one cell.
-        width: w, width of the region in cells.
-
-    Returns:
-        The width in pixels.
-    """
+    """ARF, eq. 1: pixels that a region of `width` w cells depends on."""
     return field.size + (width - 1) * field.stride
 
 
 def relative_receptive_field(
     field: ReceptiveField, width: float, image_width: float
 ) -> float:
-    """RRF, eq. 2: the absolute receptive field as a share of the image.
-
-    Args:
-        field: receptive field of one cell.
-        width: w, width of the region in cells.
-        image_width: I_W in pixels.
-
-    Returns:
-        The share of the image's width.
-    """
+    """RRF, eq. 2: the ARF as a share of the image's width I_W, px."""
     return absolute_receptive_field(field, width) / image_width
 
 
@@ -106,8 +86,8 @@ def relative_discrepancy(
         field: receptive field of the extractor that sees I^0.5.
         width: w, width of the region in cells at I^1.0.
         image_width: I_W in pixels of I^1.0.
-        target: receptive field of the extractor that sees I^1.0; the same
-            extractor if None. Defaults to None.
+        target: receptive field of the extractor that sees I^1.0; None = the
+            same extractor.
 
     Returns:
         The quotient of both relative receptive fields; 1 is a perfect match.
@@ -128,10 +108,7 @@ def receptive_field(
     Args:
         model: functional model, plain or atrous.
         output: key of the feature map in the model's dict of outputs; None
-            for a model with a single output. Defaults to None.
-
-    Returns:
-        The receptive field.
+            for a model with a single output.
 
     Raises:
         ConfigError: a layer is not square, or is of a kind without a rule.
@@ -147,9 +124,6 @@ def receptive_field(
 def nodes_in_order(model: keras.Model) -> Iterator:
     """Walks the layer calls of a functional model.
 
-    Args:
-        model: functional model.
-
     Yields:
         Keras nodes (`operation`, `input_tensors`, `outputs`), each after those
         that it takes its inputs from.
@@ -161,13 +135,6 @@ def nodes_in_order(model: keras.Model) -> Iterator:
 
 def same_value(values: Sequence[int], layer: keras.Layer) -> int:
     """Takes the one number that holds for both axes of a layer.
-
-    Args:
-        values: the numbers of the vertical and of the horizontal axis.
-        layer: the layer they belong to.
-
-    Returns:
-        The number.
 
     Raises:
         ConfigError: the axes differ.
@@ -183,7 +150,6 @@ def same_value(values: Sequence[int], layer: keras.Layer) -> int:
 def _merge(
     fields: Sequence[ReceptiveField], layer: keras.Layer
 ) -> ReceptiveField:
-    """The field of several inputs together: that of the largest one."""
     if len({field.stride for field in fields}) > 1:
         raise ConfigError(
             f"layer {layer.name} merges feature maps of different strides"
@@ -192,7 +158,6 @@ def _merge(
 
 
 def _through_layer(layer: keras.Layer, field: ReceptiveField) -> ReceptiveField:
-    """Follows a field through one layer."""
     if isinstance(layer, POINTWISE_LAYERS):
         return field
     if isinstance(layer, keras.layers.ZeroPadding2D):

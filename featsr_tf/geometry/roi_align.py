@@ -1,8 +1,10 @@
-"""RoI align: features of boxes, sampled at the true centres of the cells."""
+"""RoI align and pooling: features of boxes at the true centres of cells."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from featsr_tf.geometry.receptive_field import ReceptiveField
 
 # `sample_by_crops` and `sample_by_gathering`, which take and give the same.
 Sampling = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -17,13 +19,13 @@ def sample_by_crops(
     `sample_by_gathering` 514 ms.
 
     Args:
-        features: [batch, height, width, channels].
-        indices: [n, k, 2], row and column of each bin centre, within the map.
-            No gradient flows to them.
-        image_indices: [n] int32, the row of `features` that each box is in.
+        features: `[B, h, w, C]`.
+        indices: `[n, k, 2]`, row and column of each bin centre, within the
+            map. No gradient flows to them.
+        image_indices: `[n]` int32, the row of `features` that each box is in.
 
     Returns:
-        [n, k, k, channels].
+        `[n, k, k, C]`.
     """
     size = indices.shape[1]
     last = tf.cast(tf.shape(features)[1:3] - 1, tf.float32)
@@ -42,16 +44,7 @@ def sample_by_crops(
 def sample_by_gathering(
     features: tf.Tensor, indices: tf.Tensor, image_indices: tf.Tensor
 ) -> tf.Tensor:
-    """Does what `sample_by_crops` does by operations that any runtime has.
-
-    Args:
-        features: [batch, height, width, channels].
-        indices: [n, k, 2], row and column of each bin centre, within the map.
-        image_indices: [n] int32, the row of `features` that each box is in.
-
-    Returns:
-        [n, k, k, channels].
-    """
+    """Does what `sample_by_crops` does by operations that any runtime has."""
     size = tf.shape(features)[1:3]
     cells = tf.reshape(features, [-1, features.shape[-1]])
     floor = tf.floor(indices)
@@ -75,6 +68,7 @@ def roi_align(
     features: tf.Tensor,
     boxes: tf.Tensor,
     image_indices: tf.Tensor,
+    *,
     crop_size: int,
     stride: float,
     first_center: float,
@@ -91,20 +85,20 @@ def roi_align(
     T^1.0 of one box look at the same image point (section 4.1).
 
     Args:
-        features: [batch, height, width, channels].
-        boxes: [n, 4], ymin, xmin, ymax, xmax in continuous pixels of I^1.0.
+        features: `[B, h, w, C]`.
+        boxes: `[n, 4]`, ymin, xmin, ymax, xmax in continuous pixels of I^1.0.
             No gradient flows to them.
-        image_indices: [n] int32, the row of `features` that each box is in.
+        image_indices: `[n]` int32, the row of `features` that each box is in.
         crop_size: k, bins along each side of a box.
         stride: pixels of the extractor's image from one cell to the next.
         first_center: index of the pixel that the first cell is centred on, in
             the extractor's image.
         scale: pixels of the extractor's image per pixel of the boxes' frame,
-            0.5 for features of I^0.5. Defaults to 1.0.
-        sample: how. Defaults to `sample_by_crops`.
+            0.5 for features of I^0.5.
+        sample: how features are sampled.
 
     Returns:
-        [n, k, k, channels].
+        `[n, k, k, C]`.
     """
     last = tf.cast(tf.shape(features)[1:3] - 1, tf.float32)
     indices = (_bin_centers(boxes, crop_size) * scale - 0.5 - first_center) / (
@@ -127,3 +121,72 @@ def _grid(axes: tf.Tensor) -> tf.Tensor:
     y = tf.repeat(axes[:, :, tf.newaxis, 0], size, axis=2)
     x = tf.repeat(axes[:, tf.newaxis, :, 1], size, axis=1)
     return tf.reshape(tf.stack([y, x], axis=-1), [-1, 2])
+
+
+class RoiPooling:
+    """Samples one feature map at the true centres of its cells.
+
+    Args:
+        cells: stride and first centre of the feature map, px of the image
+            that its extractor saw.
+        crop_size: samples along each side of a proposal.
+        maxpool_kernel_size: side of the max-pool on the samples; 1 = none.
+        maxpool_stride: stride of that max-pool.
+        sample: how features are sampled.
+    """
+
+    def __init__(
+        self,
+        cells: ReceptiveField,
+        crop_size: int,
+        *,
+        maxpool_kernel_size: int = 1,
+        maxpool_stride: int = 1,
+        sample: Sampling = sample_by_crops,
+    ):
+        self.cells = cells
+        self.crop_size = crop_size
+        self.maxpool_kernel_size = maxpool_kernel_size
+        self.maxpool_stride = maxpool_stride
+        self.sample = sample
+
+    @property
+    def output_size(self) -> int:
+        """Cells along each side of the pooled features, k."""
+        rest = self.crop_size - self.maxpool_kernel_size
+        return rest // self.maxpool_stride + 1
+
+    def __call__(
+        self,
+        features: tf.Tensor,
+        boxes: tf.Tensor,
+        image_indices: tf.Tensor,
+        image_scale: float = 1.0,
+    ) -> tf.Tensor:
+        """Pools the features of boxes.
+
+        Args:
+            features: `[B, h, w, C]`.
+            boxes: `[n, 4]`, px of I^1.0.
+            image_indices: `[n]` int32, row of `features` of each box.
+            image_scale: px of the extractor's image per px of I^1.0: 1.0 for
+                F^1.0 and T^1.0, 0.5 for F^0.5.
+
+        Returns:
+            `[n, k, k, C]`.
+        """
+        pooled = roi_align(
+            features,
+            boxes,
+            image_indices,
+            crop_size=self.crop_size,
+            stride=self.cells.stride,
+            first_center=self.cells.first_center,
+            scale=image_scale,
+            sample=self.sample,
+        )
+        if self.maxpool_kernel_size == 1:
+            return pooled
+        return tf.nn.max_pool2d(
+            pooled, self.maxpool_kernel_size, self.maxpool_stride, "VALID"
+        )

@@ -43,9 +43,6 @@ def match(
         positive_iou: candidates at or above it are objects.
         match_every_object: whether the best candidate of each object is
             positive whatever its IoU (anchors).
-
-    Returns:
-        `Matches`.
     """
     objects = tf.where(truth_ignored[..., None], 0.0, truth_boxes)
     iou = box_ops.intersection_over_union(candidates, objects)
@@ -96,15 +93,9 @@ class SampledProposals(NamedTuple):
 
 
 def uniform(seeds: tf.Tensor, shape: list, salt: int) -> tf.Tensor:
-    """Draws uniform numbers for each image from the image's own seed.
+    """Draws numbers `[B, *shape]` in 0..1 by the seeds `[B, 2]` of images.
 
-    Args:
-        seeds: `[B, 2]` int32.
-        shape: shape of the numbers of one image.
-        salt: tells independent draws of one image apart.
-
-    Returns:
-        `[B, *shape]` float32 in 0..1.
+    `salt` tells independent draws for one image apart.
     """
     return tf.map_fn(
         lambda seed: tf.random.stateless_uniform(shape, seed + salt),
@@ -122,10 +113,10 @@ def balanced_ranks(
     """Ranks candidates so that the best `count` are a balanced random sample.
 
     Args:
-        labels: `[B, N]` as in `matching.Matches`.
+        labels: `[B, N]` as in `Matches`.
         random_numbers: `[B, N]` in 0..1.
         count: number of candidates that will be taken.
-        positive_fraction: share of positives at the most.
+        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32: positives 2..3, negatives 1..2, -1 for those that
@@ -141,7 +132,7 @@ def balanced_ranks(
 
 
 def _best(ranks, count: int):
-    """Finds the best `count` of each row, or all where they are fewer."""
+    """The best `count` of each row, or all where there are fewer."""
     return tf.math.top_k(ranks, min(count, ranks.shape[1] or count))
 
 
@@ -151,10 +142,10 @@ def sample_anchors(
     """Chooses the anchors that the proposal network's losses see.
 
     Args:
-        labels: `[B, N]` as in `matching.Matches`.
+        labels: `[B, N]` as in `Matches`.
         seeds: `[B, 2]` int32.
         count: anchors per image.
-        positive_fraction: share of positives at the most.
+        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32 weights, 1 for the chosen anchors.
@@ -222,10 +213,7 @@ def sample_proposals(
         truth_ignored: `[B, M]` bool.
         seeds: `[B, 2]` int32.
         count: K, proposals per image, or N where that is less.
-        positive_fraction: share of positives at the most.
-
-    Returns:
-        `SampledProposals`.
+        positive_fraction: largest share of positives.
     """
     matches = match(candidates, truth_boxes, truth_ignored, 0.5, 0.5)
     labels = tf.where(allowed, matches.labels, NEITHER)

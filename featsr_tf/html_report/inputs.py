@@ -28,14 +28,7 @@ LIBRARIES = ("featsr_tf", "tensorflow", "keras", "keras-cv", "numpy")
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture for the page.
-
-    Args:
-        caption: Text below it.
-        data_uri: The picture itself, as a JPEG inside a data URI.
-        width: Width in pixels.
-        height: Height in pixels.
-    """
+    """A picture for the page: a JPEG inside a data URI, its size in px."""
 
     caption: str
     data_uri: str
@@ -45,13 +38,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What an evaluation has found.
-
-    Args:
-        detectors: What `evaluate` returned, by name of the detector.
-        settings: How it was evaluated.
-        environment: Versions and machine.
-    """
+    """What an evaluation returned by name of the detector, how, and where."""
 
     detectors: Mapping[str, Mapping]
     settings: Mapping
@@ -61,12 +48,8 @@ class Metrics:
 def read_metrics(path: str | Path) -> Metrics:
     """Reads the file that `featsr_tf.evaluate --output` writes.
 
-    Args:
-        path: A JSON file with "base", "super_resolved" or both, or with the
-            figures of one detections file.
-
-    Returns:
-        Its content.
+    It has "base", "super_resolved" or both, or the figures of one detections
+    file.
 
     Raises:
         DataError: If it cannot be read or has no figures.
@@ -93,12 +76,8 @@ def read_metrics(path: str | Path) -> Metrics:
 def compare_metrics(before: str | Path, after: str | Path) -> Metrics:
     """Reads the figures of two detections files to set side by side.
 
-    Args:
-        before: What `featsr_tf.evaluate --annotations` wrote of one detector.
-        after: The same of another; each is named after its file.
-
-    Returns:
-        The figures of both.
+    `featsr_tf.evaluate --annotations` wrote them; each detector is named after
+    its file.
 
     Raises:
         DataError: If one cannot be read, or they cannot be compared.
@@ -132,9 +111,6 @@ def read_history(path: str | Path) -> dict[str, list[dict]]:
     of the same step, such as losses and validation, are joined; where a
     continued run repeated steps, what the later one says stands.
 
-    Args:
-        path: The `history.jsonl` of a model folder.
-
     Returns:
         Records by stage, in order of the steps; stages in order of training.
 
@@ -161,10 +137,8 @@ def read_history(path: str | Path) -> dict[str, list[dict]]:
 def read_pictures(folder: str | Path, limit: int) -> tuple[list[Picture], int]:
     """Reads the first pictures of a folder, made small enough for a page.
 
-    Args:
-        folder: A folder with PNG and JPEG files. Its `captions.json`, an
-            object of captions by file name, is used if there is one.
-        limit: The most pictures.
+    Its `captions.json`, an object of captions by file name, is used if there is
+    one.
 
     Returns:
         The pictures in order of their names, and how many were left out.
@@ -186,11 +160,7 @@ def read_pictures(folder: str | Path, limit: int) -> tuple[list[Picture], int]:
 
 
 def read_captions(folder: str | Path) -> dict[str, str]:
-    """Returns the captions of a folder of pictures by file name, maybe none.
-
-    Raises:
-        DataError: If its `captions.json` is damaged.
-    """
+    """Returns the captions of a folder of pictures by file name, maybe none."""
     path = Path(folder, CAPTIONS_FILE)
     return _load_json(path) if path.exists() else {}
 

@@ -10,19 +10,15 @@ from featsr_tf.html_report.html import html_page
 from featsr_tf.html_report.html import html_pictures
 from featsr_tf.html_report.html import html_table
 from featsr_tf.html_report.html import line_chart
-from featsr_tf.html_report.html import markdown_facts
-from featsr_tf.html_report.html import markdown_table
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.html_report.inputs import Picture
 from featsr_tf.html_report.tables import SIZE_TITLES
 from featsr_tf.html_report.tables import Table
 from featsr_tf.html_report.tables import change_kind
-from featsr_tf.html_report.tables import class_table
-from featsr_tf.html_report.tables import confusion_table
+from featsr_tf.html_report.tables import detail_tables
 from featsr_tf.html_report.tables import detector_title
 from featsr_tf.html_report.tables import difference
 from featsr_tf.html_report.tables import report_tables
-from featsr_tf.html_report.tables import worst_images_table
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import COLUMNS
 from featsr_tf.metrics.evaluator import percent
@@ -31,12 +27,8 @@ from featsr_tf.metrics.evaluator import percent
 def headline(detectors: Mapping[str, Mapping]) -> str:
     """Returns the result in one sentence.
 
-    Args:
-        detectors: Figures by detector and size.
-
-    Returns:
-        F1, or average precision where there is none, on small objects and
-        over all sizes, of both detectors if there are two.
+    F1, or average precision where there is none, on small objects and over all
+    sizes, of both detectors if there are two.
     """
     key = _main_figure(detectors)
     measure = COLUMNS[key]
@@ -67,11 +59,7 @@ def headline(detectors: Mapping[str, Mapping]) -> str:
 
 
 def tiles(detectors: Mapping[str, Mapping]) -> str:
-    """Returns the main figure of every size as HTML, large and with bars.
-
-    Args:
-        detectors: Figures by detector and size.
-    """
+    """Returns the main figure of every size as HTML, large and with bars."""
     key = _main_figure(detectors)
     return (
         '<div class="tiles">'
@@ -115,6 +103,10 @@ def _moves(before: float | None, after: float | None) -> tuple[str, str]:
     return ("raises" if after > before else "lowers"), values
 
 
+_CURVES = (
+    ("f1_over_threshold", "threshold", "F1", "score threshold"),
+    ("precision_over_recall", "recall", "Precision", "recall"),
+)
 STAGE_TITLES = {
     "base": "Stage 1: base detector",
     "super_resolution": "Stage 2: generator against discriminator",
@@ -129,17 +121,10 @@ def render_page(
     pictures: Sequence[Picture],
     num_left_out: int,
 ) -> str:
-    """Renders the report.
+    """Renders the report as an HTML document that needs no other file.
 
-    Args:
-        title: Title of the page.
-        metrics: What an evaluation has found.
-        history: Training records by stage.
-        pictures: Pictures with captions.
-        num_left_out: Pictures that are not shown.
-
-    Returns:
-        An HTML document that needs no other file.
+    It has the training records by stage, and tells how many pictures are left
+    out.
     """
     detectors = metrics.detectors
     sections = (
@@ -155,43 +140,8 @@ def render_page(
     return html_page(title, headline(detectors), sections)
 
 
-def render_markdown(title: str, metrics: Metrics) -> str:
-    """Renders the figures of a report as Markdown.
-
-    Args:
-        title: Title of the document.
-        metrics: What an evaluation has found.
-
-    Returns:
-        The headline, all tables, the settings and the environment.
-    """
-    detectors = metrics.detectors
-    tables = [*report_tables(detectors), *_detail_tables(detectors)]
-    parts = [
-        f"# {title}",
-        headline(detectors),
-        *(markdown_table(table) for table in tables),
-        markdown_facts("Settings", metrics.settings),
-        markdown_facts("Environment", metrics.environment),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
 def _table_section(table: Table) -> str:
     return f"<h2>{html.escape(table.title)}</h2>{html_table(table)}"
-
-
-def _detail_tables(detectors: Mapping[str, Mapping]) -> list[Table]:
-    tables = []
-    if all("per_class" in result for result in detectors.values()):
-        tables.append(class_table(detectors))
-    for name, result in detectors.items():
-        if "confusion" in result:
-            tables.append(confusion_table(name, result["confusion"]))
-    for name, result in detectors.items():
-        if result.get("worst_images"):
-            tables.append(worst_images_table(name, result["worst_images"]))
-    return tables
 
 
 def _details_section(detectors: Mapping[str, Mapping]) -> str:
@@ -199,19 +149,12 @@ def _details_section(detectors: Mapping[str, Mapping]) -> str:
     return "".join(
         f"<details><summary>{html.escape(table.title)}</summary>"
         f"{html_table(table)}</details>"
-        for table in _detail_tables(detectors)
+        for table in detail_tables(detectors)
     )
 
 
 def chart(title: str, lines: Sequence[Line], x_label: str, **options) -> str:
-    """Draws a chart with title and legend, as HTML.
-
-    Args:
-        title: What it shows.
-        lines: What to draw.
-        x_label: Name of the horizontal axis.
-        **options: As for `line_chart`.
-    """
+    """Draws a chart with title and legend, as HTML; options of `line_chart`."""
     described = f"{title}: {', '.join(line.name for line in lines)}"
     legend = "".join(
         f'<span><i style="background:var(--series-{line.color % 8})"></i>'
@@ -231,20 +174,16 @@ def _curves_section(detectors: Mapping[str, Mapping]) -> str:
     }
     if not drawn:
         return ""
-    parts = []
-    for kind, axis, title, x_label in (
-        ("f1_over_threshold", "threshold", "F1", "score threshold"),
-        ("precision_over_recall", "recall", "Precision", "recall"),
-    ):
-        parts += [
-            chart(
-                f"{title} over {x_label}, {SIZE_TITLES[size].lower()}",
-                _size_lines(drawn, kind, axis, size),
-                x_label,
-                scale="share",
-            )
-            for size in SIZE_NAMES
-        ]
+    parts = [
+        chart(
+            f"{title} over {x_label}, {SIZE_TITLES[size].lower()}",
+            _size_lines(drawn, kind, axis, size),
+            x_label,
+            scale="share",
+        )
+        for kind, axis, title, x_label in _CURVES
+        for size in SIZE_NAMES
+    ]
     return (
         "<h2>Over all score thresholds</h2>"
         '<p class="note">A dot marks the score threshold of the evaluation. '
@@ -285,13 +224,9 @@ def _stage(name: str, records: Sequence[Mapping]) -> str:
         "Validation": _lines(records, "validation"),
         "Learning rate": _lines(rates, "rates"),
     }
+    scales = {"Losses": "loss"}
     charts = [
-        chart(
-            title,
-            lines,
-            "step",
-            scale="loss" if title == "Losses" else "linear",
-        )
+        chart(title, lines, "step", scale=scales.get(title, "linear"))
         for title, lines in groups.items()
         if lines
     ]

@@ -41,7 +41,7 @@ class Cell:
         text: What it shows.
         kind: "best", "good", "bad" or "" for nothing special.
         share: From 0 to 1, how strongly it is shaded.
-        detail: What is told below in small type, such as an interval.
+        detail: Below it in small type, such as an interval.
     """
 
     text: str
@@ -73,11 +73,8 @@ class Table:
 def report_tables(detectors: Mapping[str, Mapping]) -> list[Table]:
     """Makes the tables by object size, those of the paper.
 
-    Args:
-        detectors: What `evaluate` returned, by name of the detector.
-
-    Returns:
-        Table 1 where there are recall, accuracy and F1, and Table 3.
+    Table 1 where there are recall, accuracy and F1, and Table 3; `detectors`
+    are what `evaluate` returned, by name.
     """
     figures = next(iter(detectors.values()))
     tables = [_precision_table(detectors)]
@@ -86,12 +83,22 @@ def report_tables(detectors: Mapping[str, Mapping]) -> list[Table]:
     return tables
 
 
-def class_table(detectors: Mapping[str, Mapping]) -> Table:
-    """Makes the table of all classes, the one with the most objects first.
+def detail_tables(detectors: Mapping[str, Mapping]) -> list[Table]:
+    """Makes the tables by class, of confusions and of the worst images."""
+    tables = []
+    if all("per_class" in result for result in detectors.values()):
+        tables.append(_class_table(detectors))
+    for name, result in detectors.items():
+        if "confusion" in result:
+            tables.append(_confusion_table(name, result["confusion"]))
+    for name, result in detectors.items():
+        if result.get("worst_images"):
+            tables.append(_worst_images_table(name, result["worst_images"]))
+    return tables
 
-    Args:
-        detectors: What `evaluate` returned, by name of the detector.
-    """
+
+def _class_table(detectors: Mapping[str, Mapping]) -> Table:
+    """All classes, the one with the most objects first."""
     results = list(detectors.values())
     columns = SHOWN[results[0]["protocol"]]
     classes = results[0]["per_class"]
@@ -114,13 +121,8 @@ def class_table(detectors: Mapping[str, Mapping]) -> Table:
     return Table("Classes", note, [("", ["Objects"]), *groups], rows)
 
 
-def confusion_table(name: str, confusion: Mapping) -> Table:
-    """Makes the matrix of classes taken for others.
-
-    Args:
-        name: Name of the detector.
-        confusion: "classes" and "matrix" of `evaluate`.
-    """
+def _confusion_table(name: str, confusion: Mapping) -> Table:
+    """The matrix of classes taken for others."""
     rows = []
     for title, counts in zip(
         confusion["classes"], confusion["matrix"], strict=True
@@ -141,13 +143,8 @@ def confusion_table(name: str, confusion: Mapping) -> Table:
     )
 
 
-def worst_images_table(name: str, images: Sequence[Mapping]) -> Table:
-    """Makes the list of the images with the most mistakes.
-
-    Args:
-        name: Name of the detector.
-        images: "worst_images" of `evaluate`.
-    """
+def _worst_images_table(name: str, images: Sequence[Mapping]) -> Table:
+    """The images with the most mistakes."""
     keys = ("missed", "false_positives")
     return Table(
         f"Worst images: {detector_title(name)}",

@@ -12,9 +12,7 @@ import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.speed.folding import Folded
-from featsr_tf.model.speed.folding import folded_copy
-from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model import speed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +76,11 @@ class Backbone:
         entry: the backbone's row of `BACKBONES`.
         network: the whole network without its classification layer.
         sub_layer: name of the layer that gives the sub features.
-        jit_compile: see `Compiled`. Defaults to False.
+        jit_compile: whether XLA compiles the extractor.
 
     Attributes:
-        features: functional model from preprocessed images
-            [batch, height, width, 3] to {"sub": ..., "base": ...}, each
-            [batch, height / stride, width / stride, channels].
+        features: functional model from preprocessed images `[B, H, W, 3]` to
+            `{"sub": ..., "base": ...}`, each `[B, H / stride, W / stride, C]`.
     """
 
     def __init__(
@@ -99,19 +96,12 @@ class Backbone:
             network.input, {"sub": sub, "base": base}, name="features"
         )
         self._jit_compile = jit_compile
-        self._folded = Folded(self.features, jit_compile)
+        self._call_features = speed.FoldedCall(self.features, jit_compile)
         self._entry = entry
         self._tail = keras.Model(base, network.output)
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
-        """Maps pixel values to the range the network was trained on.
-
-        Args:
-            images: [batch, height, width, 3], RGB, 0..255.
-
-        Returns:
-            Float32 tensor of the same shape.
-        """
+        """Maps pixels 0..255 to the range the network was trained on."""
         return self._entry.preprocess(tf.cast(images, tf.float32))
 
     def extract(
@@ -120,14 +110,16 @@ class Backbone:
         """Makes the feature maps of images.
 
         Args:
-            images: [batch, height, width, 3], RGB, 0..255.
+            images: `[B, H, W, 3]` RGB, 0..255.
             training: whether trainable batch normalization uses the batch's
-                own statistics. Defaults to False.
+                own statistics.
 
         Returns:
             Those of `features`, float32.
         """
-        features = self._folded(self.preprocess(images), training=training)
+        features = self._call_features(
+            self.preprocess(images), training=training
+        )
         return {k: tf.cast(maps, tf.float32) for k, maps in features.items()}
 
     def second_stage(self, name: str) -> keras.Model:
@@ -137,8 +129,8 @@ class Backbone:
             name: name of the model, and prefix of its layers' names.
 
         Returns:
-            Functional model from pooled features [n, k, k, channels of the
-            base features] to [n, k', k', channels]; its variables are its own.
+            Functional model from pooled features `[n, k, k, C]` to
+            `[n, k', k', C']`; its variables are its own.
         """
 
         def copy_layer(layer: keras.Layer) -> keras.Layer:
@@ -147,7 +139,7 @@ class Backbone:
             if self._entry.dense_second_stage and "strides" in config:
                 config["strides"] = (1, 1)
             if type(layer) is keras.layers.Conv2D:
-                return SmallMapConvolution.from_config(config)
+                return speed.WinogradConv2D.from_config(config)
             return type(layer).from_config(config)
 
         stage = keras.models.clone_model(self._tail, clone_function=copy_layer)
@@ -157,8 +149,10 @@ class Backbone:
     def for_inference(self) -> "Backbone":
         """Copies the extractor without its batch normalization."""
         backbone = copy.copy(self)
-        backbone.features = folded_copy(self.features)
-        backbone._folded = Folded(backbone.features, self._jit_compile)
+        backbone.features = speed.folded_copy(self.features)
+        backbone._call_features = speed.FoldedCall(
+            backbone.features, self._jit_compile
+        )
         return backbone
 
 
@@ -173,16 +167,13 @@ def build_backbone(
 
     Args:
         name: a key of `BACKBONES`.
-        alpha: width multiplier, MobileNet only. Defaults to 1.0.
+        alpha: width multiplier, MobileNet only.
         weights: "" for random ones, "imagenet" to download those of
             `keras.applications`, or the path of a weights file of the network
-            without its classification layer. Defaults to "".
+            without its classification layer.
         sub_layer: name of the layer that gives the sub features; "" stands
-            for the backbone's own choice. Defaults to "".
-        jit_compile: see `Compiled`. Defaults to False.
-
-    Returns:
-        The backbone.
+            for the backbone's own choice.
+        jit_compile: whether XLA compiles the extractor.
 
     Raises:
         ConfigError: there is no such backbone, width or layer.
@@ -204,11 +195,15 @@ def build_backbone(
         )
     title = f"{name} (alpha {alpha:g})" if entry.has_alpha else name
     network = _load(entry, arguments, weights, title)
-    return Backbone(entry, network, sub_layer or entry.sub_layer, jit_compile)
+    return Backbone(
+        entry=entry,
+        network=network,
+        sub_layer=sub_layer or entry.sub_layer,
+        jit_compile=jit_compile,
+    )
 
 
 def _check_width(alpha: float, weights: str) -> None:
-    """Refuses a width that has no channels or no published weights."""
     published = (0.25, 0.5, 0.75, 1.0)
     if weights == "imagenet" and alpha not in published:
         raise ConfigError(
@@ -222,7 +217,6 @@ def _check_width(alpha: float, weights: str) -> None:
 def _load(
     entry: BackboneEntry, arguments: dict, weights: str, title: str
 ) -> keras.Model:
-    """Builds the network and fills it with the weights that were asked for."""
     if weights == "imagenet":
         return _download(entry, arguments, title)
     network = entry.constructor(weights=None, **arguments)
@@ -232,7 +226,6 @@ def _load(
 
 
 def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
-    """Builds the network with the weights of `keras.applications`."""
     try:
         with warnings.catch_warnings():
             # Keras warns that the image size differs from the trained one.
@@ -246,7 +239,6 @@ def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
 
 
 def _read_weights(network: keras.Model, path: str, title: str) -> None:
-    """Fills a network from a weights file."""
     if not os.path.isfile(path):
         raise DataError(
             f'backbone weights {path}: no such file; expected "imagenet", '
@@ -271,7 +263,6 @@ def _one_line(error: Exception) -> str:
 
 
 def _sub_features(extractor: keras.Model, name: str) -> keras.KerasTensor:
-    """Finds the output of a layer that comes before the base layer."""
     names = [layer.name for layer in extractor.layers[1:]]
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from featsr_tf.config import backbone_name
@@ -12,49 +13,48 @@ from featsr_tf.config.schema import Activation
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Hyperparams
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import Supervision
 from featsr_tf.errors import ConfigError
+from featsr_tf.geometry import TENSORFLOW
+from featsr_tf.geometry import Operations
 from featsr_tf.geometry.boxes import anchors_of_one_cell
 from featsr_tf.geometry.nms import Suppression
-from featsr_tf.geometry.operations import TENSORFLOW
-from featsr_tf.geometry.operations import Operations
 from featsr_tf.geometry.receptive_field import receptive_field
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.geometry.roi_align import Sampling
 from featsr_tf.geometry.roi_align import sample_by_crops
+from featsr_tf.model import speed
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.backbone import build_backbone
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.detector import ProposalSettings
 from featsr_tf.model.discriminator import Discriminator
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.refiner import Gate
 from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.refiner import NoRefiner
-from featsr_tf.model.roi_pooling import RoiPooling
-from featsr_tf.model.speed.polyphase import InPhases
-from featsr_tf.model.speed.precision import computing_in
 from featsr_tf.model.tail_generator import TailGenerator
 from featsr_tf.model.tail_generator import build_tail
 from featsr_tf.model.target_extractor import build_target_extractor
 from featsr_tf.model.zoom import ZoomRefiner
 
 
-def _of_its_precision(build: Callable) -> Callable:
+def _in_its_precision(build: Callable) -> Callable:
     @functools.wraps(build)
     def build_layers(pipeline: Pipeline, *arguments, **options):
         precision = pipeline.model.feature_super_resolution.precision
         # Keras has the same names, but in small letters.
-        with computing_in(precision.value.lower()):
+        with speed.dtype_policy_scope(precision.value.lower()):
             return build(pipeline, *arguments, **options)
 
     return build_layers
 
 
-@_of_its_precision
+@_in_its_precision
 def build_detector(
     pipeline: Pipeline,
     load_weights: bool = True,
@@ -65,8 +65,8 @@ def build_detector(
     Args:
         pipeline: the config.
         load_weights: whether the backbone's weights are loaded; a checkpoint
-            that is restored afterwards needs none. Default True.
-        operations: how it computes. Default TensorFlow's own kernels.
+            that is restored afterwards needs none.
+        operations: how it computes.
 
     Returns:
         The detector; its small predictor equals its large one, and a
@@ -80,15 +80,16 @@ def build_detector(
     extension = pipeline.model.feature_super_resolution
     backbone = build_backbone(
         backbone_name(config.feature_extractor.type),
-        extension.backbone.alpha,
-        extension.backbone.weights if load_weights else "",
-        extension.backbone.sub_layer,
-        extension.jit_compile,
+        alpha=extension.backbone.alpha,
+        weights=extension.backbone.weights if load_weights else "",
+        sub_layer=extension.backbone.sub_layer,
+        jit_compile=extension.jit_compile,
     )
     pool_base = _pooling(pipeline, backbone.features, "base", operations.sample)
     detector = Detector(
-        backbone,
-        *_proposals(pipeline, operations.suppress),
+        backbone=backbone,
+        proposal_network=_proposal_network(config),
+        proposal_settings=_proposal_settings(config, operations.suppress),
         pool_base=pool_base,
         refiner=_refiner(pipeline, backbone, pool_base),
         large_predictor=_predictor(pipeline, backbone, "large_predictor"),
@@ -104,33 +105,32 @@ def build_detector(
         compiles_parts=extension.jit_compile,
         name="detector",
     )
-    _build_variables(detector)
-    if not config.feature_extractor.batch_norm_trainable:
-        _freeze_batch_normalization(detector)
-    elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        _share_batch_statistics(detector)
+    detector.build_variables()
+    for layer in detector._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if not config.feature_extractor.batch_norm_trainable:
+                layer.trainable = False
+            elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
+                # Each device would drift by the statistics of its batches.
+                layer.synchronized = True
     return detector
 
 
-@_of_its_precision
+@_in_its_precision
 def build_target_features(
     pipeline: Pipeline, detector: Detector
-) -> tuple[InPhases, RoiPooling]:
-    """Builds the atrous twin and the pooling at its own cell centres.
-
-    Args:
-        pipeline: the config.
-        detector: the detector whose extractor is twinned.
+) -> tuple[speed.PolyphaseCall, RoiPooling]:
+    """Builds the atrous twin of a detector's extractor.
 
     Returns:
-        The target extractor and its pooling.
+        The target extractor, and the pooling at its own cell centres.
     """
     extension = pipeline.model.feature_super_resolution
     twin = build_target_extractor(
         detector.extractor, extension.twin_pooling.value
     )
     return (
-        InPhases(twin, extension.jit_compile),
+        speed.PolyphaseCall(twin, extension.jit_compile),
         _pooling(pipeline, twin, "base"),
     )
 
@@ -138,18 +138,17 @@ def build_target_features(
 def build_zoom(
     pipeline: Pipeline, backbone: Backbone, pool_base: RoiPooling
 ) -> ZoomRefiner:
-    """Builds what looks through enlarged windows.
-
-    Args:
-        pipeline: the config.
-        backbone: extractor of a detector.
-        pool_base: that detector's pooling of the base layer.
-    """
+    """Builds what looks through enlarged windows with a detector's parts."""
     zoom = pipeline.model.feature_super_resolution.zoom
-    return ZoomRefiner(backbone, pool_base, zoom.window_size, zoom.margin)
+    return ZoomRefiner(
+        backbone=backbone,
+        pool_base=pool_base,
+        window_size=zoom.window_size,
+        margin=zoom.margin,
+    )
 
 
-@_of_its_precision
+@_in_its_precision
 def build_discriminator(
     pipeline: Pipeline, detector: Detector
 ) -> Discriminator | None:
@@ -162,11 +161,11 @@ def build_discriminator(
     ):
         return None
     discriminator = Discriminator(
-        extension.discriminator.hidden_units,
-        extension.discriminator.spectral_normalization,
+        hidden_units=extension.discriminator.hidden_units,
+        spectral_normalization=extension.discriminator.spectral_normalization,
         name="discriminator",
     )
-    discriminator.build(_pooled_shape(detector, "base"))
+    discriminator.build(detector.pooled_shape("base"))
     return discriminator
 
 
@@ -184,104 +183,116 @@ def _check_devices(pipeline) -> None:
 def _pooling(
     pipeline,
     features: keras.Model,
-    name: str,
+    layer: str,
     sample: Sampling = sample_by_crops,
 ) -> RoiPooling:
     config = pipeline.model.faster_rcnn
     return RoiPooling(
-        receptive_field(features, name),
-        config.initial_crop_size,
-        config.maxpool_kernel_size,
-        config.maxpool_stride,
-        sample,
+        cells=receptive_field(features, layer),
+        crop_size=config.initial_crop_size,
+        maxpool_kernel_size=config.maxpool_kernel_size,
+        maxpool_stride=config.maxpool_stride,
+        sample=sample,
     )
 
 
-def _proposals(
-    pipeline, suppress: Suppression
-) -> tuple[ProposalNetwork, ProposalSettings]:
-    config = pipeline.model.faster_rcnn
+def _proposal_network(config) -> ProposalNetwork:
     grid = config.first_stage_anchor_generator.grid_anchor_generator
-    network = ProposalNetwork(
-        len(grid.scales) * len(grid.aspect_ratios),
-        config.first_stage_box_predictor_depth,
-        config.first_stage_box_predictor_kernel_size,
+    hyperparams = config.first_stage_box_predictor_conv_hyperparams
+    options = {}
+    if hyperparams is not None:
+        options["activation"] = _ACTIVATIONS[hyperparams.activation]
+    return ProposalNetwork(
+        anchors_per_cell=len(grid.scales) * len(grid.aspect_ratios),
+        depth=config.first_stage_box_predictor_depth,
+        kernel_size=config.first_stage_box_predictor_kernel_size,
         name="proposal_network",
-        **_convolution_options(
-            config.first_stage_box_predictor_conv_hyperparams
-        ),
+        **options,
+        **_kernel_options(hyperparams),
     )
-    settings = ProposalSettings(
-        anchors_of_one_cell(
-            grid.height, grid.width, grid.scales, grid.aspect_ratios
-        ),
-        config.first_stage_max_proposals,
-        config.first_stage_nms_iou_threshold,
-        config.first_stage_nms_score_threshold,
-        config.clip_anchors_to_image,
-        suppress,
+
+
+def _proposal_settings(config, suppress: Suppression) -> ProposalSettings:
+    grid = config.first_stage_anchor_generator.grid_anchor_generator
+    cell_anchors = anchors_of_one_cell(
+        base_height=grid.height,
+        base_width=grid.width,
+        scales=grid.scales,
+        aspect_ratios=grid.aspect_ratios,
     )
-    return network, settings
+    return ProposalSettings(
+        cell_anchors=np.asarray(cell_anchors),
+        maximum=config.first_stage_max_proposals,
+        iou_threshold=config.first_stage_nms_iou_threshold,
+        score_threshold=config.first_stage_nms_score_threshold,
+        clip_anchors=config.clip_anchors_to_image,
+        suppress=suppress,
+    )
 
 
 def _refiner(
     pipeline, backbone: Backbone, pool_base: RoiPooling
 ) -> keras.layers.Layer:
     extension = pipeline.model.feature_super_resolution
-    if extension.refiner == Refiner.NONE:
+    if extension.refiner == RefinerType.NONE:
         return NoRefiner()
-    if extension.refiner == Refiner.ZOOM:
+    if extension.refiner == RefinerType.ZOOM:
         return build_zoom(pipeline, backbone, pool_base)
-    if extension.refiner == Refiner.TAIL_GENERATOR:
-        return _tail_refiner(extension, backbone, pool_base)
-    pool_sub = _pooling(pipeline, backbone.features, "sub", pool_base.sample)
+    if extension.refiner == RefinerType.TAIL_GENERATOR:
+        generator = TailGenerator(
+            build_tail(backbone.features), name="generator"
+        )
+        pool_sub = _tail_pooling(backbone, pool_base)
+    else:
+        options = extension.generator
+        generator = Generator(
+            residual_blocks=options.residual_blocks,
+            hidden_channels=options.hidden_channels,
+            kernel_size=options.kernel_size,
+            block=options.block.value,
+            name="generator",
+        )
+        pool_sub = _pooling(
+            pipeline, backbone.features, "sub", pool_base.sample
+        )
     return GeneratorRefiner(
-        _generator(extension), pool_sub, extension.jit_compile
+        generator=generator,
+        pool_sub=pool_sub,
+        jit_compile=extension.jit_compile,
     )
 
 
-def _tail_refiner(
-    extension, backbone: Backbone, pool_base: RoiPooling
-) -> GeneratorRefiner:
+def _tail_pooling(backbone: Backbone, pool_base: RoiPooling) -> RoiPooling:
+    """Pools what a tail makes as many cells of as `pool_base` gives."""
     cells = receptive_field(backbone.features, "sub")
     has_stride = cells.stride < pool_base.cells.stride
-    size = pool_base.output_size * (2 if has_stride else 1)
-    return GeneratorRefiner(
-        TailGenerator(build_tail(backbone.features), name="generator"),
-        RoiPooling(cells, size, sample=pool_base.sample),
-        extension.jit_compile,
+    return RoiPooling(
+        cells=cells,
+        crop_size=pool_base.output_size * (2 if has_stride else 1),
+        sample=pool_base.sample,
     )
 
 
 def _gate(extension) -> Gate | None:
     if not extension.gate_score_threshold and not extension.gate_maximum:
         return None
-    return Gate(extension.gate_score_threshold, extension.gate_maximum)
-
-
-def _generator(extension) -> Generator:
-    options = extension.generator
-    return Generator(
-        options.residual_blocks,
-        options.hidden_channels,
-        options.kernel_size,
-        options.block.value,
-        name="generator",
+    return Gate(
+        score_threshold=extension.gate_score_threshold,
+        maximum=extension.gate_maximum,
     )
 
 
 def _predictor(pipeline, backbone: Backbone, name: str) -> Predictor:
     config = pipeline.model.faster_rcnn
     box_predictor = config.second_stage_box_predictor.mask_rcnn_box_predictor
+    dropout_rate = 0.0
+    if box_predictor.use_dropout:
+        dropout_rate = 1.0 - box_predictor.dropout_keep_probability
     return Predictor(
-        backbone.second_stage(name=name),
-        config.num_classes,
-        box_predictor.share_box_across_classes,
-        dropout_rate=(
-            1.0 - box_predictor.dropout_keep_probability
-            if box_predictor.use_dropout
-            else 0.0
-        ),
+        second_stage=backbone.second_stage(name=name),
+        num_classes=config.num_classes,
+        share_box_across_classes=box_predictor.share_box_across_classes,
+        dropout_rate=dropout_rate,
         jit_compile=pipeline.model.feature_super_resolution.jit_compile,
         name=name,
         **_kernel_options(box_predictor.fc_hyperparams),
@@ -292,13 +303,13 @@ def _postprocess(config, suppress: Suppression) -> PostProcessing:
     options = config.second_stage_post_processing
     limits = options.batch_non_max_suppression
     return PostProcessing(
-        limits.score_threshold,
-        limits.iou_threshold,
-        limits.max_detections_per_class,
-        limits.max_total_detections,
-        options.score_converter.value,
-        options.logit_scale,
-        suppress,
+        score_threshold=limits.score_threshold,
+        iou_threshold=limits.iou_threshold,
+        maximum_per_class=limits.max_detections_per_class,
+        maximum_total=limits.max_total_detections,
+        score_converter=options.score_converter.value,
+        logit_scale=options.logit_scale,
+        suppression=suppress,
     )
 
 
@@ -308,15 +319,6 @@ _ACTIVATIONS = {
     Activation.RELU_6: "relu6",
     Activation.SWISH: "silu",
 }
-
-
-def _convolution_options(hyperparams: Hyperparams | None) -> dict:
-    if hyperparams is None:
-        return {}
-    return {
-        "activation": _ACTIVATIONS[hyperparams.activation],
-        **_kernel_options(hyperparams),
-    }
 
 
 def _kernel_options(hyperparams: Hyperparams | None) -> dict:
@@ -356,42 +358,3 @@ def _regularizer(options) -> keras.regularizers.Regularizer | None:
         return keras.regularizers.L1(values.weight)
     # The API's is half the sum of squares, that of Keras the sum.
     return keras.regularizers.L2(0.5 * values.weight)
-
-
-def _build_variables(detector: Detector) -> None:
-    base_shape = detector.extractor.output["base"].shape
-    detector.proposal_network.build((None, *base_shape[1:]))
-    pooled = _pooled_shape(detector, "base")
-    detector.large_predictor.build(pooled)
-    detector.small_predictor.build(pooled)
-    if isinstance(detector.refiner, GeneratorRefiner):
-        detector.refiner.generator.build(pooled, _pooled_shape(detector, "sub"))
-        detector.refiner.built = True
-    detector.start_small_predictor_from_large()
-
-
-def _pooled_shape(detector: Detector, name: str) -> tuple:
-    size = detector.pool_base.output_size
-    channels = detector.extractor.output[name].shape[-1]
-    return (None, size, size, channels)
-
-
-def _freeze_batch_normalization(model: keras.Model) -> None:
-    for layer in _batch_normalizations(model):
-        layer.trainable = False
-
-
-def _share_batch_statistics(model: keras.Model) -> None:
-    """Makes them those of all devices, which would drift apart otherwise."""
-    for layer in _batch_normalizations(model):
-        layer.synchronized = True
-
-
-def _batch_normalizations(
-    model: keras.Model,
-) -> list[keras.layers.BatchNormalization]:
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]

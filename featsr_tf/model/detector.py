@@ -1,63 +1,32 @@
 """The detector: Figure 3 of the paper in code."""
 
 import inspect
+from typing import NoReturn
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
-from featsr_tf.geometry import nms
 from featsr_tf.geometry.boxes import anchor_grid
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.postprocess import Candidates
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.model.postprocess import PostProcessing
+from featsr_tf.model.postprocess import RawDetections
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import Proposals
+from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
-from featsr_tf.model.proposal_rows import choose
-from featsr_tf.model.proposal_rows import gather_rows
-from featsr_tf.model.proposal_rows import merge
-from featsr_tf.model.proposal_rows import prefer
-from featsr_tf.model.proposal_rows import rows_where
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Gate
 from featsr_tf.model.refiner import Refiner
-from featsr_tf.model.roi_pooling import RoiPooling
-from featsr_tf.model.tail_generator import TailGenerator
-from featsr_tf.model.zoom import ZoomRefiner
-
-
-class ProposalSettings:
-    """How proposals are made of the anchors.
-
-    Args:
-        cell_anchors: `[A, 4]`, px, around the origin.
-        maximum: P, proposals per image. Default 300.
-        iou_threshold: of the non-maximum suppression. Default 0.7.
-        score_threshold: lowest objectness of a proposal. Default 0.0.
-        clip_anchors: whether anchors are clipped to the image. Default False.
-        suppress: one of `geometry/nms.py`. Default `nms.suppress`.
-    """
-
-    def __init__(
-        self,
-        cell_anchors: tf.Tensor,
-        maximum: int = 300,
-        iou_threshold: float = 0.7,
-        score_threshold: float = 0.0,
-        clip_anchors: bool = False,
-        suppress: nms.Suppression = nms.suppress,
-    ):
-        # A constant of every graph; a tensor would be one more input of it.
-        self.cell_anchors = np.asarray(cell_anchors)
-        self.maximum = maximum
-        self.iou_threshold = iou_threshold
-        self.score_threshold = score_threshold
-        self.clip_anchors = clip_anchors
-        self.suppress = suppress
+from featsr_tf.model.row_ops import flatten_boxes
+from featsr_tf.model.row_ops import gather_rows
+from featsr_tf.model.row_ops import rows_where
+from featsr_tf.model.row_ops import scatter_rows
+from featsr_tf.model.row_ops import select_rows
 
 
 class Detector(keras.Model):
@@ -66,33 +35,36 @@ class Detector(keras.Model):
     1. The extractor makes feature maps of the image.
     2. The proposal network finds regions that may hold an object.
     3. The pooled features of small proposals are refined.
-    4. The small predictor judges these, the large predictor the others.
+    4. The small predictor classifies these, the large predictor the others.
+
+    Keras cannot save it whole, as not all of its parts are Keras objects:
+    `build_detector` makes it of a config, `save_weights` keeps its weights.
 
     Args:
         backbone: extractor and preprocessing.
         proposal_network: scores the anchors.
         proposal_settings: how proposals are made of the anchors.
         pool_base: pooling of the base layer, F.
-        refiner: makes S of the features of small proposals (`refiner.py`).
-        large_predictor: judges large proposals; the base detector's only one.
-        small_predictor: judges refined small proposals.
+        refiner: makes S of the features of small proposals.
+        large_predictor: for large proposals; the base detector's only one.
+        small_predictor: for refined small proposals.
         postprocess: predictions to detections.
         small_area_threshold: proposals below this area are small, px^2.
         threshold_in_original_pixels: whether that area is measured in the
-            original image rather than in I^1.0. Default True.
+            original image rather than in I^1.0.
         gate: chooses the small proposals that are refined; None refines all
-            of them, as the paper does. Default None.
-        objectness_threshold: proposals below it are not judged where small
-            ones are super-resolved. Default 0.0.
+            of them, as the paper does.
+        objectness_threshold: proposals below it are left out where small ones
+            are super-resolved.
         can_skip: whether refiner and small predictor are left out of a batch
             in which there is nothing for them to do. It changes the time
-            alone. Default True.
-        compiles_parts: whether XLA compiles its parts; see `Compiled`.
-            Default False.
+            alone.
+        compiles_parts: whether XLA compiles its parts, each for every shape.
     """
 
     def __init__(
         self,
+        *,
         backbone: Backbone,
         proposal_network: ProposalNetwork,
         proposal_settings: ProposalSettings,
@@ -128,53 +100,45 @@ class Detector(keras.Model):
         self.compiles_parts = compiles_parts
         self.built = True
 
-    def call(self, images, image_sizes, scales, super_resolve=True):
-        """Detects objects (section 4.4).
+    def call(
+        self, images, image_sizes, scales, super_resolve=True
+    ) -> DetectionBatch:
+        """Detects objects (section 4.4), boxes in px of I^1.0.
 
         Args:
             images: `[B, H, W, 3]` RGB, 0..255, sides multiples of 32.
             image_sizes: `[B, 2]` height and width without padding, px.
             scales: `[B, 2]` px of I^1.0 per px of the original image.
-            super_resolve: False gives the base detector. Default True.
-
-        Returns:
-            `Detections` in px of I^1.0.
+            super_resolve: False gives the base detector.
         """
         return self.postprocess.suppress(
-            self.find_candidates(images, image_sizes, scales, super_resolve)
+            self.find_raw_detections(images, image_sizes, scales, super_resolve)
         )
 
-    def find_candidates(
+    def find_raw_detections(
         self, images, image_sizes, scales, super_resolve=True
-    ) -> Candidates:
-        """Does all of `call` but the suppression of duplicates (Figure 3).
-
-        Args:
-            images: `[B, H, W, 3]` RGB, 0..255, sides multiples of 32.
-            image_sizes: `[B, 2]` height and width without padding, px.
-            scales: `[B, 2]` px of I^1.0 per px of the original image.
-            super_resolve: False gives the base detector. Default True.
-
-        Returns:
-            `Candidates` in px of I^1.0.
-        """
+    ) -> RawDetections:
+        """Does all of `call` but the suppression of duplicates (Figure 3)."""
         features = self.extract(images)
         proposals = self.propose(features, image_sizes)
         if super_resolve:
             proposals = proposals.above(self.objectness_threshold)
+        # From here on there are valid proposals alone: padding is not pooled.
         is_valid = tf.reshape(proposals.valid, [-1])
-        # From here on padding costs nothing.
         rows = rows_where(is_valid)
-        boxes, image_indices = gather_rows(rows, *flatten(proposals.boxes))
+        boxes, image_indices = gather_rows(
+            rows, *flatten_boxes(proposals.boxes)
+        )
         pooled = self.pool_base(features["base"], boxes, image_indices)
-        chosen = ChosenProposals(boxes, image_indices, pooled, features, images)
         if super_resolve:
-            is_small = self.is_small(boxes, image_indices, scales)
-            predictions = self.predict_by_size(chosen, is_small)
+            predictions = self.predict_by_size(
+                ChosenProposals(boxes, image_indices, pooled, features, images),
+                self.is_small(boxes, image_indices, scales),
+            )
         else:
             predictions = self.large_predictor(pooled)
         return self.postprocess.decode(
-            merge([(rows, predictions)], tf.size(is_valid)),
+            scatter_rows(rows, predictions, tf.size(is_valid)),
             proposals,
             image_sizes,
         )
@@ -190,18 +154,12 @@ class Detector(keras.Model):
             logits, deltas, self.anchors(features), image_sizes
         )
 
-    def choose_proposals(self, logits, deltas, anchors, image_sizes):
-        """Turns outputs of the proposal network into `Proposals`."""
-        settings = self.proposal_settings
+    def choose_proposals(
+        self, logits, deltas, anchors, image_sizes
+    ) -> Proposals:
+        """Turns outputs of the proposal network into proposals."""
         return choose_proposals(
-            logits,
-            deltas,
-            anchors,
-            image_sizes,
-            settings.maximum,
-            settings.iou_threshold,
-            settings.score_threshold,
-            suppress=settings.suppress,
+            logits, deltas, anchors, image_sizes, self.proposal_settings
         )
 
     def anchors(self, features) -> tf.Tensor:
@@ -214,8 +172,8 @@ class Detector(keras.Model):
             self.proposal_settings.cell_anchors,
             height,
             width,
-            cells.stride,
-            cells.first_center,
+            stride=cells.stride,
+            first_center=cells.first_center,
         )
         if self.proposal_settings.clip_anchors:
             sides = tf.cast(tf.stack([height, width]), tf.float32)
@@ -225,12 +183,10 @@ class Detector(keras.Model):
     def predict_by_size(
         self, proposals: ChosenProposals, is_small
     ) -> Predictions:
-        """Judges proposals by the predictor of their size (section 4.4).
-
-        The refiner runs on the small proposals only.
+        """Predicts each proposal by the predictor of its size (section 4.4).
 
         Args:
-            proposals: n proposals, with pooled features.
+            proposals: n proposals.
             is_small: `[n]` bool.
 
         Returns:
@@ -239,24 +195,19 @@ class Detector(keras.Model):
         if self.gate is not None:
             return self.predict_behind_gate(proposals, is_small)
         large = rows_where(~is_small)
-        predictions = self.large_predictor(choose(proposals, large).base)
-        return self.judge_refined(
+        predictions = self.large_predictor(proposals.take(large).base)
+        return self.predict_refined(
             proposals,
             is_small,
-            merge([(large, predictions)], tf.size(is_small)),
+            scatter_rows(large, predictions, tf.size(is_small)),
         )
 
     def predict_behind_gate(
         self, proposals: ChosenProposals, is_small
     ) -> Predictions:
-        """Judges all proposals first, then again those that the gate chooses.
+        """Predicts all proposals as large, then again those the gate chooses.
 
-        Args:
-            proposals: n proposals, with pooled features.
-            is_small: `[n]` bool.
-
-        Returns:
-            `Predictions` of the n proposals in their order.
+        Arguments and results are those of `predict_by_size`.
         """
         first = self.large_predictor(proposals.base)
         is_chosen = self.gate(
@@ -265,33 +216,32 @@ class Detector(keras.Model):
             proposals.image_indices,
             tf.shape(proposals.images)[0],
         )
-        return self.judge_refined(proposals, is_chosen, first)
+        return self.predict_refined(proposals, is_chosen, first)
 
-    def judge_refined(
+    def predict_refined(
         self, proposals: ChosenProposals, is_chosen, others: Predictions
     ) -> Predictions:
-        """Judges some proposals by their refined features.
+        """Predicts the chosen ones of n proposals from refined features.
 
         Args:
-            proposals: n proposals, with pooled features.
+            proposals: n proposals.
             is_chosen: `[n]` bool, those to be refined.
-            others: of the n proposals, what counts for the other ones.
-
-        Returns:
-            `Predictions` of the n proposals.
+            others: of the n proposals, what counts where none is chosen.
         """
 
-        def judge() -> Predictions:
+        def predict() -> Predictions:
             rows = rows_where(is_chosen)
-            refined = self.refiner(choose(proposals, rows))
-            found = merge(
-                [(rows, self.small_predictor(refined))], tf.size(is_chosen)
+            refined = self.refiner(proposals.take(rows))
+            predictions = self.small_predictor(refined)
+            return select_rows(
+                is_chosen,
+                scatter_rows(rows, predictions, tf.size(is_chosen)),
+                others,
             )
-            return prefer(found, others, is_chosen)
 
         if not self.can_skip:
-            return judge()
-        return tf.cond(tf.reduce_any(is_chosen), judge, lambda: others)
+            return predict()
+        return tf.cond(tf.reduce_any(is_chosen), predict, lambda: others)
 
     def area_over_threshold(self, boxes, image_indices, scales):
         """Measures proposals in units of the small threshold.
@@ -315,30 +265,23 @@ class Detector(keras.Model):
 
     @property
     def refines_untrained(self) -> bool:
-        """Whether the refiner is of use before stage 2."""
-        return isinstance(self.refiner, ZoomRefiner)
+        """Whether super-resolution is of use before stage 2."""
+        return not self.refiner.needs_training
 
     def with_large_predictor(self, large_predictor: Predictor) -> "Detector":
         """Makes a detector that shares all but the large predictor.
 
-        Args:
-            large_predictor: for instance that of stage 1, with which the base
-                detector can be had beside the super-resolved one.
-
-        Returns:
-            The other detector, of the same variables but for the predictor's.
+        With that of stage 1 the base detector can be had beside the
+        super-resolved one, at the price of one predictor.
         """
         return self._with_parts(large_predictor=large_predictor)
 
     def for_inference(self) -> "Detector":
         """Makes a detector that does the same faster, and cannot be trained.
 
-        Its convolutions are copies of what they are now, the other variables
-        are this detector's: make it anew once this detector has learnt more.
-
-        Returns:
-            A detector whose batch normalization is folded into its
-            convolutions.
+        Its batch normalization is folded into copies of the convolutions, the
+        other variables are this detector's: make it anew once this detector
+        has learnt more.
         """
         backbone = self.backbone.for_inference()
         return self._with_parts(
@@ -353,28 +296,37 @@ class Detector(keras.Model):
         own = {name: getattr(self, name) for name in names}
         return Detector(**(own | parts))
 
+    def build_variables(self) -> None:
+        """Makes every variable; the small predictor equals the large one."""
+        base, sub = self.pooled_shape("base"), self.pooled_shape("sub")
+        self.proposal_network.build((None, None, None, base[-1]))
+        self.large_predictor.build(base)
+        self.small_predictor.build(base)
+        self.refiner.build_variables(base, sub)
+        self.start_small_predictor_from_large()
+
+    def pooled_shape(self, layer: str) -> tuple:
+        """Tells the shape `(None, k, k, C)` of pooled features of a layer."""
+        size = self.pool_base.output_size
+        return (None, size, size, self.extractor.output[layer].shape[-1])
+
     def start_small_predictor_from_large(self) -> None:
         """Copies the large predictor's weights (section 4.3)."""
         self.small_predictor.set_weights(self.large_predictor.get_weights())
 
-    def start_tail_from_extractor(self) -> None:
-        """Copies the extractor's weights to a generator that is its tail."""
-        generator = getattr(self.refiner, "generator", None)
-        if isinstance(generator, TailGenerator):
-            generator.start_from(self.extractor)
+    def start_refiner_from_extractor(self) -> None:
+        """Lets the refiner take over what stage 1 has taught the extractor."""
+        self.refiner.start_from(self.extractor)
 
+    def save(self, *args, **kwargs) -> NoReturn:
+        """Refuses: weights can be saved, and whole detectors exported."""
+        raise NotImplementedError(
+            "a Detector cannot be saved as one Keras file; expected "
+            "`save_weights`, with `build_detector` of the same config and "
+            "`load_weights` to have it back, or `python -m featsr_tf.export` "
+            "for a SavedModel that runs without this package"
+        )
 
-def flatten(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Lists the boxes of a batch one after the other.
-
-    Args:
-        boxes: `[B, P, 4]`, px.
-
-    Returns:
-        boxes `[B * P, 4]` and their rows in the batch `[B * P]` int32.
-    """
-    batch, count = tf.unstack(tf.shape(boxes)[:2])
-    if None not in boxes.shape[:2]:
-        batch, count = boxes.shape[:2]
-    indices = tf.repeat(tf.range(batch), count)
-    return tf.reshape(boxes, [batch * count, 4]), indices
+    def get_config(self) -> NoReturn:
+        """Refuses as `save` does."""
+        self.save()

@@ -12,10 +12,10 @@ class Discriminator(keras.layers.Layer):
     A multi-layer perceptron with three layers: two hidden ones and the logit.
 
     Args:
-        hidden_units: widths of the hidden layers. Default (512, 256).
+        hidden_units: widths of the hidden layers.
         spectral_normalization: whether calls in training divide the weights
             of each layer by their greatest singular value (Miyato et al.,
-            ICLR 2018). Default False.
+            ICLR 2018).
 
     Example:
         >>> Discriminator()(keras.ops.ones([4, 7, 7, 64])).shape
@@ -65,12 +65,11 @@ class Discriminator(keras.layers.Layer):
         self.logit.build((None, inputs))
 
     def call(self, features, training=None):
-        """Judges features.
+        """Discriminates between true and generated features.
 
         Args:
             features: `[n, k, k, C]` pooled features.
             training: whether spectral normalization is brought up to date.
-                Default no.
 
         Returns:
             `[n]` logits of D; positive means "true high-resolution".

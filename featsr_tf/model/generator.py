@@ -3,9 +3,7 @@
 import keras
 from keras import ops
 
-from featsr_tf.model.speed.winograd import BiasedConvolution
-from featsr_tf.model.speed.winograd import SmallMapConvolution
-from featsr_tf.model.speed.winograd import add_bias
+from featsr_tf.model import speed
 
 
 class _Block(keras.layers.Layer):
@@ -13,8 +11,8 @@ class _Block(keras.layers.Layer):
 
     Args:
         hidden_channels: channels inside the block; 0 = as many as the input
-            has. Default 0.
-        kernel_size: side of the convolutions over cells. Default 3.
+            has.
+        kernel_size: side of the convolutions over cells.
     """
 
     def __init__(
@@ -57,8 +55,8 @@ class ResidualBlock(_Block):
 
     Args:
         hidden_channels: channels between the two convolutions; 0 = as many as
-            the input has, as in the paper. Default 0.
-        kernel_size: side of both convolutions. Default 3.
+            the input has, as in the paper.
+        kernel_size: side of both convolutions.
     """
 
     def build(self, input_shape):
@@ -66,7 +64,7 @@ class ResidualBlock(_Block):
         channels = input_shape[-1]
         hidden = self.hidden_channels or channels
         self.first = self._rectified("first", hidden, self.kernel_size)
-        self.second = SmallMapConvolution(
+        self.second = speed.WinogradConv2D(
             channels,
             self.kernel_size,
             padding="same",
@@ -77,7 +75,7 @@ class ResidualBlock(_Block):
         self.second.build((*input_shape[:-1], hidden))
 
     def _rectified(self, name: str, filters: int, kernel_size: int):
-        return SmallMapConvolution(
+        return speed.WinogradConv2D(
             filters,
             kernel_size,
             padding="same",
@@ -95,11 +93,8 @@ class ResidualBlock(_Block):
 
     def first_channels(self, inputs, count: int):
         """Leaves out the other filters; see `_Block.first_channels`."""
-        found = self.second.convolution_op(
-            self._hidden(inputs), self.second.kernel[..., :count]
-        )
-        bias = ops.cast(self.second.bias[:count], "float32")
-        return inputs[..., :count] + add_bias(found, bias)
+        found = self.second.first_filters(self._hidden(inputs), count)
+        return inputs[..., :count] + found
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
@@ -108,11 +103,7 @@ class BottleneckBlock(ResidualBlock):
 
     Convolutions of kernel 1 lead to the hidden channels and back. With as many
     hidden channels it takes a fraction of the products of `ResidualBlock`.
-
-    Args:
-        hidden_channels: see `ResidualBlock`. Default 0.
-        kernel_size: side of the convolution between the two of kernel 1.
-            Default 3.
+    `kernel_size` is that of the convolution between the two of kernel 1.
     """
 
     def build(self, input_shape):
@@ -122,7 +113,7 @@ class BottleneckBlock(ResidualBlock):
         hidden_shape = (*input_shape[:-1], hidden)
         self.first = self._rectified("first", hidden, 1)
         self.middle = self._rectified("middle", hidden, self.kernel_size)
-        self.second = BiasedConvolution(
+        self.second = speed.BiasedConv2D(
             channels, 1, kernel_initializer="zeros", name="second"
         )
         self.first.build(input_shape)
@@ -141,10 +132,10 @@ class ChannelAttentionBlock(ResidualBlock):
     cells.
 
     Args:
-        hidden_channels: see `ResidualBlock`. Default 0.
-        kernel_size: see `ResidualBlock`. Default 3.
-        reduction: channels per unit of the layer between means and weights.
-            Default 16, as in RCAN.
+        hidden_channels: see `ResidualBlock`.
+        kernel_size: see `ResidualBlock`.
+        reduction: channels per unit of the layer between means and weights,
+            16 in RCAN.
     """
 
     def __init__(
@@ -196,8 +187,8 @@ class NafBlock(_Block):
 
     Args:
         hidden_channels: channels behind each gate, of twice as many before
-            it; 0 = as many as the input has, as in NAFNet. Default 0.
-        kernel_size: side of the depthwise convolution. Default 3.
+            it; 0 = as many as the input has, as in NAFNet.
+        kernel_size: side of the depthwise convolution.
     """
 
     def build(self, input_shape):
@@ -213,7 +204,7 @@ class NafBlock(_Block):
 
         layers = keras.layers
         norm = layers.LayerNormalization
-        conv = BiasedConvolution
+        conv = speed.BiasedConv2D
         self.cell_norm = add(norm, input_shape, "cell_norm", epsilon=1e-6)
         self.cell_expand = add(conv, input_shape, "cell_expand", 2 * hidden, 1)
         self.depthwise = add(
@@ -280,10 +271,10 @@ class Generator(keras.layers.Layer):
     unchanged.
 
     Args:
-        residual_blocks: B, number of blocks. Default 2.
-        hidden_channels: see the blocks. Default 0.
-        kernel_size: see the blocks. Default 3.
-        block: a key of `BLOCKS`. Default "RESIDUAL", that of the paper.
+        residual_blocks: B, number of blocks.
+        hidden_channels: see the blocks.
+        kernel_size: see the blocks.
+        block: a key of `BLOCKS`; the paper's is "RESIDUAL".
 
     Example:
         >>> base, sub = ops.ones([4, 7, 7, 64]), ops.ones([4, 7, 7, 32])
@@ -333,6 +324,9 @@ class Generator(keras.layers.Layer):
         for block in blocks:
             features = block(features)
         return last.first_channels(features, base.shape[-1])
+
+    def start_from(self, extractor: keras.Model) -> None:
+        """Starts as the identity, whatever the extractor is."""
 
     def for_inference(self) -> "Generator":
         """Gives the generator: it has no batch normalization to fold."""

@@ -1,5 +1,6 @@
 """From predictions of proposals to detections of images."""
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.proposal_network import Proposals
 
 
-class Candidates(NamedTuple):
+class RawDetections(NamedTuple):
     """What the proposals have become, before duplicates are suppressed.
 
     Attributes:
@@ -25,8 +26,8 @@ class Candidates(NamedTuple):
     valid: tf.Tensor
 
 
-class Detections(NamedTuple):
-    """Detected objects, best first, padded with zeros.
+class DetectionBatch(NamedTuple):
+    """Detected objects of each image, best first, padded with zeros.
 
     Attributes:
         boxes: `[B, K, 4]`, px of I^1.0.
@@ -41,60 +42,52 @@ class Detections(NamedTuple):
     count: tf.Tensor
 
 
+_SCORE_CONVERTERS = {
+    "SOFTMAX": tf.nn.softmax,
+    "SIGMOID": tf.sigmoid,
+    "IDENTITY": tf.identity,
+}
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
 class PostProcessing:
     """Decodes boxes, converts scores and suppresses duplicates.
 
-    Args:
-        score_threshold: lowest score of a detection. Default 0.0.
-        iou_threshold: of the non-maximum suppression. Default 0.6.
-        maximum_per_class: detections per class and image. Default 100.
-        maximum_total: K, detections per image. Default 100.
-        score_converter: SOFTMAX, SIGMOID or IDENTITY. Default SOFTMAX.
-        logit_scale: divisor of the logits before that. Default 1.0.
-        suppress: one of `geometry/nms.py`. Default `nms.suppress`.
+    Attributes:
+        score_threshold: lowest score of a detection.
+        iou_threshold: of the non-maximum suppression.
+        maximum_per_class: detections per class and image.
+        maximum_total: K, detections per image.
+        score_converter: SOFTMAX, SIGMOID or IDENTITY.
+        logit_scale: divisor of the logits before that.
+        suppression: one of `geometry/nms.py`.
     """
 
-    def __init__(
-        self,
-        score_threshold: float = 0.0,
-        iou_threshold: float = 0.6,
-        maximum_per_class: int = 100,
-        maximum_total: int = 100,
-        score_converter: str = "SOFTMAX",
-        logit_scale: float = 1.0,
-        suppress: nms.Suppression = nms.suppress,
-    ):
-        self.score_threshold = score_threshold
-        self.iou_threshold = iou_threshold
-        self.maximum_per_class = maximum_per_class
-        self.maximum_total = maximum_total
-        self.logit_scale = logit_scale
-        self._suppress = suppress
-        self.convert_scores = {
-            "SOFTMAX": tf.nn.softmax,
-            "SIGMOID": tf.sigmoid,
-            "IDENTITY": tf.identity,
-        }[score_converter]
+    score_threshold: float = 0.0
+    iou_threshold: float = 0.6
+    maximum_per_class: int = 100
+    maximum_total: int = 100
+    score_converter: str = "SOFTMAX"
+    logit_scale: float = 1.0
+    suppression: nms.Suppression = nms.suppress
 
     def scores(self, class_logits: tf.Tensor) -> tf.Tensor:
         """Converts logits `[n, C + 1]` to scores of the same shape."""
-        return self.convert_scores(class_logits / self.logit_scale)
+        convert = _SCORE_CONVERTERS[self.score_converter]
+        return convert(class_logits / self.logit_scale)
 
     def decode(
         self,
         predictions: Predictions,
         proposals: Proposals,
         image_sizes: tf.Tensor,
-    ) -> Candidates:
+    ) -> RawDetections:
         """Decodes boxes, clips them to the image and converts scores.
 
         Args:
             predictions: of all `B * P` proposals, image by image.
             proposals: `[B, P, ...]`.
             image_sizes: `[B, 2]` valid height and width, px.
-
-        Returns:
-            `Candidates`.
         """
         batch, count = tf.unstack(tf.shape(proposals.scores))
         scores = self.scores(predictions.class_logits)
@@ -105,33 +98,24 @@ class PostProcessing:
         box_classes = predictions.box_deltas.shape[1]
         boxes = tf.reshape(boxes, [batch, count * box_classes, 4])
         boxes = box_ops.clip(boxes, image_sizes)
-        return Candidates(
+        return RawDetections(
             tf.reshape(boxes, [batch, count, box_classes, 4]),
             tf.reshape(scores, [batch, count, scores.shape[-1]]),
             proposals.valid,
         )
 
-    def suppress(self, candidates: Candidates) -> Detections:
-        """Keeps the best of overlapping boxes of a class.
-
-        Args:
-            candidates: from `decode`.
-
-        Returns:
-            `Detections`.
-        """
-        kept = self._suppress(
-            candidates.boxes,
-            tf.where(
-                candidates.valid[..., None], candidates.scores[..., 1:], -1.0
-            ),
+    def suppress(self, raw: RawDetections) -> DetectionBatch:
+        """Keeps the best of overlapping boxes of a class."""
+        kept = self.suppression(
+            raw.boxes,
+            tf.where(raw.valid[..., None], raw.scores[..., 1:], -1.0),
             self.iou_threshold,
             self.score_threshold,
             self.maximum_per_class,
             self.maximum_total,
         )
         is_detection = tf.range(self.maximum_total)[None] < kept.count[:, None]
-        return Detections(
+        return DetectionBatch(
             kept.boxes,
             kept.scores,
             tf.where(is_detection, kept.classes + 1, 0),

@@ -7,18 +7,14 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry import sampling
-from featsr_tf.model.speed.folding import Folded
-from featsr_tf.model.speed.folding import folded_copy
+from featsr_tf.model import speed
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
 class SeededDropout(keras.layers.Layer):
-    """Drops features by the seeds of their images.
+    """Drops a share of the features, by the seeds of their images.
 
     The masks of Keras' own depend on the number of devices and of steps made.
-
-    Args:
-        rate: share of the features that are dropped.
     """
 
     def __init__(self, rate: float, **kwargs):
@@ -79,19 +75,17 @@ class Predictor(keras.Model):
             `[n, k', k', C']`.
         num_classes: C, without background.
         share_box_across_classes: whether one box serves all classes.
-            Default False.
-        kernel_initializer: of both dense layers. Default is small normal
-            values.
-        kernel_regularizer: of both dense layers. Default none.
+        kernel_initializer: of both dense layers; None = small normal values.
+        kernel_regularizer: of both dense layers.
         dropout_rate: share of the pooled channels that training drops.
-            Default 0.0.
-        jit_compile: see `Compiled`. Default False.
+        jit_compile: whether XLA compiles the second stage.
     """
 
     def __init__(
         self,
         second_stage: keras.Model,
         num_classes: int,
+        *,
         share_box_across_classes: bool = False,
         kernel_initializer=None,
         kernel_regularizer=None,
@@ -100,11 +94,11 @@ class Predictor(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.compiles_stage = jit_compile
         self.num_classes = num_classes
         self.box_classes = 1 if share_box_across_classes else num_classes
         self.second_stage = second_stage
-        self._folded_stage = Folded(second_stage, jit_compile)
+        self._jit_compile = jit_compile
+        self._call_second_stage = speed.FoldedCall(second_stage, jit_compile)
         # What comes after the second stage is little, and is to be exact.
         self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
         self.dropout = SeededDropout(dropout_rate, dtype="float32")
@@ -137,15 +131,15 @@ class Predictor(keras.Model):
 
         Args:
             features: `[n, k, k, C]` pooled features.
-            training: whether there is dropout, and batch statistics are used
-                by trainable batch normalisation. Default False.
-            seeds: `[B, 2]` int32 of the images whose proposals they are, for
-                dropout. Default none: there is none.
+            training: whether there is dropout, and trainable batch
+                normalization uses batch statistics.
+            seeds: `[B, 2]` int32 of the images whose proposals they are;
+                None = no dropout.
 
         Returns:
             `Predictions`.
         """
-        hidden = self.pool(self._folded_stage(features, training))
+        hidden = self.pool(self._call_second_stage(features, training))
         hidden = self.dropout(hidden, seeds if training else None)
         deltas = ops.reshape(self.deltas(hidden), [-1, self.box_classes, 4])
         return Predictions(self.classes(hidden), deltas)
@@ -153,10 +147,10 @@ class Predictor(keras.Model):
     def for_inference(self) -> "Predictor":
         """Copies the predictor without its batch normalization."""
         predictor = Predictor(
-            folded_copy(self.second_stage),
+            speed.folded_copy(self.second_stage),
             self.num_classes,
-            self.box_classes != self.num_classes,
-            jit_compile=self.compiles_stage,
+            share_box_across_classes=self.box_classes != self.num_classes,
+            jit_compile=self._jit_compile,
             name=self.name,
         )
         predictor.classes = self.classes

@@ -1,13 +1,15 @@
 """The region proposal network of Faster R-CNN."""
 
+import dataclasses
 from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import nms
-from featsr_tf.model.speed.winograd import BiasedConvolution
+from featsr_tf.model import speed
 
 
 class Proposals(NamedTuple):
@@ -34,12 +36,12 @@ class ProposalNetwork(keras.layers.Layer):
 
     Args:
         anchors_per_cell: A, number of anchors of one cell.
-        depth: channels of the shared convolution. Default 512.
-        kernel_size: side of the shared convolution. Default 3.
-        activation: of the shared convolution. Default "relu".
-        kernel_initializer: of all three convolutions; default is He for the
+        depth: channels of the shared convolution.
+        kernel_size: side of the shared convolution.
+        activation: of the shared convolution.
+        kernel_initializer: of all three convolutions; None = He for the
             shared one and small normal values for the others.
-        kernel_regularizer: of all three convolutions. Default none.
+        kernel_regularizer: of all three convolutions.
 
     Example:
         >>> logits, deltas = ProposalNetwork(9)(tf.zeros([1, 8, 8, 256]))
@@ -52,6 +54,7 @@ class ProposalNetwork(keras.layers.Layer):
         anchors_per_cell: int,
         depth: int = 512,
         kernel_size: int = 3,
+        *,
         activation: str = "relu",
         kernel_initializer=None,
         kernel_regularizer=None,
@@ -84,7 +87,7 @@ class ProposalNetwork(keras.layers.Layer):
         if self.kernel_initializer is not None:
             # One initializer gives every layer the same values.
             initializer = self.kernel_initializer.clone()
-        return BiasedConvolution(
+        return speed.BiasedConv2D(
             filters,
             kernel_size,
             kernel_initializer=initializer,
@@ -147,34 +150,47 @@ class ProposalNetwork(keras.layers.Layer):
         }
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
+class ProposalSettings:
+    """How proposals are made of the anchors.
+
+    Attributes:
+        cell_anchors: `[A, 4]`, px, around the origin. An array: a constant of
+            every graph, where a tensor would be one more input.
+        maximum: P, proposals per image.
+        iou_threshold: of the non-maximum suppression.
+        score_threshold: objectness below which no proposal is made.
+        clip_anchors: whether anchors are clipped to the image.
+        candidates: number of the best anchors that are decoded.
+        suppress: one of `geometry/nms.py`.
+    """
+
+    cell_anchors: np.ndarray
+    maximum: int = 300
+    iou_threshold: float = 0.7
+    score_threshold: float = 0.0
+    clip_anchors: bool = False
+    candidates: int = 2000
+    suppress: nms.Suppression = nms.suppress
+
+
 def choose_proposals(
     logits: tf.Tensor,
     deltas: tf.Tensor,
     anchors: tf.Tensor,
     image_sizes: tf.Tensor,
-    maximum: int,
-    iou_threshold: float,
-    score_threshold: float,
-    candidates: int = 2000,
-    suppress: nms.Suppression = nms.suppress,
+    settings: ProposalSettings,
 ) -> Proposals:
-    """Turns the network's outputs into proposals.
+    """Turns the network's outputs into proposals, without gradient.
 
     Args:
         logits: `[B, N]` objectness.
         deltas: `[B, N, 4]`.
         anchors: `[N, 4]`, px.
         image_sizes: `[B, 2]` valid height and width, px.
-        maximum: P, proposals per image.
-        iou_threshold: of the non-maximum suppression.
-        score_threshold: objectness below which no proposal is made.
-        candidates: the best so many anchors are decoded. Default 2000.
-        suppress: one of `geometry/nms.py`. Default `nms.suppress`.
-
-    Returns:
-        `Proposals`, without gradient.
+        settings: how.
     """
-    candidates = tf.minimum(candidates, tf.shape(logits)[1])
+    candidates = tf.minimum(settings.candidates, tf.shape(logits)[1])
     best = tf.math.top_k(tf.stop_gradient(logits), candidates)
     best_deltas = tf.gather(
         tf.stop_gradient(deltas), best.indices, batch_dims=1
@@ -183,13 +199,13 @@ def choose_proposals(
     boxes = box_ops.clip(boxes, image_sizes)
     # A box without area would be pooled from one point; it is no proposal.
     scores = tf.where(box_ops.area(boxes) >= 1.0, tf.sigmoid(best.values), -1.0)
-    kept = suppress(
+    kept = settings.suppress(
         boxes[:, :, None, :],
         scores[:, :, None],
-        iou_threshold,
-        score_threshold,
-        maximum,
-        maximum,
+        settings.iou_threshold,
+        settings.score_threshold,
+        settings.maximum,
+        settings.maximum,
     )
-    valid = tf.range(maximum)[None, :] < kept.count[:, None]
+    valid = tf.range(settings.maximum)[None, :] < kept.count[:, None]
     return Proposals(kept.boxes, kept.scores, valid)

@@ -5,8 +5,7 @@ from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.geometry.receptive_field import receptive_field
-from featsr_tf.model.speed.folding import Folded
-from featsr_tf.model.speed.folding import folded_copy
+from featsr_tf.model import speed
 
 
 @keras.saving.register_keras_serializable("featsr_tf")
@@ -25,7 +24,7 @@ class TailGenerator(keras.layers.Layer):
     def __init__(self, tail: keras.Model, **kwargs):
         super().__init__(**kwargs)
         self.tail = tail
-        self._folded_tail = Folded(tail)
+        self._call_tail = speed.FoldedCall(tail)
 
     def build(self, base_shape, sub_shape):
         """Makes the variables."""
@@ -47,7 +46,7 @@ class TailGenerator(keras.layers.Layer):
         Returns:
             `[n, k, k, C]` super-resolved features S.
         """
-        features = self._folded_tail(sub)
+        features = self._call_tail(sub)
         return base + self.fusion(ops.concatenate([base, features], axis=-1))
 
     def compute_output_shape(self, base_shape, sub_shape):
@@ -61,7 +60,9 @@ class TailGenerator(keras.layers.Layer):
     def for_inference(self) -> "TailGenerator":
         """Copies the generator without its batch normalization."""
         generator = TailGenerator(
-            folded_copy(self.tail), name=self.name, dtype=self.dtype_policy
+            speed.folded_copy(self.tail),
+            name=self.name,
+            dtype=self.dtype_policy,
         )
         generator.fusion = self.fusion
         generator.built = True

@@ -45,7 +45,7 @@ class AtrousConvolution(keras.layers.Wrapper):
         return self.layer.kernel_size
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Maps [batch, height, width, channels] to the layer's filters."""
+        """Maps `[B, h, w, C]` to the layer's filters."""
         kernel = ops.convert_to_tensor(self.layer.kernel)
         padding = self.padding.upper()
         if isinstance(self.layer, keras.layers.DepthwiseConv2D):
@@ -77,7 +77,7 @@ def build_target_extractor(
             size > 1 and stride 2, before its batch normalization: "PAPER" 2x2
             max-pool, "AVERAGE" 2x2 average pool, "STRIDE" plain subsampling,
             "ROOT_MAX" max-pool after the first of them and average pool after
-            the others. Defaults to "PAPER".
+            the others.
 
     Returns:
         Functional model with the same inputs and the same keys of outputs.
@@ -186,7 +186,7 @@ class _AtrousRules:
 
 
 def _depthwise(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
-    """A depthwise convolution at dilation 2, of maps with even sides."""
+    """Convolves maps with even sides depthwise, at dilation 2."""
     # TensorFlow dilates by this split too, but pads for odd sides as well; on
     # small maps working out how takes longer than the convolution itself.
     unpadded = [[0, 0], [0, 0]]

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.proposal_rows import rows_where
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
-from featsr_tf.model.roi_pooling import RoiPooling
+from featsr_tf.model.row_ops import gather_rows
+from featsr_tf.model.row_ops import rows_where
 
 # Pixels of an enlarged window per pixel of the image.
 MAGNIFICATION = 2
@@ -46,10 +47,12 @@ class ZoomRefiner(Refiner):
     Args:
         backbone: the detector's own.
         pool_base: the detector's pooling of the base layer.
-        window_size: side of a window, px, a multiple of 16. Default 64.
+        window_size: side of a window, px, a multiple of 16.
         margin: least distance of a proposal from the edge of its window,
-            where it is not the edge of the image, px. Default 8.
+            where it is not the edge of the image, px.
     """
+
+    needs_training = False
 
     def __init__(
         self,
@@ -64,10 +67,9 @@ class ZoomRefiner(Refiner):
         self.pool_base = pool_base
         self.window_size = window_size
         self.margin = margin
-        self.built = True
 
-    def look(self, chosen, image_scale=1.0):
-        """Pools from the enlarged image; see `Refiner.look`."""
+    def collect_inputs(self, chosen, image_scale=1.0):
+        """Pools from the enlarged image; see `Refiner.collect_inputs`."""
         boxes = chosen.boxes * image_scale
         windows = self.place(boxes, chosen)
         enlarged = enlarged_image(cut(chosen.images, windows), MAGNIFICATION)
@@ -88,21 +90,24 @@ class ZoomRefiner(Refiner):
             boxes,
             chosen.image_indices,
             tf.shape(chosen.images)[1:3],
-            self.window_size,
-            self.margin,
+            window_size=self.window_size,
+            margin=self.margin,
             # Cells of all windows must lie where those of the image lie.
-            self.pool_base.cells.stride // MAGNIFICATION,
+            step=self.pool_base.cells.stride // MAGNIFICATION,
         )
 
     def for_inference(self, backbone):
         """Looks with that backbone; see `Refiner.for_inference`."""
         return ZoomRefiner(
-            backbone, self.pool_base, self.window_size, self.margin
+            backbone=backbone,
+            pool_base=self.pool_base,
+            window_size=self.window_size,
+            margin=self.margin,
         )
 
-    def refine(self, seen):
-        """Returns what was seen: there is nothing to learn."""
-        (zoomed,) = seen
+    def refine(self, inputs):
+        """Returns the pooled features: there is nothing to learn."""
+        (zoomed,) = inputs
         return zoomed
 
 
@@ -129,7 +134,7 @@ def place_windows(
         step: corners of windows are multiples of it, px.
 
     Returns:
-        `Windows`, at least one.
+        At least one window.
     """
     size = tf.minimum(window_size, image_size)
     sides, limits = (tf.cast(x, boxes.dtype) for x in (size, image_size))
@@ -142,27 +147,24 @@ def place_windows(
     holds = (
         tf.reduce_all((places <= begins) & (ends <= places + sides), axis=-1)
     ) & (image_indices[:, None] == image_indices)
-    rows = rows_where(choose_places(holds))
-    rows = tf.minimum(rows, tf.shape(boxes)[0] - 1)
-    holds = tf.gather(holds, rows)
+    holds, corners, image_indices = gather_rows(
+        rows_where(choose_places(holds)), holds, corners, image_indices
+    )
     return Windows(
-        tf.cast(tf.gather(corners, rows), tf.int32),
+        tf.cast(corners, tf.int32),
         size,
-        tf.gather(image_indices, rows),
+        image_indices,
         tf.argmax(tf.cast(holds, tf.int32), axis=0, output_type=tf.int32),
         tf.reduce_any(holds, axis=0),
     )
 
 
 def choose_places(holds: tf.Tensor) -> tf.Tensor:
-    """Chooses few places whose windows hold all boxes that any one holds.
+    """Chooses few places, `[n]` bool, that hold all boxes any place holds.
 
     Args:
         holds: `[n, n]` bool, whether the window at the place of a row holds
             the box of a column.
-
-    Returns:
-        `[n]` bool, the chosen places.
     """
 
     def choose_next(left, chosen):
@@ -181,15 +183,7 @@ def choose_places(holds: tf.Tensor) -> tf.Tensor:
 
 
 def cut(images: tf.Tensor, windows: Windows) -> tf.Tensor:
-    """Cuts windows out of images.
-
-    Args:
-        images: `[B, H, W, 3]`.
-        windows: m windows within the images.
-
-    Returns:
-        `[m, h, w, 3]`.
-    """
+    """Cuts m windows `[m, h, w, 3]` out of images `[B, H, W, 3]`."""
     rows, columns = (
         windows.corners[:, axis, None] + tf.range(windows.size[axis])
         for axis in range(2)

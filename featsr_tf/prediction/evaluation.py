@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import describe_options
+from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import open_source
 from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.drawing.comparison import draw_worst_images
+from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
-from featsr_tf.errors import DataError
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.evaluator import choose_threshold
 from featsr_tf.metrics.evaluator import evaluate
@@ -115,7 +115,7 @@ def score_thresholds(
             for name, detect in functions.items()
         }
         chosen_on = ", ".join(training.paths)
-    return _threshold_by_detector(scores, chosen_on), chosen_on
+    return scores_by_detector(scores, list(DETECTORS), chosen_on), chosen_on
 
 
 def _judge(
@@ -141,7 +141,7 @@ def _judge(
     )
     if options.pictures is not None:
         positions = [entry["position"] for entry in result["worst_images"]]
-        draw_worst_images(
+        draw_error_gallery(
             options.pictures,
             name,
             result,
@@ -170,8 +170,7 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> Source:
             another config or of other classes.
         DataError: records are missing or unsound.
     """
-    model_folder.load(model_dir)
-    model_folder.check(model_dir, pipeline)
+    model_folder.check_trained(model_dir, pipeline)
     if not pipeline.eval_input_reader:
         raise ConfigError("the config has no eval_input_reader; add one")
     num_classes = pipeline.model.faster_rcnn.num_classes
@@ -252,8 +251,7 @@ def choose_model_thresholds(
         ConfigError: the folder belongs to a model of another config.
         DataError: records or checkpoints are missing or unsound.
     """
-    model_folder.load(model_dir)
-    model_folder.check(model_dir, pipeline)
+    model_folder.check_trained(model_dir, pipeline)
     source = open_source(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
@@ -304,17 +302,3 @@ def choose_model_threshold(
         pipeline, detect, source, f"{name}: threshold", options.threshold_images
     )
     return choose_threshold(truths, found, names, options.protocol.size_by)
-
-
-def _threshold_by_detector(
-    scores: float | dict[str, float], source: str
-) -> dict[str, float]:
-    if not isinstance(scores, dict):
-        return dict.fromkeys(DETECTORS, scores)
-    for name in DETECTORS:
-        if name not in scores:
-            raise DataError(
-                f"{source}: expected a threshold of {name!r}, found those of "
-                f"{', '.join(scores)}"
-            )
-    return scores

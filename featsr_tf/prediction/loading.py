@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import resized_size
+from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import read_saved_model
 from featsr_tf.exporting.names import BASE_SIGNATURE
@@ -23,13 +25,17 @@ from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.training import model_folder
 
 
-def load(path: str | os.PathLike) -> DetectionModel:
+def load(
+    path: str | os.PathLike, overrides: Sequence[str] = ()
+) -> DetectionModel:
     """Loads a trained detector.
 
     Args:
         path: a model folder of `featsr_tf.train`, or what `featsr_tf.export`
             wrote: the folder NAME, whose newest version is taken, or
             NAME/VERSION.
+        overrides: fields that a model folder uses with another value, such
+            as "model.feature_super_resolution.gate_maximum=8".
 
     Returns:
         The detector.
@@ -41,7 +47,13 @@ def load(path: str | os.PathLike) -> DetectionModel:
     path = os.fspath(path)
     exported = _exported_folder(path)
     if exported is None:
-        return _model_folder(path)
+        return _model_folder(path, overrides)
+    if overrides:
+        raise ConfigError(
+            f"--set {overrides[0]}: expected a model folder of featsr_tf.train "
+            f"with it, found the exported model {path}, which is as it was "
+            "exported; give --set to featsr_tf.export"
+        )
     return _saved_model(exported)
 
 
@@ -61,8 +73,8 @@ def _exported_folder(path: str) -> Path | None:
     return None
 
 
-def _model_folder(path: str) -> DetectionModel:
-    pipeline = model_folder.load(path)
+def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
+    pipeline = model_folder.load(path, overrides)
 
     def load_function(name: str) -> ImageFunction:
         # A SavedModel does without all of this.

@@ -247,14 +247,14 @@ class Pictures:
     Args:
         folder: where `pictures/` and `videos/` are made.
         class_names: names by class id.
-        min_score: lowest score that is drawn.
+        min_scores: lowest score that is drawn by name of the detector.
         max_pictures: so many images are drawn at the most; 0 = none, and no
             videos; None = all.
     """
 
     folder: Path
     class_names: Mapping[int, str]
-    min_score: float
+    min_scores: Mapping[str, float]
     max_pictures: int | None = None
 
     @staticmethod
@@ -324,16 +324,19 @@ class Pictures:
         num_panels: int = 4,
     ) -> np.ndarray:
         """Two detectors are drawn side by side."""
-        if len(found) > 1:
+        shown = {
+            name: detections.above(self.min_scores[name])
+            for name, detections in found.items()
+        }
+        if len(shown) > 1:
             return compare(
                 image,
-                **found,
+                **shown,
                 names=self.class_names,
-                score_threshold=self.min_score,
+                score_threshold=0.0,
                 num_panels=num_panels,
             )
-        (detections,) = found.values()
-        shown = detections.above(self.min_score)
+        (kept,) = shown.values()
         return draw_detections(
-            image, shown.boxes, shown.classes, shown.scores, self.class_names
+            image, kept.boxes, kept.classes, kept.scores, self.class_names
         )

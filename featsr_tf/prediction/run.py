@@ -17,6 +17,7 @@ import numpy as np
 import tqdm
 
 from featsr_tf import __version__
+from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.errors import DataError
 from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import BATCH_SIZE
@@ -49,7 +50,8 @@ class PredictionOptions:
         recursive: search folders in folders, too. Default False.
         compare: draw base and super-resolved side by side. Default False.
         base_only: use the base detector. Default False.
-        drawn_score: lowest score that is drawn; None = that of the model's
+        drawn_score: lowest score that is drawn, or one by name of the
+            detector; None = that of the model's
             `eval_config.min_score_threshold`.
         max_pictures: draw so many images at the most; 0 = none, and no
             videos; None = all.
@@ -57,16 +59,19 @@ class PredictionOptions:
         tiling: how large images are cut; None = not at all.
         batch_size: images or tiles of one size that are looked at together.
             Default 4.
+        overrides: fields that a model folder uses with another value, such
+            as "model.feature_super_resolution.gate_maximum=8".
     """
 
     recursive: bool = False
     compare: bool = False
     base_only: bool = False
-    drawn_score: float | None = None
+    drawn_score: float | Mapping[str, float] | None = None
     max_pictures: int | None = None
     csv: bool = False
     tiling: Tiling | None = None
     batch_size: int = BATCH_SIZE
+    overrides: tuple[str, ...] = ()
 
     @property
     def main_detector(self) -> str:
@@ -112,7 +117,7 @@ def predict_files(
     # TensorFlow takes seconds to import.
     from featsr_tf.prediction.loading import load
 
-    model = load(model_path)
+    model = load(model_path, options.overrides)
     _warn_of_shrinking(model, options.tiling)
     functions = {name: model.function(name) for name in options.detectors}
     pictures = _pictures(folder, model, options)
@@ -192,10 +197,12 @@ def _pictures(
     folder: Path, model: DetectionModel, options: PredictionOptions
 ) -> Pictures:
     score = options.drawn_score
+    if score is None:
+        score = model.min_score
     return Pictures(
         folder,
         model.class_names,
-        model.min_score if score is None else score,
+        scores_by_detector(score, options.detectors, "min_score"),
         options.max_pictures,
     )
 

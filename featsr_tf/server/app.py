@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import prometheus_client
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request
 from starlette.responses import FileResponse
@@ -20,16 +24,13 @@ from starlette.routing import Route
 
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ServedModel
-from featsr_tf.html_report.html import STYLE
-from featsr_tf.server.batching import DetectionService
+from featsr_tf.html_report.html import STYLE_FILE
+from featsr_tf.server import ServerOptions
 from featsr_tf.server.detect import DetectApi
-from featsr_tf.server.limits import RETRY
-from featsr_tf.server.limits import LimitRequests
-from featsr_tf.server.limits import ServerOptions
-from featsr_tf.server.limits import answer_error
-from featsr_tf.server.metrics import CountRequests
-from featsr_tf.server.metrics import Metrics
 from featsr_tf.server.rest import RestApi
+from featsr_tf.server.service import RETRY
+from featsr_tf.server.service import DetectionService
+from featsr_tf.server.service import count_request
 
 _PAGE = Path(__file__).parent / "page"
 _CLIENT_CLOSED_REQUEST = 499
@@ -47,111 +48,74 @@ _PAGE_HEADERS = {
 def create_app(
     model: ServedModel, options: ServerOptions, example: Path | None = None
 ) -> Starlette:
-    """Makes the ASGI application.
-
-    Args:
-        model: the loaded model.
-        options: limits of the server.
-        example: photo that the page offers, or None.
-
-    Returns:
-        The application; it owns a thread from now on.
-    """
-    metrics = Metrics()
-    service = DetectionService(model, options, metrics)
+    """Makes the ASGI application; its page offers the photo `example`."""
+    service = DetectionService(model, options)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(service.batcher.close)
+        await asyncio.to_thread(service.close)
 
-    async def healthz(request: Request) -> Response:
-        return PlainTextResponse("ok")
-
-    async def readyz(request: Request) -> Response:
-        if service.batcher.is_ready:
+    async def health(request: Request) -> Response:
+        if service.is_ready or request.url.path == "/healthz":
             return PlainTextResponse("ok")
         return PlainTextResponse("not ready", 503, RETRY)
 
     async def show_metrics(request: Request) -> Response:
-        return metrics.page()
+        return Response(
+            prometheus_client.generate_latest(),
+            media_type=prometheus_client.CONTENT_TYPE_LATEST,
+        )
 
+    errors = (DataError, HTTPException, ClientDisconnect, Exception)
     return Starlette(
         routes=[
             *RestApi(service).routes(),
             *DetectApi(service, example is not None).routes(),
             *_page_routes(example),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/healthz", health),
+            Route("/readyz", health),
             Route("/metrics", show_metrics),
         ],
-        middleware=[
-            Middleware(CountRequests, metrics=metrics),
-            Middleware(LimitRequests, options=options),
-        ],
-        exception_handlers={
-            DataError: _answer_bad_input,
-            HTTPException: _answer_http_error,
-            ClientDisconnect: _answer_nobody,
-            Exception: _answer_fault,
-        },
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=count_request)],
+        exception_handlers={kind: _answer_error for kind in errors},
         lifespan=lifespan,
     )
 
 
 def serve(app: Starlette, listener: socket.socket) -> None:
-    """Answers requests until SIGTERM or Ctrl-C, then finishes those it has.
+    """Answers requests until SIGTERM (exit code 0) or Ctrl-C (130).
 
-    Args:
-        app: the application.
-        listener: a bound socket.
-
-    Raises:
-        SystemExit: code 0 after SIGTERM.
+    Those that it has then are finished.
     """
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     # The server stops in order, and only then passes the signal on.
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _exit(number: int, frame: object) -> None:
-    raise SystemExit(0)
-
-
 def _page_routes(example: Path | None) -> list[Route]:
-    async def style(request: Request) -> Response:
-        return Response(STYLE, media_type="text/css", headers=_PAGE_HEADERS)
-
-    routes = [Route("/style.css", style)]
-    for path in sorted(_PAGE.iterdir()):
-        name = "" if path.name == "index.html" else path.name
-        routes.append(_file_route(f"/{name}", path))
+    files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
+    files["/"] = files.pop("/index.html")
+    files["/style.css"] = STYLE_FILE
     if example is not None:
-        routes.append(_file_route("/example", example))
-    return routes
+        files["/example"] = example
 
-
-def _file_route(route: str, path: Path) -> Route:
-    async def page(request: Request) -> Response:
+    async def file(request: Request) -> Response:
+        path = files[request.url.path]
         return FileResponse(path, headers=_PAGE_HEADERS)
 
-    return Route(route, page)
+    return [Route(route, file) for route in files]
 
 
-async def _answer_bad_input(request: Request, error: DataError) -> Response:
-    return answer_error(str(error), 400)
-
-
-async def _answer_http_error(
-    request: Request, error: HTTPException
-) -> Response:
-    return answer_error(error.detail, error.status_code, error.headers)
-
-
-async def _answer_nobody(request: Request, error: Exception) -> Response:
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)
-
-
-async def _answer_fault(request: Request, error: Exception) -> Response:
-    return answer_error("the server failed; see its log", 500)
+async def _answer_error(request: Request, error: Exception) -> Response:
+    message, code, headers = "the server failed; see its log", 500, None
+    if isinstance(error, HTTPException):
+        message, code, headers = error.detail, error.status_code, error.headers
+    elif isinstance(error, DataError):
+        message, code = str(error), 400
+    elif isinstance(error, ClientDisconnect):
+        message, code = "the client has left", _CLIENT_CLOSED_REQUEST
+    # ASCII: a message may quote what cannot be written in UTF-8.
+    body = json.dumps({"error": message})
+    return Response(body, code, headers, "application/json")

@@ -1,10 +1,11 @@
 """Detections in a photo: base and super-resolved, in pixels and with names."""
 
-import asyncio
+import functools
+import io
 import time
 
 import numpy as np
-from starlette.datastructures import UploadFile
+from python_multipart import parse_form
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -18,25 +19,21 @@ from featsr_tf.exporting.names import COUNT
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.exporting.names import SCORES
 from featsr_tf.metrics.detections import area_ranges
-from featsr_tf.server.batching import DetectionService
-from featsr_tf.server.batching import Outputs
-from featsr_tf.server.uploads import read_photo
+from featsr_tf.server.images import read_photo
+from featsr_tf.server.service import DetectionService
+from featsr_tf.server.service import Outputs
 
 BASE = "base"
 SUPER_RESOLVED = "super_resolved"
 
 
 class DetectApi:
-    """The routes `/detect` and `/model`.
-
-    Args:
-        service: answers the requests.
-        has_example: whether there is a photo to try it with.
-    """
+    """The routes `/detect` and `/model`."""
 
     def __init__(self, service: DetectionService, has_example: bool):
         self._service = service
         self._model = service.model
+        self._name = {"name": self._model.name, "version": self._model.version}
         self._has_example = has_example
         # An export without a `base` signature is a base detector itself.
         self._signatures = {BASE: IMAGE_SIGNATURE}
@@ -55,87 +52,84 @@ class DetectApi:
 
     async def detect(self, request: Request) -> JSONResponse:
         """Detects objects in the photo of the body."""
-        min_score = _min_score(request.query_params.get("min_score", "0"))
-        content = await _read_photo_file(request)
-        start = time.perf_counter()
-        image = await self._service.in_thread(
-            read_photo, content, self._service.options.max_image_pixels
+        work = functools.partial(
+            self._detect,
+            content_type=request.headers.get("content-type", ""),
+            min_score=_min_score(request.query_params.get("min_score", "0")),
         )
-        seconds = {"decoding": round(time.perf_counter() - start, 4)}
-        results = await asyncio.gather(
-            *(
-                self._service.run(signature, image[None])
-                for signature in self._signatures.values()
-            )
-        )
-        height, width = image.shape[:2]
-        detections = {}
-        for name, result in zip(self._signatures, results, strict=True):
-            seconds[name] = round(result.seconds, 4)
-            detections[name] = self._to_json(result.outputs, image, min_score)
-        return JSONResponse(
-            {
-                "model": self._name(),
-                "image": {"width": width, "height": height},
-                "detections": detections,
-                "seconds": seconds,
-            }
-        )
+        return JSONResponse(await self._service.answer(request, work))
 
     async def model(self, request: Request) -> JSONResponse:
         """Describes the model, for the page."""
-        options = self._service.options
+        classes = [
+            {
+                "id": number,
+                "name": name,
+                "color": CLASS_COLORS[(number - 1) % len(CLASS_COLORS)],
+            }
+            for number, name in sorted(self._model.class_names.items())
+        ]
         return JSONResponse(
             {
-                **self._name(),
+                **self._name,
                 "detectors": list(self._signatures),
-                "classes": [
-                    {
-                        "id": number,
-                        "name": name,
-                        "color": CLASS_COLORS[(number - 1) % len(CLASS_COLORS)],
-                    }
-                    for number, name in sorted(self._model.class_names.items())
-                ],
+                "classes": classes,
                 "min_score": self._model.min_score,
                 "small_area": area_ranges()[0].maximum,
-                "max_body_mb": options.max_body_mb,
-                "max_image_pixels": options.max_image_pixels,
+                "max_body_mb": self._service.options.max_body_mb,
+                "max_image_pixels": self._service.options.max_image_pixels,
                 "has_example": self._has_example,
             }
         )
 
-    def _name(self) -> dict:
-        return {"name": self._model.name, "version": self._model.version}
+    def _detect(self, body: bytes, content_type: str, min_score: float) -> dict:
+        start = time.perf_counter()
+        if content_type.startswith("multipart/form-data"):
+            body = _file_of_form(body, content_type)
+        if not body:
+            raise DataError(
+                "no photo; expected an image file as the body, or as a part of "
+                "a multipart form"
+            )
+        image = read_photo(body, self._service.options.max_image_pixels)
+        seconds = {"decoding": round(time.perf_counter() - start, 4)}
+        detections = {}
+        for name, signature in self._signatures.items():
+            outputs, taken = self._service.detect(signature, image[None])
+            seconds[name] = round(taken, 4)
+            detections[name] = self._to_json(outputs, image, min_score)
+        height, width = image.shape[:2]
+        return {
+            "model": self._name,
+            "image": {"width": width, "height": height},
+            "detections": detections,
+            "seconds": seconds,
+        }
 
     def _to_json(
         self, outputs: Outputs, image: np.ndarray, min_score: float
     ) -> list[dict]:
         """Detections of one image as COCO writes them."""
         height, width = image.shape[:2]
-        count = int(outputs[COUNT][0])
-        scores = outputs[SCORES][0][:count].tolist()
-        sides = np.array([height, width, height, width])
-        boxes = (outputs[BOXES][0][:count] * sides).tolist()
-        classes = outputs[CLASSES][0][:count].astype(int).tolist()
-        return [
-            {
-                "category_id": category,
-                "category_name": self._model.class_names.get(
-                    category, f"class {category}"
-                ),
-                "bbox": [
-                    round(value, 2)
-                    for value in (xmin, ymin, xmax - xmin, ymax - ymin)
-                ],
-                "area": round((xmax - xmin) * (ymax - ymin), 2),
-                "score": round(score, 4),
-            }
-            for (ymin, xmin, ymax, xmax), score, category in zip(
-                boxes, scores, classes, strict=True
-            )
-            if score >= min_score
-        ]
+        boxes = outputs[BOXES][0] * np.array([height, width, height, width])
+        detections = []
+        for index in range(int(outputs[COUNT][0])):
+            ymin, xmin, ymax, xmax = boxes[index].tolist()
+            bbox = (xmin, ymin, xmax - xmin, ymax - ymin)
+            category = int(outputs[CLASSES][0][index])
+            name = self._model.class_names.get(category, f"class {category}")
+            score = float(outputs[SCORES][0][index])
+            if score >= min_score:
+                detections.append(
+                    {
+                        "category_id": category,
+                        "category_name": name,
+                        "bbox": [round(value, 2) for value in bbox],
+                        "area": round(bbox[2] * bbox[3], 2),
+                        "score": round(score, 4),
+                    }
+                )
+        return detections
 
 
 def _min_score(text: str) -> float:
@@ -148,19 +142,16 @@ def _min_score(text: str) -> float:
     return value
 
 
-async def _read_photo_file(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
-        content = await request.body()
-    else:
-        content = b""
-        async with request.form(max_files=1, max_fields=8) as form:
-            for part in form.values():
-                if isinstance(part, UploadFile):
-                    content = await part.read()
-    if not content:
-        raise DataError(
-            "no photo; expected an image file as the body, or as a part of a "
-            "multipart form"
-        )
-    return content
+def _file_of_form(body: bytes, content_type: str) -> bytes:
+    """The last file of a form; empty where there is none."""
+    files: list = []
+    headers = {"Content-Type": content_type.encode("latin-1")}
+    try:
+        parse_form(headers, io.BytesIO(body), None, files.append)
+    except ValueError as error:
+        raise DataError(f"the form is damaged: {error}") from None
+    if not files:
+        return b""
+    with files[-1].file_object as file:
+        file.seek(0)
+        return file.read()

@@ -1,8 +1,8 @@
-"""What the stages see of images, computed once and kept in files.
+"""The inputs of stages 2 and 3, computed once and kept in files.
 
-Extractor and proposal network are frozen in stages 2 and 3, so what `look`
-sees of an image never changes. Each part of it has a TFRecord file with one
-record per image; the name of the file tells by what it was computed, so that
+Extractor and proposal network are frozen there, so what `compute_frozen` gives
+for an image never changes. Each part of it has a TFRecord file with one record
+per image; the name of the file is a digest of all that it depends on, so that
 trainings which share a folder share what they have in common.
 """
 
@@ -15,53 +15,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.config.fields import walk
+from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.batching import Share
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
-from featsr_tf.training import feature_files
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
-from featsr_tf.training.stage import Part
+from featsr_tf.training.feature_files import FeatureFiles
 from featsr_tf.training.stage import Stage
 
-_EXTENSION = "model.feature_super_resolution"
 # The images of both stages are the same ones.
 SEED_OFFSET = 1
-# Fields that no part depends on: what is learnt, and how.
-_WITHOUT_EFFECT = (
-    "eval_config",
-    "eval_input_reader",
-    "train_config.num_steps",
-    "train_config.optimizer",
-    "train_config.gradient_clipping_by_norm",
-    f"{_EXTENSION}.feature_cache",
-    f"{_EXTENSION}.jit_compile",
-    f"{_EXTENSION}.generator",
-    f"{_EXTENSION}.discriminator",
-    f"{_EXTENSION}.losses",
-    f"{_EXTENSION}.super_resolution_stage",
-    f"{_EXTENSION}.fine_tune_stage",
-    f"{_EXTENSION}.steps_per_epoch",
-    f"{_EXTENSION}.keep_checkpoints",
-    f"{_EXTENSION}.validation",
-)
-# Fields that only these parts depend on.
-_OF_PARTS = {
-    f"{_EXTENSION}.gate_objectness_threshold": (),
-    f"{_EXTENSION}.supervision": (Part.PAIR_WEIGHTS, Part.TARGETS),
-    f"{_EXTENSION}.twin_pooling": (Part.TARGETS,),
-    f"{_EXTENSION}.refiner": (Part.SMALL_INPUTS, Part.PAIR_INPUTS),
-    f"{_EXTENSION}.zoom": (
-        Part.SMALL_INPUTS,
-        Part.PAIR_INPUTS,
-        Part.TARGETS,
-    ),
-    f"{_EXTENSION}.gate_score_threshold": (Part.LARGE, Part.LARGE_FEATURES),
-    f"{_EXTENSION}.gate_maximum": (Part.LARGE, Part.LARGE_FEATURES),
-}
 
 
 def cached_batches(
@@ -71,7 +37,7 @@ def cached_batches(
     model_dir: str,
     strategy: tf.distribute.Strategy,
 ) -> Callable[..., tf.data.Dataset]:
-    """Makes endless batches of what a stage sees, computing what is missing.
+    """Makes endless batches of a stage's inputs, computing what is missing.
 
     Where several machines train, the chief computes and the others wait.
 
@@ -83,9 +49,9 @@ def cached_batches(
         strategy: how steps are spread over devices.
 
     Returns:
-        Makes of a `Share`, and of the steps that the stage has seen before
-        (default 0), a dataset of what `Stage.look` gives, the images in an
-        order of its own in each pass.
+        Makes of a `Share`, and of the steps that the stage has made before
+        (default 0), a dataset of what `Stage.compute_frozen` gives, the images
+        in each pass in another order.
 
     Raises:
         FeatsrError: the files would be larger than allowed, or than the room
@@ -103,33 +69,26 @@ def cached_batches(
     specs = _specs(stage, images)
     folder = cache_folder(pipeline, model_dir)
     frozen = _digest_of_weights(stage)
-    files = {
+    paths = {
         part: os.path.join(
             folder,
             f"{part}-{_key(pipeline, source, part, frozen)}{ENDING}",
         )
         for part in specs
     }
+    files = FeatureFiles(paths, specs, num_batches)
     if is_chief(strategy):
-        feature_files.complete(
-            stage, images, specs, files, num_batches, options.maximum_gigabytes
-        )
+        files.complete(stage, images, options.maximum_gigabytes)
     check_agreement(
         strategy,
         "the feature cache",
-        " ".join(files.values()),
+        " ".join(paths.values()),
         "give all machines the same folders and the same record files",
     )
 
     def batches(share: Share, skip_steps: int = 0) -> tf.data.Dataset:
-        return feature_files.read(
-            files,
-            specs,
-            num_batches * batch_size,
-            share,
-            pipeline.model.feature_super_resolution.seed,
-            skip_steps * batch_size,
-        )
+        seed = pipeline.model.feature_super_resolution.seed
+        return files.read(share, seed, skip=skip_steps * batch_size)
 
     return batches
 
@@ -149,23 +108,12 @@ def remove_own_cache(pipeline: Pipeline, model_dir: str) -> None:
 
 def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     """Shapes and types of the parts, `[B, ...]`."""
-    look = tf.function(stage.look).get_concrete_function(images.element_spec)
-    return look.structured_outputs
+    compute = tf.function(stage.compute_frozen)
+    return compute.get_concrete_function(images.element_spec).structured_outputs
 
 
 def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
     """Digest of all that a part depends on."""
-    fields = [
-        f"{path}: {value}"
-        for path, field, value in walk(pipeline)
-        if not field.is_message
-        and not _is_in(path, _WITHOUT_EFFECT)
-        and all(
-            part in parts
-            for prefix, parts in _OF_PARTS.items()
-            if _is_in(path, [prefix])
-        )
-    ]
     options = pipeline.model.feature_super_resolution.feature_cache
     stats = {path: os.stat(path) for path in source.paths}
     # Other images may make a file of the same size.
@@ -173,7 +121,9 @@ def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
         f"{path} {stat.st_size} {stat.st_mtime_ns}"
         for path, stat in stats.items()
     ]
-    text = "\n".join([str(options.num_images), *fields, *records])
+    text = "\n".join(
+        [str(options.num_images), *values_of_cache(pipeline, part), *records]
+    )
     digest = hashlib.sha256(frozen + text.encode())
     return digest.hexdigest()[:16]
 
@@ -185,7 +135,3 @@ def _digest_of_weights(stage: Stage) -> bytes:
         for variable in model.variables:
             digest.update(np.asarray(variable).tobytes())
     return digest.digest()
-
-
-def _is_in(path: str, prefixes) -> bool:
-    return any(f"{path}.".startswith(f"{prefix}.") for prefix in prefixes)

@@ -14,11 +14,16 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from collections.abc import Sequence
 
+from featsr_tf.config import affects_of
 from featsr_tf.config import base_differences
+from featsr_tf.config import changes
 from featsr_tf.config import differences
+from featsr_tf.config import inference_differences
 from featsr_tf.config import load_pipeline
 from featsr_tf.config import to_text
+from featsr_tf.config.fields import INFERENCE
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
@@ -81,21 +86,37 @@ def locked(model_dir: str) -> Iterator[None]:
 
 
 def check(model_dir: str, pipeline: Pipeline) -> None:
-    """Refuses a folder that belongs to a model of another config.
+    """Refuses a folder in which another config has trained.
 
     Args:
         model_dir: model folder; it need not exist.
-        pipeline: the effective config.
+        pipeline: the effective config, with which training goes on.
 
     Raises:
         ConfigError: names the first fields that differ.
     """
     if os.path.isfile(model_dir):
         raise ConfigError(f"{model_dir}: is a file; expected a model folder")
-    path = os.path.join(model_dir, PIPELINE_FILE)
-    if not os.path.exists(path):
-        return
-    differing = differences(load_pipeline(path), pipeline)
+    if os.path.exists(os.path.join(model_dir, PIPELINE_FILE)):
+        _refuse(model_dir, differences(load(model_dir), pipeline))
+
+
+def check_trained(model_dir: str, pipeline: Pipeline) -> None:
+    """Refuses a trained model that another config cannot use.
+
+    Fields that affect inference alone, or inference too, may differ.
+
+    Args:
+        model_dir: model folder.
+        pipeline: the effective config of an evaluation or export.
+
+    Raises:
+        ConfigError: there is no model, or names the first fields that differ.
+    """
+    _refuse(model_dir, inference_differences(load(model_dir), pipeline))
+
+
+def _refuse(model_dir: str, differing: list[str]) -> None:
     if differing:
         raise ConfigError(
             f"{model_dir}: holds a model of another config; these fields "
@@ -147,17 +168,16 @@ def check_classes(model_dir: str, label_map: LabelMap) -> None:
             )
 
 
-def load(model_dir: str) -> Pipeline:
+def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Reads the effective config of a model folder.
 
     Args:
         model_dir: model folder.
-
-    Returns:
-        The config.
+        overrides: values of `--set`, of fields that affect inference.
 
     Raises:
-        ConfigError: there is no model in this folder.
+        ConfigError: there is no model in this folder, or a field is
+            overridden on which the trained model depends.
     """
     path = os.path.join(model_dir, PIPELINE_FILE)
     if not os.path.exists(path):
@@ -165,7 +185,18 @@ def load(model_dir: str) -> Pipeline:
             f"{model_dir}: no model here ({PIPELINE_FILE} is missing); give "
             "the --model_dir of `python -m featsr_tf.train`"
         )
-    return load_pipeline(path)
+    trained = load_pipeline(path, trains=False)
+    if not overrides:
+        return trained
+    pipeline = load_pipeline(path, overrides, trains=False)
+    for field, (found, asked) in changes(trained, pipeline).items():
+        if INFERENCE not in affects_of(field):
+            raise ConfigError(
+                f"--set {field}: is {asked}, but the model in {model_dir} was "
+                f"trained with {found}; expected a field that affects "
+                "inference, see docs/config_reference.md"
+            )
+    return pipeline
 
 
 def load_classes(model_dir: str) -> LabelMap:

@@ -110,11 +110,11 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs what is left, judges, prints and writes."""
     from featsr_tf.files import write_text
-    from featsr_tf.html_report.html import markdown_table
     from research.ablation.page import render_results
     from research.ablation.results import collect
     from research.ablation.tables import result_tables
     from research.ablation.workers import run_cells
+    from research.markdown import markdown_table
     from research.probe.page import read_probe
 
     _check(arguments)

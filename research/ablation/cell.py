@@ -123,12 +123,12 @@ def proposal_function(detector):
     """
     import tensorflow as tf
 
-    from featsr_tf.model.postprocess import Detections
+    from featsr_tf.model.postprocess import DetectionBatch
 
     @tf.function(reduce_retracing=True)
     def propose(images, image_sizes, scales):
         proposals = detector.propose(detector.extract(images), image_sizes)
-        return Detections(
+        return DetectionBatch(
             proposals.boxes,
             proposals.scores,
             tf.cast(proposals.valid, tf.int32),

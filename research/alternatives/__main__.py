@@ -144,7 +144,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, prints and draws."""
-    from featsr_tf.config.schema.pipeline import TFRecordInputReader
+    from featsr_tf.config.schema import TFRecordInputReader
     from featsr_tf.data.build import open_source
     from research.alternatives.figures import accuracy_table
     from research.alternatives.figures import plot

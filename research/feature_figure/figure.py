@@ -120,7 +120,7 @@ def draw_features(groups: Sequence[Group], width: int = 1000) -> Figure:
     return figure
 
 
-def as_picture(figure: Figure) -> np.ndarray:
+def as_image(figure: Figure) -> np.ndarray:
     """Renders a figure to `[height, width, 3]` uint8 RGB."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -1,19 +1,14 @@
 """The objects of records, and which of them a figure shows."""
 
-import os
 from collections.abc import Callable
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from featsr_tf.data.build import Source
 from featsr_tf.data.corrupt_records import named_data_errors
 from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import decode_details
-from featsr_tf.data.keys import Example
-from featsr_tf.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,54 +84,6 @@ def choose_objects(
     # The first of each class, then the second of each class, and so on.
     chosen = order[np.lexsort((classes[order], ranks))][:count]
     return chosen[np.argsort(classes[chosen], kind="stable")].tolist()
-
-
-def choose_frames(frames: Sequence[int], count: int) -> list[int]:
-    """Chooses the frames with the most objects.
-
-    Args:
-        frames: the frame of each object.
-        count: the most frames.
-
-    Returns:
-        Their numbers, the one with the most objects first; of equal ones
-        the first.
-    """
-    numbers, totals = np.unique(np.asarray(frames, int), return_counts=True)
-    return numbers[np.argsort(-totals, kind="stable")][:count].tolist()
-
-
-def find_frames(source: Source, source_ids: Sequence[str]) -> list[int]:
-    """Finds frames by the ids of their records.
-
-    Args:
-        source: checked records.
-        source_ids: `image/source_id`, or the running number of a record
-            without one.
-
-    Returns:
-        The number of each, once where it is named twice.
-
-    Raises:
-        DataError: there is no such frame, or a record cannot be read.
-    """
-    features = {Example.SOURCE_ID: tf.io.FixedLenFeature([], tf.string, "")}
-    offsets = source.summary.offsets
-    records = record_dataset(source.paths, offsets).map(
-        lambda record: tf.io.parse_single_example(record, features)
-    )
-    with named_data_errors(source.paths, offsets):
-        known = {
-            os.fsdecode(found[Example.SOURCE_ID]) or str(number): number
-            for number, found in enumerate(records.as_numpy_iterator())
-        }
-    for name in source_ids:
-        if name not in known:
-            raise DataError(
-                f"--images: expected source ids of {', '.join(source.paths)}, "
-                f"such as {', '.join(list(known)[:3])}; found {name!r}"
-            )
-    return list(dict.fromkeys(known[name] for name in source_ids))
 
 
 def _ignored(source: Source) -> np.ndarray:

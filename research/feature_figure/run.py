@@ -1,12 +1,10 @@
-"""Figures 6 and 7 of trained models, on the records of their configs."""
+"""Figure 6 of trained models, on the records of their configs."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-import numpy as np
 import tqdm
 
-from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import Source
 from featsr_tf.data.build import build_resizer
@@ -14,15 +12,8 @@ from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.corrupt_records import named_data_errors
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import DataError
-from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.model.detector import Detector
-from featsr_tf.prediction.data_set import read_images
-from featsr_tf.prediction.evaluation import DETECTORS
-from featsr_tf.prediction.evaluation import load_detection_function
 from featsr_tf.prediction.evaluation import open_evaluation
-from featsr_tf.prediction.evaluation import run_detector
-from featsr_tf.prediction.evaluation import score_thresholds
-from research.feature_figure.comparison import ComparedFrame
 from research.feature_figure.features import columns_of
 from research.feature_figure.features import rows_of_frame
 from research.feature_figure.figure import Group
@@ -31,9 +22,7 @@ from research.feature_figure.models import TrainedModel
 from research.feature_figure.models import comparisons
 from research.feature_figure.models import load_models
 from research.feature_figure.objects import Objects
-from research.feature_figure.objects import choose_frames
 from research.feature_figure.objects import choose_objects
-from research.feature_figure.objects import find_frames
 from research.feature_figure.objects import list_objects
 
 
@@ -72,59 +61,6 @@ def compare_features(
             list(pipelines.values()), models[0].detector
         )
     ]
-
-
-def compare_detections(
-    pipeline: Pipeline,
-    model_dir: str,
-    num_frames: int,
-    source_ids: Sequence[str] | None,
-    options: EvaluationOptions,
-) -> tuple[list[ComparedFrame], Mapping[int, str], dict[str, float]]:
-    """Detects objects with the base detector and with ours (Figure 7).
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        num_frames: so many frames, those with the most small objects.
-        source_ids: the frames to take instead; None = none.
-        options: score threshold, or how it is chosen.
-
-    Returns:
-        The frames with their detections above the score thresholds, class
-        names by class id, and the thresholds by name of the detector.
-
-    Raises:
-        ConfigError: the config has no evaluation records.
-        DataError: checkpoints or records are missing or unsound, or there is
-            no such frame.
-    """
-    source = open_evaluation(pipeline, model_dir)
-    names = source.label_map.names
-    chosen = _choose_frames(pipeline, source, num_frames, source_ids)
-    functions = {
-        name: load_detection_function(pipeline, model_dir, name)
-        for name in DETECTORS
-    }
-    thresholds, _ = score_thresholds(pipeline, functions, names, options)
-    found = {}
-    for name, detect in functions.items():
-        title = f"{name}: frames"
-        truths, detections = run_detector(
-            pipeline, detect, source, title, positions=chosen
-        )
-        found[name] = [item.above(thresholds[name]) for item in detections]
-    images = read_images(source.paths, chosen, source.summary.offsets)
-    order = {position: row for row, position in enumerate(sorted(chosen))}
-    frames = [
-        ComparedFrame(
-            images[position],
-            truths[order[position]],
-            **{name: items[order[position]] for name, items in found.items()},
-        )
-        for position in chosen
-    ]
-    return frames, names, thresholds
 
 
 def _objects(pipeline: Pipeline, source: Source) -> Objects:
@@ -190,23 +126,3 @@ def _choose_objects(
             "--records"
         )
     return choose_objects(objects.classes, fits, count, seed)
-
-
-def _choose_frames(
-    pipeline: Pipeline,
-    source: Source,
-    num_frames: int,
-    source_ids: Sequence[str] | None,
-) -> list[int]:
-    if source_ids is not None:
-        return find_frames(source, source_ids)
-    objects = _objects(pipeline, source)
-    small = area_ranges()[0]
-    boxes = np.pad(objects.sizes, [(0, 0), (2, 0)])
-    chosen = choose_frames(objects.frames[small.contains(boxes)], num_frames)
-    if not chosen:
-        raise DataError(
-            "the evaluation records have no small objects; name frames with "
-            "--images"
-        )
-    return chosen

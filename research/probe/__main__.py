@@ -25,11 +25,7 @@ from research.probe.bases import single_base
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: Arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.probe",
         description="Asks a predictor what each kind of target knows.",
@@ -96,8 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_input_files(base.pipeline)
 
     from featsr_tf.files import write_text
-    from featsr_tf.html_report.html import markdown_table
     from featsr_tf.html_report.inputs import describe_environment
+    from research.markdown import markdown_table
     from research.probe.counts import summarize
     from research.probe.page import probe_table
 

@@ -13,7 +13,7 @@ from featsr_tf.data.resize import KeepAspectRatioResizer
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.prediction.tiling import Tiling
 from featsr_tf.training import model_folder
 from featsr_tf.training.checkpoints import BASE
@@ -110,7 +110,9 @@ def find_white(images, image_sizes, scales):
     )
     count = tf.cast(tf.reduce_any(is_white, axis=[1, 2]), tf.int32)
     ones = tf.ones_like(count)[:, None]
-    return Detections(boxes[:, None], tf.cast(ones, tf.float32), ones, count)
+    return DetectionBatch(
+        boxes[:, None], tf.cast(ones, tf.float32), ones, count
+    )
 
 
 @pytest.mark.parametrize(

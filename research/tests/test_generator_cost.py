@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from featsr_tf.config.schema import GeneratorBlock
-from featsr_tf.config.schema import Refiner
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.model.generator import ChannelAttentionBlock
 from featsr_tf.model.generator import NafBlock
 from featsr_tf.model.generator import ResidualBlock
@@ -41,8 +41,8 @@ def test_there_is_a_line_for_every_generator(capsys):
     with small_backbone():
         generator_cost.run(small_pipeline(), ["sub", "third"])
     lines = capsys.readouterr().out.splitlines()
-    forms = [f"{Refiner.GENERATOR} {block}" for block in GeneratorBlock]
-    forms.append(str(Refiner.TAIL_GENERATOR))
+    forms = [f"{RefinerType.GENERATOR} {block}" for block in GeneratorBlock]
+    forms.append(str(RefinerType.TAIL_GENERATOR))
     expected = [
         f"{form} {layer}" for layer in ("sub", "third") for form in forms
     ]

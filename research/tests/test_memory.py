@@ -1,28 +1,31 @@
-"""What was taken is seen, also after it was given back."""
+"""What was taken is seen, and what stays is told from what is given back."""
 
 import mmap
 
 import pytest
 
-from research import memory
+from research.memory import drift
+from research.memory import resident_megabytes
 
 MEGABYTES = 64
 
 
-def take() -> mmap.mmap:
-    block = mmap.mmap(-1, MEGABYTES * 2**20)
-    block.write(b"1" * len(block))
-    return block
+def test_what_was_taken_is_seen():
+    before = resident_megabytes()
+    with mmap.mmap(-1, MEGABYTES * 2**20) as block:
+        block.write(b"1" * len(block))
+        assert resident_megabytes() > before + MEGABYTES / 2
 
 
-def test_a_peak_is_seen_after_it_until_it_is_forgotten():
-    take().close()
-    memory.forget_peak()
-    before = memory.peak_megabytes()
-    with take():
-        assert memory.resident_megabytes() > before + MEGABYTES / 2
-    peak = memory.peak_megabytes()
-    # With the bytes that are written into the block.
-    assert peak - before == pytest.approx(2 * MEGABYTES, rel=0.2)
-    memory.forget_peak()
-    assert memory.peak_megabytes() < peak - MEGABYTES
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        ([100.0] * 20, 0.0),
+        ([100.0] * 10 + [101.0] * 10, 0.01),
+        ([100.0] * 10 + [97.0] * 10, -0.03),
+        # One high value among many is no drift.
+        ([100.0] * 30 + [200.0], 0.0),
+    ],
+)
+def test_drift_is_that_of_the_last_tenth(memory, expected):
+    assert drift(memory) == pytest.approx(expected)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.model.backbone import Backbone
-from featsr_tf.model.speed.polyphase import InPhases
+from featsr_tf.model.speed import PolyphaseCall
 from featsr_tf.model.target_extractor import AtrousConvolution
 from research.twin.windows import Span
 
@@ -57,7 +57,7 @@ def make_forms(backbone: Backbone, twin: keras.Model) -> dict[str, Callable]:
     Returns:
         Functions of images `[B, H, W, 3]`, 0..255, to the base features.
     """
-    phases = InPhases(twin)
+    phases = PolyphaseCall(twin)
     return {
         EXTRACTOR: tf.function(lambda x: backbone.extract(x)["base"]),
         DILATION: tf.function(

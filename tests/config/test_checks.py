@@ -143,6 +143,11 @@ def test_the_jumps_of_a_manual_schedule_must_increase():
         parse_pipeline(text.encode(), "sample")
 
 
+def test_a_trained_model_may_look_at_fewer_proposals_than_it_sampled():
+    few = (f"{DETECTOR}.first_stage_max_proposals=8",)
+    assert parse_pipeline(SAMPLE.encode(), "sample", few, trains=False)
+
+
 def test_a_check_points_at_the_line_of_the_field():
     text = SAMPLE.replace("num_classes: 3", "num_classes: 0")
     with pytest.raises(ConfigError, match="^sample:5:5: model.faster_rcnn"):
@@ -230,7 +235,7 @@ def test_every_field_without_effect_is_named_when_it_is_set():
             value = values.get(field.kind)
             if field.kind is bool:
                 value = str(not field.make_default()).lower()
-            if field.declaration.has_effect or value is None:
+            if not field.declaration.is_ignored or value is None:
                 continue
             path = f"{owner}.{field.name}"
             assert path in str(find_warnings(parse(f"{path}={value}")))

@@ -1,16 +1,31 @@
 """Telling a model folder of this config from one of another."""
 
+import hashlib
+
 import pytest
 
+from featsr_tf.config import affects_of
 from featsr_tf.config import all_differences
 from featsr_tf.config import base_differences
 from featsr_tf.config import differences
+from featsr_tf.config import inference_differences
 from featsr_tf.config import load_pipeline
 from featsr_tf.config import parse_pipeline
+from featsr_tf.config.differences import values_of_cache
+from featsr_tf.config.fields import BASE
+from featsr_tf.config.fields import CACHE
+from featsr_tf.config.fields import INFERENCE
+from featsr_tf.config.fields import MODEL
+from featsr_tf.config.fields import TRAINING
+from featsr_tf.config.fields import Affects
+from featsr_tf.config.fields import fields_of
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.text_format import message_paths
 from tests.config.sample import SAMPLE
 from tests.support import REPOSITORY
 
 EXTENSION = "model.feature_super_resolution"
+CONVOLUTION = "model.faster_rcnn.first_stage_box_predictor_conv_hyperparams"
 
 
 def parse(*overrides: str):
@@ -142,3 +157,106 @@ def test_base_stages_differ_by_the_twin_where_they_learn_from_it():
     (line,) = base_differences(parse(aware), parse(aware, stride))
     assert line == f"{EXTENSION}.twin_pooling: PAPER and STRIDE"
     assert len(base_differences(parse(), parse(aware, stride))) == 2
+
+
+def all_fields():
+    """Yields path and declaration of every field that is no message."""
+    for owner, message_class in message_paths(Pipeline).items():
+        for field in fields_of(message_class).values():
+            if not field.is_message:
+                yield f"{owner}.{field.name}".lstrip("."), field.declaration
+
+
+def test_every_field_with_effect_says_what_it_affects():
+    for path, declaration in all_fields():
+        assert not declaration.has_effect or affects_of(path), path
+
+
+def test_a_field_without_effect_tells_no_detectors_apart():
+    for path, declaration in all_fields():
+        if not declaration.has_effect:
+            assert not affects_of(path) & ~CACHE, path
+
+
+@pytest.mark.parametrize(
+    ("path", "affects"),
+    [
+        # What the message around a field says holds for it,
+        ("eval_input_reader.0.label_map_path", INFERENCE),
+        ("train_input_reader.label_map_path", BASE | CACHE | INFERENCE),
+        (f"{EXTENSION}.generator.residual_blocks", MODEL),
+        # unless it says something itself.
+        (f"{CONVOLUTION}.activation", MODEL | BASE | CACHE),
+        (f"{CONVOLUTION}.regularizer.l2_regularizer.weight", BASE | CACHE),
+        (f"{EXTENSION}.losses.content_weight", TRAINING),
+        (f"{EXTENSION}.gate_objectness_threshold", MODEL | INFERENCE),
+        (
+            f"{EXTENSION}.supervision",
+            MODEL | Affects.PAIR_WEIGHTS | Affects.TARGETS,
+        ),
+    ],
+)
+def test_a_field_affects_what_it_or_its_message_declares(path, affects):
+    assert affects_of(path) == affects
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"{EXTENSION}.gate_objectness_threshold=0.1",
+        f"{EXTENSION}.gate_score_threshold=0.1",
+        f"{EXTENSION}.gate_maximum=9",
+        f"{EXTENSION}.zoom.window_size=96",
+        f"{EXTENSION}.zoom.margin=4",
+    ],
+)
+def test_gate_and_zoom_stay_in_training_but_can_change_in_inference(override):
+    assert len(differences(parse(), parse(override))) == 1
+    assert inference_differences(parse(), parse(override)) == []
+
+
+def test_what_a_trained_detector_is_made_of_cannot_change_in_inference():
+    other = parse(
+        "model.faster_rcnn.num_classes=4", f"{EXTENSION}.refiner=ZOOM"
+    )
+    assert len(inference_differences(parse(), other)) == 2
+
+
+PARTS = ("small", "small_inputs", "pair_inputs", "pair_weights", "targets")
+PARTS += ("large", "large_features")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("train_config.batch_size=3", PARTS),
+        (f"{EXTENSION}.seed=3", PARTS),
+        (f"{EXTENSION}.refiner=NONE", ("small_inputs", "pair_inputs")),
+        (f"{EXTENSION}.twin_pooling=STRIDE", ("targets",)),
+        (f"{EXTENSION}.supervision=NAIVE", ("pair_weights", "targets")),
+        (
+            f"{EXTENSION}.zoom.margin=4",
+            ("small_inputs", "pair_inputs", "targets"),
+        ),
+        (f"{EXTENSION}.gate_maximum=4", ("large", "large_features")),
+        (f"{EXTENSION}.gate_objectness_threshold=0.1", ()),
+        (f"{EXTENSION}.generator.residual_blocks=5", ()),
+        ("train_config.num_steps=99", ()),
+        ("eval_config.batch_size=4", ()),
+    ],
+)
+def test_parts_of_the_cache_depend_on_what_changes_them(override, parts):
+    changed = [
+        part
+        for part in PARTS
+        if values_of_cache(parse(), part)
+        != values_of_cache(parse(override), part)
+    ]
+    assert set(changed) == set(parts)
+
+
+def test_the_names_of_kept_cache_files_stay():
+    """Files of earlier versions are found: this digest never changes."""
+    lines = [line for part in PARTS for line in values_of_cache(parse(), part)]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert digest[:16] == "87bec0b467433305"

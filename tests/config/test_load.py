@@ -91,6 +91,43 @@ def test_two_choices_of_one_message_may_have_a_value_of_the_same_name():
     assert parse(to_text(pipeline)) == pipeline
 
 
+INTERVAL = "model.feature_super_resolution.checkpoint_interval"
+OLD_INTERVAL = "model.feature_super_resolution.steps_per_epoch"
+OLD_SAMPLE = SAMPLE.replace(
+    "model {",
+    "model {\n  feature_super_resolution { steps_per_epoch: 7 }",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        (OLD_SAMPLE, (), 7),
+        (OLD_SAMPLE, (f"{INTERVAL}=8",), 8),
+        (OLD_SAMPLE, (f"{OLD_INTERVAL}=8",), 8),
+        (SAMPLE, (f"{OLD_INTERVAL}=8",), 8),
+        (SAMPLE, (f"{INTERVAL}=9", f"{OLD_INTERVAL}=8"), 8),
+        (SAMPLE, (f"{OLD_INTERVAL}=8", f"{INTERVAL}=9"), 9),
+    ],
+)
+def test_a_field_can_be_set_by_its_old_name(text, overrides, expected):
+    pipeline = parse(text, *overrides)
+    extension = pipeline.model.feature_super_resolution
+    assert extension.checkpoint_interval == expected
+    assert f"checkpoint_interval: {expected}\n" in to_text(pipeline)
+    assert "steps_per_epoch" not in to_text(pipeline)
+
+
+def test_errors_point_at_the_old_name_of_a_field():
+    with pytest.raises(ConfigError, match="^sample:4:30: .*interval is 0;"):
+        parse(OLD_SAMPLE.replace("steps_per_epoch: 7", "steps_per_epoch: 0"))
+    both = "steps_per_epoch: 7 checkpoint_interval: 8"
+    with pytest.raises(ConfigError, match="^sample:4:49: .*specified along"):
+        parse(OLD_SAMPLE.replace("steps_per_epoch: 7", both))
+    with pytest.raises(ConfigError, match="nearest known name: checkpoint_in"):
+        parse(OLD_SAMPLE.replace("steps_per_epoch: 7", "checkpoint_intervl: 7"))
+
+
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_official_configs_load_unchanged(name, shared):
     pipeline = load_pipeline(shared / "data" / "odapi" / name)

@@ -10,8 +10,8 @@ from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
 from featsr_tf.exporting.signatures import Signatures
 from featsr_tf.exporting.signatures import network_inputs
-from featsr_tf.model.postprocess import Candidates
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.model.postprocess import DetectionBatch
+from featsr_tf.model.postprocess import RawDetections
 from featsr_tf.training.checkpoints import BASE
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
@@ -44,7 +44,7 @@ def test_raw_scores_are_those_of_all_proposals(exported):
     found = signatures["image"](input_tensor=images)
     assert found["raw_detection_boxes"].shape == (2, 16, 4)
     assert found["raw_detection_scores"].shape == (2, 16, 3)
-    candidates = detector.find_candidates(
+    candidates = detector.find_raw_detections(
         *network_inputs(images, resizer), super_resolve=False
     )
     valid = candidates.valid.numpy()
@@ -101,13 +101,15 @@ def test_raw_boxes_are_those_of_the_best_class_by_hand(box_classes):
     scores = tf.constant([[[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]])
 
     def detect(*_):
-        nothing = Detections(
+        nothing = DetectionBatch(
             tf.zeros([1, 1, 4]),
             tf.zeros([1, 1]),
             tf.zeros([1, 1], tf.int32),
             tf.zeros([1], tf.int32),
         )
-        return nothing, Candidates(boxes, scores, tf.constant([[True, True]]))
+        return nothing, RawDetections(
+            boxes, scores, tf.constant([[True, True]])
+        )
 
     resizer = build_resizer(small_pipeline())
     found = Signatures(detect, resizer, raw_outputs=True).images(

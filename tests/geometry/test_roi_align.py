@@ -27,7 +27,13 @@ def align(features, boxes, crop_size=4, stride=1.0, first_center=0.0, **kwargs):
     indices = kwargs.pop("indices", tf.zeros(len(boxes), tf.int32))
     features = tf.convert_to_tensor(features)
     return roi_align(
-        features, boxes, indices, crop_size, stride, first_center, **kwargs
+        features,
+        boxes,
+        indices,
+        crop_size=crop_size,
+        stride=stride,
+        first_center=first_center,
+        **kwargs,
     )
 
 
@@ -168,7 +174,12 @@ def test_graph_mode_and_unknown_sizes_give_the_same():
     ]
     graph = tf.function(
         lambda features, boxes, indices: roi_align(
-            features, boxes, indices, 4, 1.0, 0.0
+            features,
+            boxes,
+            indices,
+            crop_size=4,
+            stride=1.0,
+            first_center=0.0,
         ),
         input_signature=signature,
     )

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from featsr_tf.config import load_pipeline
 from featsr_tf.errors import DataError
-from featsr_tf.geometry.operations import PORTABLE
-from featsr_tf.geometry.operations import TENSORFLOW
+from featsr_tf.geometry import PORTABLE
+from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
@@ -180,7 +180,7 @@ def test_the_target_extractor_owns_no_variable_and_has_stride_16():
     detector = build()
     twin, pool_target = build_target_features(pipeline, detector)
     owned = {id(variable) for variable in detector.extractor.variables}
-    assert {id(variable) for variable in twin.variables} == owned
+    assert {id(variable) for variable in twin._network.variables} == owned
     assert pool_target.cells.stride == 16
     assert pool_target.output_size == detector.pool_base.output_size
 

@@ -8,9 +8,8 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.model.speed import precision as compilation
-from featsr_tf.model.speed.folding import Folded
-from featsr_tf.model.speed.precision import Compiled
+from featsr_tf.model.speed import FoldedCall
+from featsr_tf.model.speed import XlaCall
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
@@ -44,17 +43,14 @@ def calls(monkeypatch):
     """Keeps all functions that XLA is to compile."""
     kept = Calls()
 
-    class Watched(Compiled):
-        def __init__(self, network, jit_compile):
-            super().__init__(network, jit_compile)
-            if jit_compile:
-                kept.parts.append((network.name, self._compiled))
+    initialize = XlaCall.__init__
 
-    for module in ("folding", "phases", "refiner"):
-        monkeypatch.setattr(f"featsr_tf.model.{module}.Compiled", Watched)
-    monkeypatch.setattr(
-        "featsr_tf.training.super_resolution_stage.Compiled", Watched
-    )
+    def initialize_and_keep(self, network, jit_compile):
+        initialize(self, network, jit_compile)
+        if jit_compile:
+            kept.parts.append((network.name, self._compiled))
+
+    monkeypatch.setattr(XlaCall, "__init__", initialize_and_keep)
     return kept
 
 
@@ -64,7 +60,7 @@ def twice(values):
 
 @pytest.mark.parametrize("size, is_compiled", [(3, True), (None, False)])
 def test_what_has_a_shape_is_compiled(size, is_compiled):
-    function = Compiled(twice, True)
+    function = XlaCall(twice, True)
 
     @tf.function(input_signature=[tf.TensorSpec([size, 2])])
     def call(values):
@@ -77,8 +73,8 @@ def test_what_has_a_shape_is_compiled(size, is_compiled):
 
 
 def test_without_the_flag_nothing_is_compiled():
-    with mock.patch.object(compilation.tf, "function") as function:
-        found = Compiled(twice, False)(tf.ones([2]))
+    with mock.patch.object(tf, "function") as function:
+        found = XlaCall(twice, False)(tf.ones([2]))
     np.testing.assert_array_equal(found, 2.0)
     function.assert_not_called()
 
@@ -95,7 +91,7 @@ def test_gradients_and_statistics_are_those_without_xla(precision):
     results = []
     for jit_compile in (False, True):
         network.set_weights(weights)
-        folded = Folded(network, jit_compile)
+        folded = FoldedCall(network, jit_compile)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(folded(values, training=True)))
         trained = [v.value for v in network.trainable_variables]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model import detector as parts
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.refiner import ChosenProposals
+from featsr_tf.model.row_ops import flatten_boxes
+from featsr_tf.model.row_ops import rows_where
+from featsr_tf.model.row_ops import scatter_rows
+from featsr_tf.model.row_ops import select_rows
 from featsr_tf.prediction.data_set import detection_function
 from tests.model.small import small_detector
 
@@ -61,7 +64,7 @@ def pooled_proposals(detector):
     """The valid proposals of three images, with features."""
     features = detector.extract(images())
     proposals = detector.propose(features, sizes())
-    boxes, image_indices = parts.flatten(proposals.boxes)
+    boxes, image_indices = flatten_boxes(proposals.boxes)
     is_valid = proposals.valid.numpy().ravel()
     boxes, image_indices = boxes[is_valid], image_indices[is_valid]
     base = detector.pool_base(features["base"], boxes, image_indices)
@@ -79,11 +82,11 @@ def assert_same(found, expected):
 
 
 def test_rows_are_those_where_the_mask_is_true():
-    np.testing.assert_array_equal(parts.rows_where(MASK), [1, 3])
+    np.testing.assert_array_equal(rows_where(MASK), [1, 3])
 
 
 def test_without_any_row_there_is_one_beyond_the_last():
-    np.testing.assert_array_equal(parts.rows_where(MASK & False), [4])
+    np.testing.assert_array_equal(rows_where(MASK & False), [4])
 
 
 def test_chosen_proposals_keep_box_image_and_features_together():
@@ -94,12 +97,12 @@ def test_chosen_proposals_keep_box_image_and_features_together():
         {"base": tf.zeros([2, 4, 4, 1])},
         tf.zeros([2, 64, 64, 3]),
     )
-    chosen = parts.choose(proposals, tf.constant([3, 1]))
+    chosen = proposals.take(tf.constant([3, 1]))
     np.testing.assert_array_equal(chosen.boxes[:, 0], [12, 4])
     np.testing.assert_array_equal(chosen.image_indices, [1, 0])
     np.testing.assert_array_equal(chosen.base[:, 0, 0, 0], [3, 1])
     assert chosen.features is proposals.features
-    beyond = parts.choose(proposals, tf.constant([4]))
+    beyond = proposals.take(tf.constant([4]))
     np.testing.assert_array_equal(beyond.base[:, 0, 0, 0], [3])
 
 
@@ -111,31 +114,53 @@ def predictions(*values):
     )
 
 
-def test_merged_predictions_stand_in_the_old_order_and_padding_is_zero():
-    merged = parts.merge(
-        [
-            (tf.constant([3, 0]), predictions(30.0, 1.0)),
-            (tf.constant([2]), predictions(20.0)),
-        ],
-        4,
-    )
-    np.testing.assert_array_equal(merged.class_logits[:, 2], [1, 0, 20, 30])
-    np.testing.assert_array_equal(merged.box_deltas[:, 1, 3], [1, 0, 20, 30])
+def test_scattered_predictions_stand_in_the_old_order_between_zeros():
+    found = scatter_rows(tf.constant([3, 0]), predictions(30.0, 1.0), 4)
+    np.testing.assert_array_equal(found.class_logits[:, 2], [1, 0, 0, 30])
+    np.testing.assert_array_equal(found.box_deltas[:, 1, 3], [1, 0, 0, 30])
 
 
-def test_the_row_beyond_the_last_is_dropped_when_merging():
-    merged = parts.merge(
-        [
-            (parts.rows_where(MASK & False), predictions(7.0)),
-            (parts.rows_where(MASK), predictions(5.0, 6.0)),
-        ],
-        4,
+def test_the_row_beyond_the_last_is_dropped_when_scattering():
+    nothing = scatter_rows(rows_where(MASK & False), predictions(7.0), 4)
+    np.testing.assert_array_equal(nothing.class_logits[:, 0], [0, 0, 0, 0])
+    found = scatter_rows(rows_where(MASK), predictions(5.0, 6.0), 4)
+    np.testing.assert_array_equal(found.class_logits[:, 0], [0, 5, 0, 6])
+
+
+def test_selected_rows_are_those_of_the_mask():
+    found = select_rows(
+        MASK, predictions(1.0, 2.0, 3.0, 4.0), predictions(5.0, 6.0, 7.0, 8.0)
     )
-    np.testing.assert_array_equal(merged.class_logits[:, 0], [0, 5, 0, 6])
+    np.testing.assert_array_equal(found.class_logits[:, 1], [5, 2, 7, 4])
+    np.testing.assert_array_equal(found.box_deltas[:, 1, 2], [5, 2, 7, 4])
+
+
+def test_it_is_not_saved_whole_and_says_what_to_do_instead(detector):
+    for save in (lambda: detector.save("it.keras"), detector.get_config):
+        with pytest.raises(NotImplementedError, match="save_weights"):
+            save()
+
+
+@pytest.mark.parametrize(
+    "override", ["refiner=GENERATOR", "generator.block=NAF"]
+)
+def test_saved_weights_come_back(tmp_path, override):
+    override = f"model.feature_super_resolution.{override}"
+    saved = small_detector(override)
+    retrain(saved.small_predictor)
+    retrain_generator(saved)
+    path = tmp_path / "it.weights.h5"
+    saved.save_weights(path)
+    restored = small_detector(override)
+    restored.load_weights(path)
+    for found, expected in zip(
+        restored.variables, saved.variables, strict=True
+    ):
+        np.testing.assert_array_equal(found, expected, err_msg=found.path)
 
 
 def test_boxes_of_a_batch_are_listed_image_by_image():
-    boxes, image_indices = parts.flatten(tf.reshape(tf.range(24.0), [2, 3, 4]))
+    boxes, image_indices = flatten_boxes(tf.reshape(tf.range(24.0), [2, 3, 4]))
     np.testing.assert_array_equal(boxes[:, 0], [0, 4, 8, 12, 16, 20])
     np.testing.assert_array_equal(image_indices, [0, 0, 0, 1, 1, 1])
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.speed.folding import Folded
+from featsr_tf.model.speed import FoldedCall
+from featsr_tf.model.speed import folded_copy
 from featsr_tf.model.speed.folding import FoldedConvolution
-from featsr_tf.model.speed.folding import folded_copy
 from tests.model.small import small_detector
 from tests.model.test_target_extractor import random_features
 
@@ -55,14 +55,14 @@ def test_features_are_those_of_the_plain_extractor(name):
     features = random_features(name)
     inputs = images(2, 96, 128, 3)
     expected = features(inputs, training=False)
-    found = Folded(features)(inputs)
+    found = FoldedCall(features)(inputs)
     for key in expected:
         scale = np.abs(expected[key]).max()
         np.testing.assert_allclose(found[key], expected[key], atol=1e-5 * scale)
 
 
 def test_every_normalization_of_an_extractor_is_folded():
-    folded = Folded(random_features("mobilenet_v1"))
+    folded = FoldedCall(random_features("mobilenet_v1"))
     kinds = [type(layer) for layer in folded._network.layers]
     assert LAYERS.BatchNormalization not in kinds
     assert len(folded_layers(folded)) == 23
@@ -82,7 +82,7 @@ def test_every_normalization_of_an_extractor_is_folded():
 )
 def test_all_kinds_of_pairs_give_equal_numbers(convolution, options):
     network = network_of(convolution(), normalization(**options))
-    folded = Folded(network)
+    folded = FoldedCall(network)
     assert len(folded_layers(folded)) == 1
     inputs = images(2, 8, 8, 3)
     expected = network(inputs, training=False)
@@ -105,7 +105,7 @@ def test_gradients_are_those_of_the_plain_network():
         return tape.gradient(loss, variables)
 
     for found, expected in zip(
-        gradients(Folded(network)), gradients(network), strict=True
+        gradients(FoldedCall(network)), gradients(network), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
@@ -114,7 +114,7 @@ def test_a_normalization_that_learns_uses_the_batch():
     network = network_of(LAYERS.Conv2D(4, 3), normalization())
     inputs = images(2, 8, 8, 3)
     before = np.array(network.layers[-1].moving_mean)
-    found = Folded(network)(inputs, training=True)
+    found = FoldedCall(network)(inputs, training=True)
     assert not np.array_equal(network.layers[-1].moving_mean, before)
     np.testing.assert_allclose(found, network(inputs, training=True), atol=1e-5)
 
@@ -131,7 +131,7 @@ def test_what_feeds_two_layers_or_is_activated_is_left_alone():
     )
     also_output = keras.Model(inputs, [branch, normalization()(branch)])
     for network in (forked, activated, also_output):
-        assert not folded_layers(Folded(network))
+        assert not folded_layers(FoldedCall(network))
 
 
 def test_nothing_is_owned():
@@ -139,7 +139,7 @@ def test_nothing_is_owned():
         def __init__(self, network):
             super().__init__()
             self.network = network
-            self.folded = Folded(network)
+            self.folded = FoldedCall(network)
 
     network = network_of(LAYERS.Conv2D(4, 3), normalization())
     assert len(Holder(network).variables) == len(network.variables) == 6

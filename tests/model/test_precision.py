@@ -8,9 +8,9 @@ import tensorflow as tf
 from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
-from featsr_tf.model.speed.folding import Folded
-from featsr_tf.model.speed.precision import computing_in
-from featsr_tf.model.speed.winograd import BiasedConvolution
+from featsr_tf.model.speed import BiasedConv2D
+from featsr_tf.model.speed import FoldedCall
+from featsr_tf.model.speed import dtype_policy_scope
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import restore_detector
@@ -173,13 +173,13 @@ def test_the_gradient_of_a_bias_is_summed_in_32_bits(precision):
     gradients = []
     for policy in ("float32", precision.lower()):
         keras.utils.set_random_seed(0)
-        with computing_in(policy):
+        with dtype_policy_scope(policy):
             # As in ResNet: a bias, and statistics that are frozen.
             inputs = keras.Input((48, 48, 3))
             hidden = keras.layers.Conv2D(4, 3, name="convolution")(inputs)
             layer = keras.layers.BatchNormalization(trainable=False)
             network = keras.Model(inputs, layer(hidden))
-            folded = Folded(network)
+            folded = FoldedCall(network)
         values = tf.random.stateless_normal([8, 48, 48, 3], [1, 2])
         bias = network.get_layer("convolution").bias.value
         with tf.GradientTape() as tape:
@@ -194,7 +194,7 @@ def test_the_bias_of_a_convolution_learns_as_in_32_bits(precision):
     gradients = []
     maps = tf.random.stateless_normal([8, 24, 24, 3], [1, 2])
     for policy in ("float32", precision.lower()):
-        layer = BiasedConvolution(
+        layer = BiasedConv2D(
             4, 1, kernel_initializer="ones", activation="relu", dtype=policy
         )
         layer.build(maps.shape)

@@ -25,7 +25,7 @@ def identity():
 def test_outputs_have_a_column_per_class_and_a_box_per_class_or_for_all(
     shared, box_classes
 ):
-    predictor = Predictor(second_stage(), 3, shared)
+    predictor = Predictor(second_stage(), 3, share_box_across_classes=shared)
     predictor.build((None, 6, 6, 4))
     predictions = predictor(np.ones((7, 6, 6, 4), "float32"))
     assert predictions.class_logits.shape == (7, 4)

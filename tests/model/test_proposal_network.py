@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
 from tests.support import check_layer
 
@@ -19,20 +20,23 @@ ANCHORS = [
 SIZES = tf.constant([[60.0, 70.0]])
 
 
-def choose(logits, deltas=None, maximum=4, **changes):
+def settings(maximum=4, **changes):
+    return ProposalSettings(
+        cell_anchors=np.zeros([1, 4]), maximum=maximum, **changes
+    )
+
+
+def choose(logits, deltas=None, **changes):
     logits = tf.constant([logits], tf.float32)
-    arguments = {
-        "logits": logits,
-        "deltas": tf.zeros([1, logits.shape[1], 4]),
-        "anchors": tf.constant(ANCHORS),
-        "image_sizes": SIZES,
-        "maximum": maximum,
-        "iou_threshold": 0.7,
-        "score_threshold": 0.0,
-    }
-    if deltas is not None:
-        arguments["deltas"] = tf.constant([deltas], tf.float32)
-    return choose_proposals(**{**arguments, **changes})
+    if deltas is None:
+        deltas = np.zeros([4, 4])
+    return choose_proposals(
+        logits,
+        tf.constant([deltas], tf.float32),
+        tf.constant(ANCHORS),
+        SIZES,
+        settings(**changes),
+    )
 
 
 def test_a_proposal_network_keeps_the_promises_of_a_layer():
@@ -110,7 +114,7 @@ def test_no_gradient_flows_through_proposals():
     with tf.GradientTape() as tape:
         tape.watch([logits, deltas])
         found = choose_proposals(
-            logits, deltas, tf.constant(ANCHORS), SIZES, 4, 0.7, 0.0
+            logits, deltas, tf.constant(ANCHORS), SIZES, settings()
         )
         total = tf.reduce_sum(found.boxes) + tf.reduce_sum(found.scores)
     assert tape.gradient(total, [logits, deltas]) == [None, None]
@@ -135,7 +139,7 @@ def test_a_proposal_network_with_all_options_keeps_the_promises_of_a_layer():
     [("relu", [0, 9]), ("relu6", [0, 6]), ("linear", [-1, 9])],
 )
 def test_the_shared_convolution_has_its_activation(activation, expected):
-    network = ProposalNetwork(1, 1, 1, activation)
+    network = ProposalNetwork(1, 1, 1, activation=activation)
     network.build((None, 1, 2, 1))
     for layer in (network.convolution, network.objectness):
         layer.kernel.assign(np.ones((1, 1, 1, 1)))

@@ -4,11 +4,12 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import ReceptiveField
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.refiner import NoRefiner
-from featsr_tf.model.roi_pooling import RoiPooling
+from featsr_tf.model.zoom import ZoomRefiner
 
 POOL_SUB = RoiPooling(ReceptiveField(7, 4, 1.5), crop_size=4)
 
@@ -44,6 +45,21 @@ def test_sub_features_of_the_half_image_are_pooled_at_half_scale():
     refiner = GeneratorRefiner(lambda base, sub: sub, POOL_SUB)
     sub = refiner(proposals(), image_scale=0.5)
     np.testing.assert_allclose(sub[1, 0, :, 0], [5, 7, 9, 11], rtol=1e-6)
+
+
+def test_only_a_second_look_is_of_use_before_it_is_trained():
+    kinds = (GeneratorRefiner, NoRefiner, ZoomRefiner)
+    assert [kind.needs_training for kind in kinds] == [True, True, False]
+
+
+def test_a_refiner_builds_its_own_variables_and_only_those():
+    refiner = GeneratorRefiner(Generator(name="generator"), POOL_SUB)
+    for each in (refiner, NoRefiner()):
+        each.build_variables((None, 4, 4, 3), (None, 4, 4, 1))
+    paths = {variable.path.split("/")[0] for variable in refiner.variables}
+    assert len(refiner.variables) == 8
+    # Checkpoints and patterns of the config know them by these names.
+    assert paths == {"generator"}
 
 
 def test_without_a_refiner_features_stay_as_they_are():

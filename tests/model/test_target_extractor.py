@@ -134,10 +134,10 @@ def sample_at(features, x, cells, scale=1.0):
         features,
         tf.constant([[16.0, x, 16.0, x]] * 2),
         tf.constant([0, 1]),
-        1,
-        cells.stride,
-        cells.first_center,
-        scale,
+        crop_size=1,
+        stride=cells.stride,
+        first_center=cells.first_center,
+        scale=scale,
     )
 
 

@@ -14,7 +14,7 @@ from tests.prediction.bright import write_scenes
 def command(tmp_path, monkeypatch):
     """Runs the command on two images with a detector of bright areas."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "load", lambda _: bright_model())
+    monkeypatch.setattr(loading, "load", lambda *_: bright_model())
     write_scenes(tmp_path / "photos/deep", 2)
 
     def run(*flags):

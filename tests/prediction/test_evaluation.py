@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from featsr_tf import choose_threshold
 from featsr_tf import evaluate
-from featsr_tf.model.postprocess import Detections
+from featsr_tf.config import load_pipeline
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.prediction import evaluation
 from tests.data.example_files import encode
 from tests.data.example_files import example
@@ -33,7 +34,7 @@ def stand_in(name):
     def detect(images, image_sizes, scales):
         sides = tf.tile(image_sizes, [1, 2])[:, None]
         count = tf.shape(images)[0]
-        return Detections(
+        return DetectionBatch(
             boxes * sides,
             tf.tile(tf.constant([SCORES[name]]), [count, 1]),
             tf.ones([count, len(boxes)], tf.int32),
@@ -62,27 +63,35 @@ def folder(tmp_path, monkeypatch):
         "load_detection_function",
         lambda pipeline, model_dir, name: stand_in(name),
     )
-    for name in ("load", "check", "check_classes"):
+    for name in ("check_trained", "check_classes"):
         monkeypatch.setattr(
             evaluation.model_folder, name, lambda *arguments: None
         )
     return tmp_path
 
 
+TOY = REPOSITORY / "pipelines/toy.config"
+
+
+def overrides(folder):
+    """Records and label map of both readers."""
+    return [
+        f"{reader}.{field}={folder}/{name}"
+        for reader in ("train_input_reader", "eval_input_reader.0")
+        for field, name in (
+            ("label_map_path", "map.pbtxt"),
+            ("tf_record_input_reader.input_path", "val.record"),
+        )
+    ]
+
+
 def run(folder, *arguments, command=evaluate):
-    reader = "eval_input_reader.0"
-    fields = {
-        "train_input_reader.label_map_path": "map.pbtxt",
-        "train_input_reader.tf_record_input_reader.input_path": "val.record",
-        f"{reader}.label_map_path": "map.pbtxt",
-        f"{reader}.tf_record_input_reader.input_path": "val.record",
-    }
     command.main(
         [
-            f"--pipeline={REPOSITORY}/pipelines/toy.config",
+            f"--pipeline={TOY}",
             f"--model_dir={folder}",
             f"--output={folder}/out.json",
-            *(f"--set={key}={folder}/{fields[key]}" for key in fields),
+            *(f"--set={override}" for override in overrides(folder)),
             *map(str, arguments),
         ]
     )
@@ -100,6 +109,29 @@ def test_both_detectors_are_judged_at_the_best_threshold_of_each(folder):
     assert ours["all"]["accuracy"] == 1
     assert ours["min_score"] <= 0.3
     assert result["settings"]["threshold_chosen_on"] == (f"{folder}/val.record")
+
+
+@pytest.mark.parametrize("command", [evaluate, choose_threshold])
+def test_a_model_folder_has_a_config_itself(folder, monkeypatch, command):
+    expected = run(folder, command=command)
+    pipeline = load_pipeline(TOY, overrides(folder))
+    evaluation.model_folder.write_config(str(folder), pipeline)
+    gates = []
+
+    def load(pipeline, model_dir, name):
+        gates.append(pipeline.model.feature_super_resolution.gate_maximum)
+        return stand_in(name)
+
+    monkeypatch.setattr(evaluation, "load_detection_function", load)
+    gate = "--set=model.feature_super_resolution.gate_maximum=7"
+    output = folder / "out.json"
+    command.main([f"--model_dir={folder}", f"--output={output}", gate])
+    assert gates == [7, 7]
+    found = json.loads(output.read_text())
+    for result in (expected, found):
+        result.pop("settings", None)
+        result.pop("environment", None)
+    assert found == expected
 
 
 @pytest.mark.parametrize("protocol", ["coco", "voc"])

@@ -184,3 +184,21 @@ def test_a_model_for_another_runtime_is_refused(tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no model here"):
         featsr_tf.load(tmp_path)
+
+
+def test_a_model_folder_is_loaded_with_other_fields(paths):
+    field = "eval_config.min_score_threshold"
+    assert featsr_tf.load(paths[0], [f"{field}=0.125"]).min_score == 0.125
+    with pytest.raises(ConfigError, match="num_classes: is 9, but the model"):
+        featsr_tf.load(paths[0], ["model.faster_rcnn.num_classes=9"])
+    with pytest.raises(ConfigError, match="give --set to featsr_tf.export"):
+        featsr_tf.load(paths[1], [f"{field}=0.125"])
+
+
+def test_fewer_proposals_find_less(paths, models):
+    fewer = ["model.faster_rcnn.first_stage_max_proposals=2"]
+    with small_backbone():
+        model = featsr_tf.load(paths[0], fewer)
+        results = model.predict(IMAGES)
+    for result, others in zip(results, models[0].predict(IMAGES), strict=True):
+        assert len(result) < len(others)

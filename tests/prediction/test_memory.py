@@ -27,7 +27,7 @@ def find_many(images):
 @pytest.fixture
 def peak_of(monkeypatch, tmp_path):
     """Runs the command's work on a folder of images; returns bytes."""
-    monkeypatch.setattr(loading, "load", lambda _: bright_model(find_many))
+    monkeypatch.setattr(loading, "load", lambda *_: bright_model(find_many))
 
     def run(count):
         write_scenes(tmp_path / str(count), count)

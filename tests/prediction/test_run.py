@@ -42,7 +42,7 @@ def predict(monkeypatch, tmp_path):
     """Runs the command's work with a detector of bright areas."""
 
     def run(places, output, function=find_bright, **options):
-        monkeypatch.setattr(loading, "load", lambda _: bright_model(function))
+        monkeypatch.setattr(loading, "load", lambda *_: bright_model(function))
         places = [str(tmp_path / place) for place in places]
         return predict_files(
             "bright",

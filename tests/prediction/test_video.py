@@ -29,7 +29,7 @@ def clip(tmp_path):
 @pytest.fixture
 def predict(monkeypatch, clip, tmp_path):
     def run(output, function=find_bright, **options):
-        monkeypatch.setattr(loading, "load", lambda _: bright_model(function))
+        monkeypatch.setattr(loading, "load", lambda *_: bright_model(function))
         return predict_files(
             "bright",
             [str(clip)],

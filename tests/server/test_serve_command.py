@@ -64,7 +64,6 @@ def test_what_is_no_export_is_refused(tmp_path, versions, capsys):
     "flag, value",
     [
         ("--max_batch_size", 0),
-        ("--batch_timeout_ms", -1),
         ("--max_body_mb", "nan"),
         ("--max_body_mb", "inf"),
         ("--max_image_pixels", -5),

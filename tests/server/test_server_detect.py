@@ -9,9 +9,9 @@ from starlette.testclient import TestClient
 
 from featsr_tf.exporting.exported_model import ServedModel
 from featsr_tf.exporting.versions import find_version
+from featsr_tf.server import ServerOptions
 from featsr_tf.server import detect
 from featsr_tf.server.app import create_app
-from featsr_tf.server.limits import ServerOptions
 from tests.server.toy_export import MIN_SCORE
 from tests.server.toy_export import grey
 from tests.server.toy_export import picture

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from featsr_tf.server import ServerOptions
 from featsr_tf.server.app import create_app
-from featsr_tf.server.limits import ServerOptions
 from tests.server.browser import CHROMIUM
 from tests.server.browser import Browser
 from tests.server.running_server import running

@@ -145,28 +145,19 @@ def test_metadata_tell_what_a_signature_takes(client):
     )
 
 
-@pytest.mark.parametrize(
-    "path, error",
-    [
-        ("/v1/models/half", "Could not find any versions of model half"),
-        ("/v1/models/toy/versions/4", "Could not find version 4 of model toy"),
-    ],
-)
-def test_what_is_not_served_has_no_status(client, path, error):
-    response = client.get(path)
-    assert (response.status_code, response.json()) == (404, {"error": error})
-
-
-@pytest.mark.parametrize(
-    "path, error",
-    [
-        ("/v1/models/half:predict", "Latest(half)"),
-        ("/v1/models/toy/versions/4:predict", "Specific(toy, 4)"),
-    ],
-)
-def test_what_is_not_served_predicts_nothing(client, path, error):
-    message = f"Servable not found for request: {error}"
-    assert post(client, {}, path) == (404, {"error": message})
+@pytest.mark.parametrize("name", ["half", "toy/versions/4"])
+def test_what_is_not_served_has_no_status_and_predicts_nothing(client, name):
+    model, _, version = name.partition("/versions/")
+    message = (
+        f"Could not find version {version or 3} of model {model}; expected "
+        "version 3 of model toy"
+    )
+    for path in (f"/v1/models/{name}", f"/v1/models/{name}/metadata"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert response.json() == {"error": message}
+    answer = post(client, {}, f"/v1/models/{name}:predict")
+    assert answer == (404, {"error": message})
 
 
 def test_the_served_version_can_be_named(client):
@@ -180,14 +171,10 @@ def test_the_served_version_can_be_named(client):
     "path, error",
     [
         ("/v1/models/toy", "Malformed request: POST /v1/models/toy"),
-        ("/v1/models/toy:guess", "Malformed request"),
-        ("/v1/models/toy/labels/new:predict", "version label: new"),
-        (
-            f"/v1/models/toy/versions/{'9' * 5000}:predict",
-            "Failed to convert version: 9999999999999999999... to numeric.",
-        ),
-        ("/v1/models/toy:classify", "tensorflow/serving/classify. Was:"),
-        ("/v1/models/toy:regress", "tensorflow/serving/regress. Was:"),
+        ("/v1/models/toy/labels/new:predict", "Malformed request"),
+        ("/v1/models/toy:guess", "are for :predict, not :guess"),
+        ("/v1/models/toy:classify", "are for :predict, not :classify"),
+        ("/v1/models/toy:regress", "are for :predict, not :regress"),
     ],
 )
 def test_a_path_that_says_nothing_is_refused(client, path, error):
@@ -199,58 +186,52 @@ def test_a_path_that_says_nothing_is_refused(client, path, error):
 @pytest.mark.parametrize(
     "body, error",
     [
-        ("", "JSON Parse error: The document is empty"),
+        ("", "JSON Parse error: Expecting value"),
         ("{", "JSON Parse error: "),
         ('{"a": 1', "JSON Parse error: "),
         (b"\xff\xfe{}", "JSON Parse error: "),
-        ("[" * 50_000, "JSON Parse error: nested too deeply"),
+        ("[" * 50_000, "JSON Parse error: maximum recursion"),
         (f'{{"instances": {"9" * 5000}}}', "JSON Parse error: "),
         ("[]", "Is not object"),
-        ("{}", "Missing 'inputs' or 'instances' key"),
-        ({"instances": 1}, "Excepting 'instances' to be an list/array"),
-        ({"instances": []}, "No values in 'instances' array"),
-        ({"instances": [1], "inputs": [1]}, "expecting only one of 'inputs'"),
-        ({"signature_name": 1}, "'signature_name' key must be a string value"),
+        ("{}", "expected one of the keys 'inputs' and 'instances'"),
+        ({"instances": [1], "inputs": [1]}, "one of the keys"),
+        ({"instances": 1}, "expected a list of inputs, found 1"),
+        ({"instances": []}, "expected a list of inputs, found []"),
+        ({"signature_name": 1}, "Serving signature name: 1 not found"),
         (
             {"signature_name": "x", "instances": [1]},
             'Serving signature name: "x" not found in signature def',
         ),
-        ({"inputs": {"x": 1}}, "Missing named input: input_tensor in 'inputs'"),
         (
-            {"instances": [{"x": 1}]},
-            "Failed to process element: 0 of 'instances' list. JSON object: "
-            '{"x": 1} keys must be equal to: input_tensor',
+            {"inputs": {"x": 1}},
+            'JSON object: {"x": 1} keys must be equal to: input_tensor',
         ),
         (
-            {"instances": [DARK, {"input_tensor": DARK}]},
-            "Expecting value/list but got object at item 1 of input list",
+            {"instances": [DARK, {"x": 1}]},
+            'JSON object: {"x": 1} keys must be equal to: input_tensor',
         ),
-        (
-            {"instances": [{"input_tensor": DARK}, DARK]},
-            "Expecting object but got list at item 1 of input list",
-        ),
-        ({"instances": [[[[1, 2, 3], [4, 5]]]]}, "unexpected size: 2"),
-        ({"instances": [[[[1, 2, 3], 4]]]}, "found at incorrect level"),
-        ({"instances": [[[1, [2]]]]}, "Encountered list at unexpected level"),
+        ({"instances": [[[[1, 2, 3], [4, 5]]]]}, "shape was (1, 1, 2)"),
+        ({"instances": [[[[1, 2, 3], 4]]]}, "expected lists of equal lengths"),
+        ({"instances": [[[1, [2]]]]}, "expected lists of equal lengths"),
         (
             {"instances": [[[[1, 2, 3]]], [[[1, 2, 3]], [[1, 2, 3]]]]},
-            "Error: INVALID_ARGUMENT: Expecting shape [1,1,3] but got: [2,1,3]",
+            "expected lists of equal lengths",
         ),
-        ({"instances": [[[[1, 2]]]]}, "Expecting shape [?,?,?,3]"),
-        ({"instances": [[]]}, "Expecting shape [?,?,?,3]"),
+        ({"instances": [[[[1, 2]]]]}, "Expecting shape [?, ?, ?, 3]"),
+        ({"instances": [[]]}, "Expecting shape [?, ?, ?, 3]"),
         (
             {"instances": [[[[1, 2, 256]]]]},
-            "JSON Value: 256 Type: Number is not of expected type: uint8",
+            "input_tensor: expected numbers of type uint8, 0 to 255, found 256",
         ),
-        ({"instances": [[[[1, 2, -1]]]]}, "JSON Value: -1"),
-        ({"instances": [[[[1, 2, 0.5]]]]}, "JSON Value: 0.5"),
-        ({"instances": [[[[1, 2, "3"]]]]}, "Type: String"),
-        ({"instances": [[[[1, 2, None]]]]}, "Type: Null"),
-        ({"instances": [[[[1, 2, {"a": 1}]]]]}, "Type: Object"),
-        ({"instances": [[[[True, True, True]]]]}, "Type: True"),
-        ('{"instances": [[[[1, 2, NaN]]]]}', "JSON Value: NaN"),
-        ('{"instances": [[[[1, 2, 1e400]]]]}', "JSON Value: Infinity"),
-        ({"instances": [[[[1, 2, 10**30]]]]}, "Type: Number"),
+        ({"instances": [[[[1, 2, -1]]]]}, "found -1"),
+        ({"instances": [[[[1, 2, 0.5]]]]}, "found 0.5"),
+        ({"instances": [[[[1, 2, "3"]]]]}, 'found "3"'),
+        ({"instances": [[[[1, 2, None]]]]}, "found null"),
+        ({"instances": [[[[1, 2, {"a": 1}]]]]}, 'found {"a": 1}'),
+        ({"instances": [[[[True, True, True]]]]}, "found true"),
+        ('{"instances": [[[[1, 2, NaN]]]]}', "found NaN"),
+        ('{"instances": [[[[1, 2, 1e400]]]]}', "found Infinity"),
+        ({"instances": [[[[1, 2, 10**30]]]]}, "found 1000000"),
         ('{"instances": %s}' % ("[" * 950 + "]" * 950), ""),
         (r'{"signature_name": "\ud800", "instances": [1]}', "not found"),
     ],
@@ -265,9 +246,10 @@ def test_a_malformed_body_is_refused_in_words(client, body, error):
 @pytest.mark.parametrize(
     "instance, error",
     [
-        (5, "JSON Value: 5 Type: Number is not of expected type: string"),
+        (5, "JSON Value: 5 is not of expected type: string"),
+        (["a"], 'JSON Value: ["a"] is not of expected type: string'),
         ({"b64": "*"}, "Unable to base64 decode"),
-        ({"b64": 5}, "keys must be equal to: input_tensor"),
+        ({"b64": 5}, 'JSON Value: {"b64": 5} is not of expected type: string'),
         ("a text", "no readable image of 6 bytes"),
         ("\ud800", "no readable image of 3 bytes"),
         (b64(picture(grey(9), "JPEG")[:300]), ""),
@@ -279,16 +261,6 @@ def test_a_file_that_is_no_image_is_refused(client, instance, error):
     code, answer = post(client, request)
     assert code == 400
     assert error in answer["error"]
-
-
-def test_lists_of_strings_are_all_of_one_length(client):
-    inputs = [["a"], ["b", "c"]]
-    request = {"signature_name": "encoded_image", "inputs": inputs}
-    code, answer = post(client, request)
-    assert (code, answer) == (
-        400,
-        {"error": "Encountered lists of unequal sizes"},
-    )
 
 
 @pytest.mark.parametrize("content", [b"\n", b"\n\x00", b"\n\x03abc"])
@@ -319,7 +291,7 @@ def test_pixels_of_a_request_are_counted_together(client):
 
 def test_numbers_that_are_not_finite_are_written_as_tokens():
     values = np.float32([0.2, np.nan, np.inf, -np.inf])
-    text = format_response({"score": values}, is_row_format=True)
-    assert text == b'{"predictions": [0.2, NaN, Infinity, -Infinity]}'
+    text = format_response({"score": values[:2]}, is_row_format=True)
+    assert text == b'{"predictions": [{"score": 0.2}, {"score": NaN}]}'
     text = format_response({"score": values}, is_row_format=False)
-    assert text == b'{"outputs": [0.2, NaN, Infinity, -Infinity]}'
+    assert text == b'{"outputs": {"score": [0.2, NaN, Infinity, -Infinity]}}'

@@ -45,7 +45,7 @@ class SmallTraining:
             f"train_config.num_steps={steps[0]}",
             f"{EXTENSION}.super_resolution_stage.num_steps={steps[1]}",
             f"{EXTENSION}.fine_tune_stage.num_steps={steps[2]}",
-            f"{EXTENSION}.steps_per_epoch=1",
+            f"{EXTENSION}.checkpoint_interval=1",
             # Its random numbers must go on as well.
             f"{PREDICTOR}.use_dropout=true",
         ]

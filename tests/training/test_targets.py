@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.geometry.receptive_field import ReceptiveField
+from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.build import build_target_features
 from featsr_tf.model.refiner import ChosenProposals
-from featsr_tf.model.roi_pooling import RoiPooling
 from featsr_tf.model.zoom import ZoomRefiner
 from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import MagnifiedTargets

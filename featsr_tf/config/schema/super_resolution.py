@@ -1,13 +1,23 @@
 """What this package adds to the API: feature super-resolution."""
 
-import dataclasses
 import enum
+import math
 
+from featsr_tf.config.fields import BASE
+from featsr_tf.config.fields import CACHE
+from featsr_tf.config.fields import INFERENCE
+from featsr_tf.config.fields import MODEL
+from featsr_tf.config.fields import TRAINING
+from featsr_tf.config.fields import Affects
+from featsr_tf.config.fields import config_message
+from featsr_tf.config.fields import field
 from featsr_tf.config.fields import message
 from featsr_tf.config.fields import optional
-from featsr_tf.config.fields import setting
-from featsr_tf.config.schema.optimizer import Optimizer
-from featsr_tf.config.schema.optimizer import constant_adam
+from featsr_tf.config.schema.training import FeatureCacheOptions
+from featsr_tf.config.schema.training import FineTuneStageOptions
+from featsr_tf.config.schema.training import LossWeights
+from featsr_tf.config.schema.training import SuperResolutionStageOptions
+from featsr_tf.config.schema.training import ValidationOptions
 
 
 class AreaFrame(enum.StrEnum):
@@ -27,7 +37,7 @@ class Supervision(enum.StrEnum):
     NONE = "NONE"
 
 
-class Refiner(enum.StrEnum):
+class RefinerType(enum.StrEnum):
     """What refines the pooled features of small proposals."""
 
     GENERATOR = "GENERATOR"
@@ -62,336 +72,271 @@ class Precision(enum.StrEnum):
     MIXED_FLOAT16 = "MIXED_FLOAT16"
 
 
-class BestBy(enum.StrEnum):
-    """Figure of a validation: average precision, by size of the objects."""
-
-    AP50_SMALL = "AP50_SMALL"
-    AP50_MEDIUM = "AP50_MEDIUM"
-    AP50_LARGE = "AP50_LARGE"
-    AP50_ALL = "AP50_ALL"
-    AP_SMALL = "AP_SMALL"
-    AP_MEDIUM = "AP_MEDIUM"
-    AP_LARGE = "AP_LARGE"
-    AP_ALL = "AP_ALL"
-    NONE = "NONE"
-
-
-@dataclasses.dataclass
-class Backbone:
+@config_message
+class BackboneOptions:
     """Weights and shape of the feature extractor."""
 
-    weights: str = setting(
+    weights: str = field(
         "",
         'First values: "imagenet", the path of a .weights.h5 file, or '
         "nothing for random values.",
+        BASE | CACHE,
     )
-    alpha: float = setting(
-        1.0, "Width multiplier of MobileNet.", minimum=0.01, maximum=4
+    alpha: float = field(
+        1.0,
+        "Width multiplier of MobileNet.",
+        MODEL | BASE | CACHE,
+        limits=(0.01, 4),
     )
-    sub_layer: str = setting(
+    sub_layer: str = field(
         "",
         "Keras layer that gives F_sub (section 4.2); nothing = the default "
         "of the backbone.",
+        MODEL | CACHE,
     )
 
 
-@dataclasses.dataclass
-class TrainingCrop:
+@config_message
+class TrainingCropOptions:
     """A piece of the rescaled frame, on which training works instead of it."""
 
-    height: int = setting(0, "Height in pixels, a multiple of 32.", 64, 16384)
-    width: int = setting(0, "Width in pixels, a multiple of 32.", 64, 16384)
-    minimum_scale: float = setting(
-        1.0, "Least pixels of the crop per pixel of the frame.", 0.01, 16
+    height: int = field(
+        0, "Height in pixels, a multiple of 32.", limits=(64, 16384)
     )
-    maximum_scale: float = setting(
-        1.0, "Most pixels of the crop per pixel of the frame.", 0.01, 16
+    width: int = field(
+        0, "Width in pixels, a multiple of 32.", limits=(64, 16384)
     )
-    object_probability: float = setting(
-        0.9, "Share of crops that are placed around an object.", maximum=1
+    minimum_scale: float = field(
+        1.0,
+        "Least pixels of the crop per pixel of the frame.",
+        limits=(0.01, 16),
+    )
+    maximum_scale: float = field(
+        1.0,
+        "Most pixels of the crop per pixel of the frame.",
+        limits=(0.01, 16),
+    )
+    object_probability: float = field(
+        0.9, "Share of crops that are placed around an object.", limits=(0, 1)
     )
 
 
-@dataclasses.dataclass
-class Generator:
+@config_message
+class GeneratorOptions:
     """The super-resolution feature generator (section 4.2, Figure 5)."""
 
-    block: GeneratorBlock = setting(
+    block: GeneratorBlock = field(
         GeneratorBlock.RESIDUAL,
         "RESIDUAL: two convolutions, as in Figure 5; BOTTLENECK: one, between "
         "two of kernel 1, several times cheaper; CHANNEL_ATTENTION: RESIDUAL "
         "with weighted channels, as in RCAN; NAF: gates instead of "
         "activations, as in NAFNet.",
     )
-    residual_blocks: int = setting(2, "Number of blocks.", 1, 64)
-    hidden_channels: int = setting(
+    residual_blocks: int = field(2, "Number of blocks.", limits=(1, 64))
+    hidden_channels: int = field(
         0,
         "Channels inside a block; 0 = as wide as its input, as in Figure 5.",
-        maximum=16384,
+        limits=(0, 16384),
     )
-    kernel_size: int = setting(
+    kernel_size: int = field(
         3,
         "Kernel of the convolutions over cells; an odd number.",
-        minimum=1,
-        maximum=15,
+        limits=(1, 15),
     )
 
 
-@dataclasses.dataclass
-class Zoom:
+@config_message
+class ZoomOptions:
     """Enlarged windows through the same extractor, the refiner ZOOM."""
 
-    window_size: int = setting(
+    window_size: int = field(
         64,
         "Side of a window in pixels of the input, a multiple of 16.",
-        minimum=32,
-        maximum=16384,
+        limits=(32, 16384),
     )
-    margin: int = setting(
+    margin: int = field(
         8,
         "Least pixels between a proposal and the edge of its window.",
-        maximum=8192,
+        limits=(0, 8192),
     )
 
 
-@dataclasses.dataclass
-class Discriminator:
+@config_message
+class DiscriminatorOptions:
     """The discriminator: a multi-layer perceptron (section 4.2)."""
 
-    hidden_units: list[int] = setting(
-        [512, 256], "Units of the hidden layers.", minimum=1, maximum=65536
+    hidden_units: list[int] = field(
+        [512, 256], "Units of the hidden layers.", limits=(1, 65536)
     )
-    spectral_normalization: bool = setting(
+    spectral_normalization: bool = field(
         False,
         "Divide the weights of each layer by their greatest singular value.",
     )
 
 
-@dataclasses.dataclass
-class LossWeights:
-    """Weights of the generator's losses (section 4.3)."""
-
-    generator_weight: float = setting(
-        0.01, "Weight of the adversarial loss (eq. 5)."
-    )
-    content_weight: float = setting(1.0, "Weight of the content loss (eq. 4).")
-    classification_weight: float = setting(
-        1.0, "Weight of the small predictor's classification loss."
-    )
-    localization_weight: float = setting(
-        1.0, "Weight of the small predictor's box loss."
-    )
-
-
-def _stage_two_optimizer() -> Optimizer:
-    return constant_adam(5e-4)
-
-
-def _stage_three_optimizer() -> Optimizer:
-    return constant_adam(1e-4)
-
-
-@dataclasses.dataclass
-class SuperResolutionStage:
-    """Stage 2: generator and discriminator alternate (section 4.3)."""
-
-    num_steps: int = setting(1000, "Steps; 0 leaves the stage out.")
-    generator_updates_per_discriminator_update: int = setting(
-        1, "Steps of the generator per step of the discriminator.", 1, 1000
-    )
-    adversarial_warmup_steps: int = setting(
-        0,
-        "First steps, in which the discriminator learns but the adversarial "
-        "loss of the generator has no weight.",
-    )
-    optimizer: Optimizer = message(
-        _stage_two_optimizer,
-        "Optimizer of generator and small predictor; Adam at 5e-4 when not "
-        "set.",
-    )
-    discriminator_optimizer: Optimizer = message(
-        _stage_two_optimizer,
-        "Optimizer of the discriminator; Adam at 5e-4 when not set.",
-    )
-    gradient_clipping_by_norm: float = setting(
-        10.0, "Greatest norm of the gradient; 0 = no limit."
-    )
-
-
-@dataclasses.dataclass
-class FineTuneStage:
-    """Stage 3: only the two predictors learn (section 4.3)."""
-
-    num_steps: int = setting(500, "Steps; 0 leaves the stage out.")
-    optimizer: Optimizer = message(
-        _stage_three_optimizer,
-        "Optimizer of both predictors; Adam at 1e-4 when not set.",
-    )
-    gradient_clipping_by_norm: float = setting(
-        10.0, "Greatest norm of the gradient; 0 = no limit."
-    )
-
-
-@dataclasses.dataclass
-class FeatureCache:
-    """What stages 2 and 3 see of images, computed once and kept in files."""
-
-    num_images: int = setting(
-        2000,
-        "Images, as crops and augmentation make them, which both stages see "
-        "again and again.",
-        minimum=1,
-        maximum=1e9,
-    )
-    maximum_gigabytes: float = setting(
-        8.0, "Most that the files may take; more is an error."
-    )
-    folder: str = setting(
-        "",
-        "Where the files stay, for trainings that share them; nothing = in "
-        "the model folder, until the training ends.",
-    )
-
-
-@dataclasses.dataclass
-class Validation:
-    """Evaluation while training, on images of the first eval_input_reader."""
-
-    interval: int = setting(
-        0,
-        "Steps between two validations; 0 = one with each checkpoint. The end "
-        "of a stage is validated as well.",
-    )
-    num_images: int = setting(
-        200, "Images, the first of the records; 0 = all of them."
-    )
-    best_by: BestBy = setting(
-        BestBy.AP50_SMALL,
-        "Figure whose greatest value tells the best checkpoint of a stage. It "
-        "is kept, the next stage begins with it, and evaluation, prediction "
-        "and export use it; NONE: the newest one instead.",
-    )
-    patience: int = setting(
-        0,
-        "Validations without a greater figure after which a stage ends early; "
-        "0 = it makes all its steps.",
-    )
-
-
-@dataclasses.dataclass
+@config_message
 class FeatureSuperResolution:
     """Feature super-resolution of small proposals (section 4)."""
 
-    small_area_threshold: float = setting(
+    small_area_threshold: float = field(
         1024.0,
         "Proposals with a smaller area in square pixels are small: 32 x 32 "
         "for TT100K, 96 x 96 for VOC and COCO in the paper.",
-        minimum=1,
-        maximum=1e9,
+        MODEL | CACHE,
+        limits=(1, 1e9),
     )
-    small_area_frame: AreaFrame = setting(
+    small_area_frame: AreaFrame = field(
         AreaFrame.ORIGINAL,
         "Pixels of the ORIGINAL frame or of the RESIZED input.",
+        MODEL | CACHE,
     )
-    minimum_pair_area_ratio: float = setting(
-        1.0, "Pairs F^0.5 / T^1.0: least area by `small_area_threshold`."
+    minimum_pair_area_ratio: float = field(
+        1.0,
+        "Pairs F^0.5 / T^1.0: least area by `small_area_threshold`.",
+        MODEL | CACHE,
     )
-    maximum_pair_area_ratio: float = setting(
-        4.0, "Pairs F^0.5 / T^1.0: the area stays below this ratio."
+    maximum_pair_area_ratio: float = field(
+        4.0,
+        "Pairs F^0.5 / T^1.0: the area stays below this ratio.",
+        MODEL | CACHE,
     )
-    backbone: Backbone = message(Backbone, "Weights of the extractor.")
-    training_crop: TrainingCrop | None = optional(
-        "Crops to train on; not set = whole frames through `image_resizer`."
+    backbone: BackboneOptions = message(
+        BackboneOptions, "Weights of the extractor."
     )
-    supervision: Supervision = setting(
+    training_crop: TrainingCropOptions | None = optional(
+        "Crops to train on; not set = whole frames through `image_resizer`.",
+        BASE | CACHE,
+    )
+    supervision: Supervision = field(
         Supervision.ATROUS,
         "Targets of the generator: ATROUS twin, NAIVE extractor, its own "
         "input as a PLACEBO, features of the twice enlarged image for truly "
         "small proposals (MAGNIFIED), or NONE. Without effect where the "
         "refiner has nothing to learn.",
+        MODEL | Affects.PAIR_WEIGHTS | Affects.TARGETS,
     )
-    twin_pooling: TwinPooling = setting(
-        TwinPooling.PAPER, "What stands for strides in the twin."
+    twin_pooling: TwinPooling = field(
+        TwinPooling.PAPER,
+        "What stands for strides in the twin.",
+        MODEL | BASE | Affects.TARGETS,
     )
-    twin_aware_weight: float = setting(
+    twin_aware_weight: float = field(
         0.0,
         "Weight, in stage 1, of the large predictor's losses on features of "
         "the ATROUS twin, so that the shared weights learn for both; 0 = "
         "without, as in the paper.",
+        BASE | CACHE,
     )
-    refiner: Refiner = setting(
-        Refiner.GENERATOR,
+    refiner: RefinerType = field(
+        RefinerType.GENERATOR,
         "What refines small proposals: the GENERATOR of the paper, a "
         "trainable copy of the extractor behind its sub layer on a denser "
         "grid (TAIL_GENERATOR), a second look through enlarged windows "
         "(ZOOM), or NONE: two predictors, one for each size.",
+        MODEL | Affects.SMALL_INPUTS | Affects.PAIR_INPUTS,
     )
-    gate_objectness_threshold: float = setting(
+    gate_objectness_threshold: float = field(
         0.0,
         "Proposals of the super-resolved detector whose objectness is below "
         "this are not judged at all, which saves time; the base detector "
         "judges them. 0 = all are judged, as in the paper.",
-        maximum=1,
+        MODEL | INFERENCE,
+        limits=(0, 1),
     )
-    gate_score_threshold: float = setting(
+    gate_score_threshold: float = field(
         0.0,
         "Small proposals are refined whose score before is at least this; "
         "the others keep what the large predictor says.",
-        maximum=1,
+        MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        limits=(0, 1),
     )
-    gate_maximum: int = setting(
+    gate_maximum: int = field(
         0,
         "Small proposals per image that are refined, those of the best "
         "scores before; 0 = all. With both at 0 there is no first look, as "
         "in the paper.",
-        maximum=100000,
+        MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        limits=(0, 100000),
     )
-    generator: Generator = message(Generator, "The generator.")
-    zoom: Zoom = message(Zoom, "The windows of ZOOM.")
-    discriminator: Discriminator = message(Discriminator, "The discriminator.")
-    losses: LossWeights = message(LossWeights, "Loss weights of stage 2.")
-    super_resolution_stage: SuperResolutionStage = message(
-        SuperResolutionStage, "Stage 2."
+    generator: GeneratorOptions = message(
+        GeneratorOptions, "The generator.", MODEL
     )
-    fine_tune_stage: FineTuneStage = message(FineTuneStage, "Stage 3.")
-    feature_cache: FeatureCache | None = optional(
+    zoom: ZoomOptions = message(
+        ZoomOptions,
+        "The windows of ZOOM.",
+        MODEL
+        | INFERENCE
+        | Affects.SMALL_INPUTS
+        | Affects.PAIR_INPUTS
+        | Affects.TARGETS,
+    )
+    discriminator: DiscriminatorOptions = message(
+        DiscriminatorOptions, "The discriminator.", MODEL
+    )
+    losses: LossWeights = message(
+        LossWeights, "Loss weights of stage 2.", TRAINING
+    )
+    super_resolution_stage: SuperResolutionStageOptions = message(
+        SuperResolutionStageOptions, "Stage 2.", TRAINING
+    )
+    fine_tune_stage: FineTuneStageOptions = message(
+        FineTuneStageOptions, "Stage 3.", TRAINING
+    )
+    feature_cache: FeatureCacheOptions | None = optional(
         "Stages 2 and 3 see a fixed number of images again and again, whose "
-        "features are computed once; not set = each step sees new crops."
+        "features are computed once; not set = each step sees new crops.",
+        TRAINING,
     )
-    validation: Validation | None = optional(
+    validation: ValidationOptions | None = optional(
         "Average precision over the steps, and the best checkpoint; not set = "
-        "the newest checkpoint of a stage is its result."
+        "the newest checkpoint of a stage is its result.",
+        BASE | TRAINING,
     )
-    rois_per_image: int = setting(
-        32, "Proposals per image in the losses of stages 2 and 3.", 1, 100000
+    rois_per_image: int = field(
+        32,
+        "Proposals per image in the losses of stages 2 and 3.",
+        TRAINING | CACHE,
+        limits=(1, 100000),
     )
-    pairs_per_image: int = setting(
-        16, "Pairs F^0.5 / T^1.0 per image in stage 2.", 1, 100000
+    pairs_per_image: int = field(
+        16,
+        "Pairs F^0.5 / T^1.0 per image in stage 2.",
+        TRAINING | CACHE,
+        limits=(1, 100000),
     )
-    jittered_boxes_per_object: int = setting(
-        4, "Jittered true boxes added to the proposals.", 0, 1000
+    jittered_boxes_per_object: int = field(
+        4,
+        "Jittered true boxes added to the proposals.",
+        BASE | CACHE,
+        limits=(0, 1000),
     )
-    precision: Precision = setting(
+    precision: Precision = field(
         Precision.FLOAT32,
         "Numbers that the networks compute with, in all stages and in exported "
         "SavedModels; weights, outputs and losses are 32-bit floats in any "
         "case, so that a trained detector can be used with another precision. "
         "MIXED_FLOAT16 trains with a loss scale.",
+        BASE | CACHE | INFERENCE,
     )
-    jit_compile: bool = setting(
+    jit_compile: bool = field(
         False,
         "Whether XLA compiles the networks where the shapes of their inputs "
         "are known: all in training, the extractor in evaluation. On one "
         "device; each size of images is compiled anew.",
+        TRAINING | INFERENCE,
     )
-    seed: int = setting(0, "Seed of all randomness.")
-    steps_per_epoch: int = setting(
-        250, "Steps between two checkpoints and lines of progress.", minimum=1
+    seed: int = field(0, "Seed of all randomness.", BASE | CACHE)
+    checkpoint_interval: int = field(
+        250,
+        "Steps between two checkpoints and lines of progress.",
+        TRAINING,
+        limits=(1, math.inf),
+        old_name="steps_per_epoch",
     )
-    keep_checkpoints: int = setting(
+    keep_checkpoints: int = field(
         2,
         "Newest checkpoints of each stage that are kept; with only one, its "
         "damage would lose the stage.",
-        minimum=1,
-        maximum=1000000,
+        TRAINING,
+        limits=(1, 1000000),
     )

@@ -1,23 +1,48 @@
-"""Batch normalization with frozen statistics, folded into convolutions."""
+"""Networks called fast: batch normalization folded, and compiled by XLA."""
 
 from collections import defaultdict
 from collections.abc import Callable
-from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from featsr_tf.geometry.receptive_field import nodes_in_order
-from featsr_tf.model.speed.precision import Compiled
-from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed.winograd import WinogradConv2D
 from featsr_tf.model.speed.winograd import add_bias
 
 _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
-    SmallMapConvolution,
+    WinogradConv2D,
 )
+
+
+class XlaCall:
+    """Calls a network, compiled by XLA where all shapes are known.
+
+    XLA makes a program for each shape, which takes seconds. The number of
+    proposals changes from image to image: where it is known only when they are
+    there, the network is called as it is.
+
+    Args:
+        network: maps tensors to tensors by operations that XLA knows.
+        jit_compile: False calls it as it is everywhere.
+    """
+
+    def __init__(self, network: Callable, jit_compile: bool):
+        self._network = self._compiled = network
+        if jit_compile:
+            self._compiled = tf.function(
+                lambda *inputs, **options: network(*inputs, **options),
+                jit_compile=True,
+            )
+
+    def __call__(self, *inputs: tf.Tensor, **options):
+        """Does what the network does."""
+        if all(x.shape.is_fully_defined() for x in inputs):
+            return self._compiled(*inputs, **options)
+        return self._network(*inputs, **options)
 
 
 class FoldedConvolution(keras.layers.Wrapper):
@@ -41,15 +66,20 @@ class FoldedConvolution(keras.layers.Wrapper):
         self.normalization = normalization
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Maps `[batch, height, width, channels]` to the layer's filters."""
+        """Maps `[B, h, w, C]` to the layer's filters."""
         if training and self.normalization.trainable:
             return self.normalization(self.layer(inputs), training=True)
         kernel, bias = folded_weights(self.layer, self.normalization)
         kernel = ops.cast(kernel, self.compute_dtype)
         layer = self.layer
         if isinstance(layer, keras.layers.DepthwiseConv2D):
-            arguments = layer.strides, layer.padding, None, layer.dilation_rate
-            outputs = ops.depthwise_conv(inputs, kernel, *arguments)
+            outputs = ops.depthwise_conv(
+                inputs,
+                kernel,
+                strides=layer.strides,
+                padding=layer.padding,
+                dilation_rate=layer.dilation_rate,
+            )
         else:
             outputs = layer.convolution_op(inputs, kernel)
         return add_bias(outputs, bias)
@@ -59,10 +89,6 @@ def folded_weights(
     layer: keras.Layer, normalization: keras.layers.BatchNormalization
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Makes the weights of one convolution that does what both layers do.
-
-    Args:
-        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
-        normalization: behind it, with the statistics that it has learnt.
 
     Returns:
         Kernel, of the shape of the layer's, and bias `[filters]`, float32.
@@ -82,32 +108,20 @@ def folded_weights(
     return kernel * factor, bias
 
 
-class Folded:
-    """A network whose frozen batch normalization costs next to nothing.
+class FoldedCall:
+    """Calls a network whose frozen batch normalization is nearly free.
 
-    The numbers differ from the network's by rounding alone. It is no layer:
-    the variables are the network's, and whoever holds both lists them once.
+    It is no layer: the variables are the network's, and whoever holds both
+    lists them once.
 
     Args:
         network: functional model.
-        jit_compile: see `Compiled`. Default False.
+        jit_compile: whether XLA compiles it.
     """
 
     def __init__(self, network: keras.Model, jit_compile: bool = False):
-        pairs = foldable_pairs(network)
-
-        def call_layer(layer: keras.Layer, *args, **kwargs):
-            if layer.name not in pairs:
-                return layer(*args, **kwargs)
-            name = f"{layer.name}_folded"
-            return FoldedConvolution(layer, pairs[layer.name], name=name)(*args)
-
-        self._network = keras.models.clone_model(
-            network,
-            clone_function=lambda layer: layer,
-            call_function=_leaving_out(pairs.values(), call_layer),
-        )
-        self._call = Compiled(self._network, jit_compile)
+        self._network = clone_folded(network, _call_folded)
+        self._call = XlaCall(self._network, jit_compile)
 
     def __call__(self, inputs: tf.Tensor, training: bool = False):
         """Does what the network does."""
@@ -117,15 +131,8 @@ class Folded:
 def folded_copy(network: keras.Model) -> keras.Model:
     """Copies a network whose weights will not change any more.
 
-    Where `Folded` makes the weights of its convolutions in every call, the
+    Where `FoldedCall` makes the weights of its convolutions in every call, the
     copy owns them and has no batch normalization.
-
-    Args:
-        network: functional model.
-
-    Returns:
-        Functional model that does the same, but for rounding, with variables
-        of its own.
     """
     pairs = foldable_pairs(network)
 
@@ -135,13 +142,10 @@ def folded_copy(network: keras.Model) -> keras.Model:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(
+    copy = clone_folded(
         network,
-        clone_function=copy_layer,
-        call_function=_leaving_out(
-            pairs.values(),
-            lambda layer, *args, **kwargs: layer(*args, **kwargs),
-        ),
+        lambda layer, _, *args, **kwargs: layer(*args, **kwargs),
+        copy_layer,
     )
     for layer in copy.layers:
         if not layer.weights:
@@ -154,13 +158,43 @@ def folded_copy(network: keras.Model) -> keras.Model:
     return copy
 
 
+def clone_folded(
+    network: keras.Model,
+    call_layer: Callable,
+    clone_layer: Callable = lambda layer: layer,
+) -> keras.Model:
+    """Clones a network but for the batch normalization that can be folded.
+
+    Args:
+        network: functional model.
+        call_layer: called with a layer, the normalization to be folded into it
+            or None, and the layer's arguments; gives its outputs.
+        clone_layer: gives the layer of the clone; by default the very same.
+    """
+    pairs = foldable_pairs(network)
+    left_out = {layer.name for layer in pairs.values()}
+
+    def call(layer: keras.Layer, *args, **kwargs):
+        if layer.name in left_out:
+            return args[0]
+        return call_layer(layer, pairs.get(layer.name), *args, **kwargs)
+
+    return keras.models.clone_model(
+        network, clone_function=clone_layer, call_function=call
+    )
+
+
+def _call_folded(layer: keras.Layer, normalization, *args, **kwargs):
+    if normalization is None:
+        return layer(*args, **kwargs)
+    name = f"{layer.name}_folded"
+    return FoldedConvolution(layer, normalization, name=name)(*args)
+
+
 def foldable_pairs(
     network: keras.Model,
 ) -> dict[str, keras.layers.BatchNormalization]:
     """Finds the convolutions whose outputs only a normalization sees.
-
-    Args:
-        network: functional model.
 
     Returns:
         The normalization behind each such convolution, by its name.
@@ -177,18 +211,6 @@ def foldable_pairs(
         if len(behind) == 1 and _folds(node.operation, behind[0]):
             pairs[node.operation.name] = behind[0]
     return pairs
-
-
-def _leaving_out(layers: Iterable[keras.Layer], call_layer: Callable):
-    """Changes how layers are called: some give their input back."""
-    names = {layer.name for layer in layers}
-
-    def call(layer: keras.Layer, *args, **kwargs):
-        if layer.name in names:
-            return args[0]
-        return call_layer(layer, *args, **kwargs)
-
-    return call
 
 
 def _folds(layer: keras.Layer, behind: keras.Layer) -> bool:

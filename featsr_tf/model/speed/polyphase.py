@@ -1,4 +1,4 @@
-"""The atrous twin, computed without dilation.
+"""The atrous twin by polyphase decomposition, without dilation.
 
 Dilation 2 joins only those cells whose rows and columns lie an even number
 apart. A map may therefore be split into four phases, of every second row and
@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.model.speed.folding import FoldedConvolution
-from featsr_tf.model.speed.folding import foldable_pairs
+from featsr_tf.model.speed.folding import XlaCall
+from featsr_tf.model.speed.folding import clone_folded
 from featsr_tf.model.speed.folding import folded_weights
-from featsr_tf.model.speed.precision import Compiled
 from featsr_tf.model.speed.winograd import add_bias
 from featsr_tf.model.target_extractor import AtrousConvolution
 
@@ -24,51 +24,29 @@ _REDUCTIONS = {
 }
 
 
-class InPhases:
-    """An atrous twin that is computed by phases.
+class PolyphaseCall:
+    """Calls an atrous twin by phases, its batch normalization folded.
 
-    The numbers differ from the twin's by rounding alone. It is no layer: the
-    variables are the twin's. Frozen batch normalization is folded into the
-    convolution before it.
+    It is no layer: the variables are the twin's.
 
     Args:
         twin: of `build_target_extractor`.
-        jit_compile: see `Compiled`. Default False.
+        jit_compile: whether XLA compiles it.
     """
 
     def __init__(self, twin: keras.Model, jit_compile: bool = False):
-        pairs = foldable_pairs(twin)
-        folded = {layer.name for layer in pairs.values()}
-
-        def call_layer(layer: keras.Layer, *args, **kwargs):
-            if layer.name in folded:
-                return args[0]
-            return _call(layer, pairs.get(layer.name), *args, **kwargs)
-
-        self._network = keras.models.clone_model(
-            twin,
-            clone_function=lambda layer: layer,
-            call_function=call_layer,
-        )
-        self._call = Compiled(self._network, jit_compile)
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """The variables of the twin."""
-        return self._network.variables
+        self._network = clone_folded(twin, _call_layer)
+        self._call = XlaCall(self._network, jit_compile)
 
     def __call__(
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:
-        """Makes the twin's feature maps.
+        """Makes the twin's feature maps, float32.
 
         Args:
-            images: `[batch, height, width, 3]`, preprocessed; sides are
-                multiples of twice the stride.
+            images: `[B, H, W, 3]`, preprocessed; sides are multiples of twice
+                the stride.
             training: False, as batch normalization is frozen.
-
-        Returns:
-            Those of the twin, float32.
         """
         features = self._call(split(images), training=training)
         return {
@@ -77,13 +55,12 @@ class InPhases:
         }
 
 
-class PhaseConvolution(keras.layers.Wrapper):
+class PolyphaseConvolution(keras.layers.Wrapper):
     """Calls an atrous convolution on phases, where it is a plain one.
 
     Args:
         layer: the atrous convolution.
         normalization: batch normalization behind it, with frozen statistics.
-            Default none.
     """
 
     def __init__(
@@ -121,11 +98,11 @@ def join(phases: tf.Tensor) -> tf.Tensor:
     return tf.batch_to_space(phases, [2, 2], [[0, 0], [0, 0]])
 
 
-def _call(layer: keras.Layer, normalization, *args, **kwargs):
+def _call_layer(layer: keras.Layer, normalization, *args, **kwargs):
     """Calls one layer of the twin on phases."""
     name = f"{layer.name}_phases"
     if isinstance(layer, AtrousConvolution):
-        return PhaseConvolution(layer, normalization, name=name)(*args)
+        return PolyphaseConvolution(layer, normalization, name=name)(*args)
     if isinstance(layer, keras.layers.ZeroPadding2D):
         halves = [(begin // 2, end // 2) for begin, end in layer.padding]
         return keras.layers.ZeroPadding2D(halves, name=name)(*args)
@@ -134,17 +111,16 @@ def _call(layer: keras.Layer, normalization, *args, **kwargs):
         return keras.layers.Lambda(
             lambda phases: split(_over_phases(phases, reduce)), name=name
         )(*args)
+    joins_phases = max(getattr(layer, "strides", (1, 1))) > 1
+    # A pool that is not dilated sees neighbours, which lie in other phases.
+    joins_phases |= max(getattr(layer, "pool_size", (1, 1))) > 1
     if normalization is not None:
         layer = FoldedConvolution(layer, normalization, name=name)
-    if max(getattr(layer, "strides", (1, 1))) > 1 or _is_strided(layer):
+    if joins_phases:
         return keras.layers.Lambda(
             lambda phases: split(layer(join(phases))), name=f"{name}_joined"
         )(*args)
     return layer(*args, **kwargs)
-
-
-def _is_strided(layer: keras.Layer) -> bool:
-    return isinstance(layer, FoldedConvolution) and max(layer.layer.strides) > 1
 
 
 def _over_phases(phases: tf.Tensor, reduce) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Convolutions of 3 x 3 over the small maps of pooled features."""
+"""Convolutions over small maps by Winograd's algorithm, and in 16 bits."""
 
 import functools
 
@@ -8,12 +8,13 @@ import tensorflow as tf
 from keras import ops
 
 
-@keras.saving.register_keras_serializable("featsr_tf")
-class BiasedConvolution(keras.layers.Conv2D):
-    """A `Conv2D` whose bias learns as it does in 32 bits."""
+# Saved layers keep the name that the class had when they were written.
+@keras.saving.register_keras_serializable("featsr_tf", "BiasedConvolution")
+class BiasedConv2D(keras.layers.Conv2D):
+    """A `Conv2D` whose bias learns in 16 bits as it does in 32."""
 
     def call(self, inputs):
-        """Maps `[batch, height, width, channels]` to the layer's filters."""
+        """Maps `[B, h, w, C]` to the layer's filters."""
         if self.compute_dtype == "float32":
             return super().call(inputs)
         outputs = self.convolution_op(inputs, self.kernel)
@@ -21,18 +22,16 @@ class BiasedConvolution(keras.layers.Conv2D):
             outputs = add_bias(outputs, ops.cast(self.bias, "float32"))
         return self.activation(outputs)
 
+    def first_filters(self, inputs, count: int):
+        """Computes the first filters alone, of a layer without activation."""
+        outputs = self.convolution_op(inputs, self.kernel[..., :count])
+        return add_bias(outputs, ops.cast(self.bias[:count], "float32"))
+
 
 def add_bias(maps: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """Adds a bias to maps of 16 or 32 bits.
+    """Adds a bias `[filters]` of 32 bits to maps of 16 or 32 bits."""
 
-    Args:
-        maps: `[batch, height, width, filters]`.
-        bias: `[filters]` float32.
-
-    Returns:
-        The maps with the bias.
-    """
-
+    # The bias's gradient is a sum over all cells, too long for 16 bits.
     @tf.custom_gradient
     def add(maps, bias):
         def gradient(upstream):
@@ -81,13 +80,13 @@ _LARGEST_MAP = 8
 _WORTHWHILE = 2 / 3
 
 
-@keras.saving.register_keras_serializable("featsr_tf")
-class SmallMapConvolution(BiasedConvolution):
+@keras.saving.register_keras_serializable("featsr_tf", "SmallMapConvolution")
+class WinogradConv2D(BiasedConv2D):
     """A `Conv2D` that needs fewer products on small maps of known size.
 
-    The numbers are those of `Conv2D` but for rounding, of which there is
-    about four times as much. It is that of `Conv2D` in every other case:
-    large maps, other kernels and strides, few channels, 16-bit numbers, GPUs.
+    It computes by Winograd's F(4 x 4, 3 x 3), whose rounding is about four
+    times that of `Conv2D`. In every other case it is a plain `Conv2D`: large
+    maps, other kernels and strides, few channels, 16-bit numbers, GPUs.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -111,10 +110,7 @@ class SmallMapConvolution(BiasedConvolution):
 def has_fewer_products(size: int | None, channels: int, filters: int) -> bool:
     """Tells whether `convolve_small_maps` is worth it.
 
-    Args:
-        size: cells along the side of the maps; None = not known.
-        channels: of the maps.
-        filters: channels of the result.
+    `size`, the cells along the side of the maps, is None where not known.
     """
     if size is None or size > _LARGEST_MAP:
         return False
@@ -158,11 +154,10 @@ def convolve_small_maps(maps: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 @functools.cache
 def _matrices(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Makes the matrices of maps with k cells along their side.
+    """The matrices of maps with k cells along their side.
 
-    Returns:
-        From the `k * k` cells to the inputs of the products, `[36 T, k * k]`
-        with T tiles; from the 9 taps to 36; from products to cells.
+    They lead from the `k * k` cells to the inputs of the products, `[36 T,
+    k * k]` with T tiles; from the 9 taps to 36; from products to cells.
     """
     tiles = -(-size // _TILE)
     # Along one axis: products, tiles, cells. What lies outside is zero.

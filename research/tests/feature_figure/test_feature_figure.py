@@ -10,7 +10,7 @@ from research.feature_figure.figure import COLORS
 from research.feature_figure.figure import Column
 from research.feature_figure.figure import Group
 from research.feature_figure.figure import Row
-from research.feature_figure.figure import as_picture
+from research.feature_figure.figure import as_image
 from research.feature_figure.figure import draw_features
 from research.feature_figure.figure import relative_distance
 
@@ -65,7 +65,7 @@ def test_a_target_of_zeros_has_no_distance():
 def test_a_row_has_one_color_scale_of_channel_means():
     maps = [features(0, 1, 2, 3), features(0, 2, 4, 6), features(10, 0, 0, 0)]
     figure = draw_features([Group("medium", COLUMNS, [row(*maps)])])
-    picture = as_picture(figure)
+    picture = as_image(figure)
     assert picture.shape[1] == 1000
     drawn = [axes for axes in figure.axes if axes.images][1:]
     assert len(drawn) == 3
@@ -111,9 +111,9 @@ def test_groups_with_other_columns_stand_below_each_other():
     maps = [features(0, 1, 2, 3)] * 3
     first = Group("medium", COLUMNS, [row(*maps)])
     second = Group("small", COLUMNS[1:], [row(*maps[1:], label="give $way$")])
-    one = as_picture(draw_features([first], width=800))
+    one = as_image(draw_features([first], width=800))
     figure = draw_features([first, second], width=800)
-    both = as_picture(figure)
+    both = as_image(figure)
     assert both.shape[1] == one.shape[1] == 800
     assert both.shape[0] > 1.5 * one.shape[0]
     shown = texts(figure)

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 
 from featsr_tf.data.records import scan_records
-from featsr_tf.errors import DataError
-from research.feature_figure.objects import choose_frames
 from research.feature_figure.objects import choose_objects
-from research.feature_figure.objects import find_frames
 from research.feature_figure.objects import list_objects
 from tests.data.example_files import encode
 from tests.data.example_files import example
@@ -66,11 +63,6 @@ def test_the_choice_depends_on_the_seed_alone():
     assert first != choose_objects(classes, allowed, 5, seed=4)
 
 
-def test_frames_with_the_most_objects_come_first():
-    assert choose_frames([4, 2, 2, 9, 9, 9, 1], 3) == [9, 2, 1]
-    assert choose_frames([], 3) == []
-
-
 def test_objects_that_do_not_count_are_left_out(source):
     objects = list_objects(source, lambda height, width: (80, 80), 100)
     assert objects.frames.tolist() == [0, 0, 2]
@@ -83,10 +75,3 @@ def test_objects_that_do_not_count_are_left_out(source):
 def test_boxes_that_batches_cut_are_left_out(source):
     objects = list_objects(source, lambda height, width: (40, 80), 1)
     assert objects.frames.tolist() == [0, 2]
-
-
-def test_frames_are_found_by_source_id_or_number(source):
-    assert find_frames(source, ["c.png", "1", "a.png"]) == [2, 1, 0]
-    assert find_frames(source, ["c.png", "a.png", "c.png"]) == [2, 0]
-    with pytest.raises(DataError, match=r"such as a.png, 1, c.png; found 'd'"):
-        find_frames(source, ["d"])

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import ReceptiveField
-from featsr_tf.model.roi_pooling import RoiPooling
+from featsr_tf.geometry.roi_align import RoiPooling
 
 # Cell i is centred on pixel 1.5 + 4 i, at the coordinate 2 + 4 i.
 CELLS = ReceptiveField(size=7, stride=4, first_center=1.5)
@@ -24,7 +24,12 @@ def ramp(batch=1):
     [(7, 1, 1, 7), (14, 2, 2, 7), (6, 3, 2, 2)],
 )
 def test_the_output_size_is_that_of_the_output(crop_size, kernel, stride, size):
-    pooling = RoiPooling(CELLS, crop_size, kernel, stride)
+    pooling = RoiPooling(
+        CELLS,
+        crop_size,
+        maxpool_kernel_size=kernel,
+        maxpool_stride=stride,
+    )
     assert pooling.output_size == size
     assert pooling(ramp(), BOX, FIRST).shape == (1, size, size, 1)
 
@@ -36,7 +41,9 @@ def test_samples_lie_in_the_middle_of_the_bins():
 
 
 def test_the_max_pool_works_on_the_samples():
-    pooled = RoiPooling(CELLS, 4, 2, 2)(ramp(), BOX, FIRST)
+    pooled = RoiPooling(CELLS, 4, maxpool_kernel_size=2, maxpool_stride=2)(
+        ramp(), BOX, FIRST
+    )
     for row in pooled[0, :, :, 0]:
         np.testing.assert_allclose(row, [14, 22], rtol=1e-6)
 

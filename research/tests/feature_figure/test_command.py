@@ -1,22 +1,14 @@
-"""The commands of Figures 6 and 7, on small models and in their mistakes."""
-
-import pathlib
+"""The command of Figure 6, on small models and in its mistakes."""
 
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from PIL import ImageColor
 
-from featsr_tf.drawing.boxes import FOUND
-from featsr_tf.drawing.boxes import MISSED
-from featsr_tf.drawing.boxes import WRONG
-from featsr_tf.model.postprocess import Detections
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from research.feature_figure import __main__
 from research.feature_figure import figure
-from research.feature_figure import run
 from research.feature_figure.figure import relative_distance
 from tests.data.example_files import encode
 from tests.data.example_files import example
@@ -89,7 +81,7 @@ def error_of(capsys, arguments):
     return error[-1]
 
 
-def test_features_shows_what_each_generator_has_learned(
+def test_it_shows_what_each_generator_has_learned(
     folder, tmp_path, capsys, monkeypatch
 ):
     drawn = []
@@ -101,7 +93,6 @@ def test_features_shows_what_each_generator_has_learned(
     )
     __main__.main(
         [
-            "features",
             *models(folder, "naive", "magnified"),
             f"--output={tmp_path}",
             "--count=2",
@@ -133,107 +124,18 @@ def test_features_shows_what_each_generator_has_learned(
             assert all(relative_distance(low, t) > 0 for t in targets)
 
 
-@pytest.fixture
-def stand_ins(monkeypatch):
-    """The base detector finds the larger object, the other one both."""
-    boxes = {"base": [LARGE], "super_resolved": [LARGE, SMALL]}
-
-    def load(pipeline, model_dir, name):
-        classes, corners = zip(*boxes[name], strict=True)
-
-        def detect(images, image_sizes, scales):
-            return Detections(
-                tf.constant([corners]),
-                tf.constant([[0.9, 0.6][: len(corners)]]),
-                tf.constant([classes]),
-                tf.constant([len(corners)]),
-            )
-
-        return detect
-
-    monkeypatch.setattr(run, "load_detection_function", load)
-
-
-def has_color(picture, color):
-    return (picture == ImageColor.getrgb(color)).all(axis=-1).any()
-
-
-def outcomes(path):
-    """Which outcomes are drawn on the left and on the right, without titles."""
-    with PIL.Image.open(path) as picture:
-        pixels = np.asarray(picture)[110:]
-    middle = pixels.shape[1] // 2
-    return [
-        {color for color in (FOUND, WRONG, MISSED) if has_color(side, color)}
-        for side in (pixels[:, :middle], pixels[:, middle:])
-    ]
-
-
-def test_detections_writes_a_picture_for_each_frame(
-    folder, tmp_path, capsys, stand_ins
-):
-    __main__.main(
-        [
-            "detections",
-            f"--model_dir={folder}/naive",
-            f"--output={tmp_path}",
-            "--frames=2",
-            "--threshold_images=1",
-        ]
-    )
-    paths = [pathlib.Path(line) for line in capsys.readouterr().out.split()]
-    assert [path.name for path in paths] == ["01_0.png", "02_1.png"]
-    for path in paths:
-        assert outcomes(path) == [{FOUND, MISSED}, {FOUND}]
-
-
-def test_detections_below_the_score_are_left_out(folder, tmp_path, stand_ins):
-    path = tmp_path / "new" / "one.png"
-    __main__.main(
-        [
-            "detections",
-            f"--model_dir={folder}/naive",
-            f"--output={path}",
-            "--images=2.png",
-            "--min_score=0.7",
-        ]
-    )
-    assert outcomes(path) == [{FOUND, MISSED}, {FOUND, MISSED}]
-
-
-def test_named_frames_stand_below_each_other_in_one_file(
-    folder, tmp_path, capsys, stand_ins
-):
-    heights = []
-    for names in (["2.png"], ["2.png", "0.png"]):
-        path = tmp_path / f"{len(names)}.jpg"
-        arguments = [
-            f"--model_dir={folder}/naive",
-            f"--output={path}",
-            "--min_score=0.5",
-            "--width=800",
-            "--images",
-            *names,
-        ]
-        __main__.main(["detections", *arguments])
-        assert capsys.readouterr().out == f"{path}\n"
-        with PIL.Image.open(path) as picture:
-            assert picture.format == "JPEG"
-            assert picture.width == 800
-            heights.append(picture.height)
-    assert heights[1] > 1.8 * heights[0]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--model=naive"], "--model: expected NAME=DIR"),
         (["--model==x"], "--model: expected NAME=DIR"),
+        (["features", "--model=naive"], "--model: expected NAME=DIR"),
         (["--model=a={}/naive", "--model=a={}/other"], "two models called 'a'"),
         (["--model=a={}/nothing"], "no model here"),
         (["--model=a={}/naive", "--count=0"], "--count: expected 1 or more"),
         (["--model=a={}/naive", "--seed=-1"], "--seed: expected 0 or more"),
         (["--model=a={}/naive", "--width=9"], "--width: expected 400 or more"),
+        (["--model=a={}/naive", "--output=a.gif"], "a file that ends in .png"),
         (["--model=a={}/naive", "--records=none"], "no such record file"),
         (["--model=a={}/without_records"], "has no eval_input_reader"),
         (["--model=a={}/untrained"], "its generator is not trained yet"),
@@ -245,33 +147,10 @@ def test_named_frames_stand_below_each_other_in_one_file(
         ),
     ],
 )
-def test_mistakes_in_features_end_in_one_line(
-    folder, tmp_path, capsys, arguments, message
-):
+def test_mistakes_end_in_one_line(folder, tmp_path, capsys, arguments, message):
     arguments = [argument.format(folder, folder) for argument in arguments]
     output = f"--output={tmp_path}/out.png"
-    error = error_of(capsys, ["features", output, *arguments])
-    assert message in error
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--frames=0"], "--frames: expected 1 or more"),
-        (["--threshold_images=0"], "--threshold_images: expected 1 or more"),
-        (["--min_score=2"], "--min_score: expected 0 to 1"),
-        (["--output=a.gif"], "a folder or a file that ends in .png"),
-        (["--images", "9.png"], "such as 0.png, 1.png, 2.png; found '9.png'"),
-        (["--model_dir=nothing"], "no model here"),
-    ],
-)
-def test_mistakes_in_detections_end_in_one_line(
-    folder, tmp_path, capsys, arguments, message
-):
-    output = f"--output={tmp_path}/out.png"
-    model = f"--model_dir={folder}/naive"
-    error = error_of(capsys, ["detections", model, output, *arguments])
+    error = error_of(capsys, [output, *arguments])
     assert message in error
     assert list(tmp_path.iterdir()) == []
 
@@ -283,7 +162,5 @@ def test_models_of_different_base_detectors_are_refused(
     monkeypatch.setattr(
         "research.feature_figure.models.np.array_equal", lambda *_: False
     )
-    error = error_of(
-        capsys, ["features", f"--output={tmp_path}/out.png", *arguments]
-    )
+    error = error_of(capsys, [f"--output={tmp_path}/out.png", *arguments])
     assert "its base detector is not that of naive=" in error

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.speed.polyphase import InPhases
+from featsr_tf.model.speed import PolyphaseCall
 from featsr_tf.model.speed.polyphase import join
 from featsr_tf.model.speed.polyphase import split
 from featsr_tf.model.target_extractor import POOLINGS
@@ -40,7 +40,7 @@ def assert_close(found, expected):
 def test_features_are_those_of_the_twin(name, pooling):
     twin = random_twin(name, pooling)
     inputs = images(2, 64, 96, 3)
-    assert_close(InPhases(twin)(inputs), twin(inputs, training=False))
+    assert_close(PolyphaseCall(twin)(inputs), twin(inputs, training=False))
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_features_are_those_of_the_twin(name, pooling):
         lambda: [LAYERS.ZeroPadding2D(1), LAYERS.MaxPooling2D(3, 2)],
     ],
 )
-@pytest.mark.parametrize("pooling", ["PAPER", "AVERAGE"])
+@pytest.mark.parametrize("pooling", ["PAPER", "AVERAGE", "STRIDE"])
 def test_so_are_those_of_other_networks(layers, pooling):
     features = small_network(*layers(), LAYERS.Conv2D(2, 3, padding="same"))
     randomize(features)
     twin = build_target_extractor(features, pooling)
     inputs = images(2, 32, 40, 3)
-    assert_close(InPhases(twin)(inputs), twin(inputs))
+    assert_close(PolyphaseCall(twin)(inputs), twin(inputs))
 
 
 def test_the_extractor_gets_the_gradients_of_the_twin():
@@ -78,7 +78,7 @@ def test_the_extractor_gets_the_gradients_of_the_twin():
         return tape.gradient(total, variables, unconnected_gradients="zero")
 
     for one, other in zip(
-        gradients(InPhases(twin)), gradients(twin), strict=True
+        gradients(PolyphaseCall(twin)), gradients(twin), strict=True
     ):
         scale = np.abs(other).max()
         np.testing.assert_allclose(one / scale, other / scale, atol=1e-4)
@@ -87,7 +87,9 @@ def test_the_extractor_gets_the_gradients_of_the_twin():
 def test_no_variable_is_made():
     twin = random_twin("mobilenet_v1", "PAPER")
     own = {id(variable) for variable in twin.variables}
-    assert {id(variable) for variable in InPhases(twin).variables} == own
+    assert {
+        id(variable) for variable in PolyphaseCall(twin)._network.variables
+    } == own
 
 
 def test_phases_are_every_second_row_and_column():

@@ -14,25 +14,14 @@ from featsr_tf.errors import DataError
 
 # What photographs come in; each more is one more decoder to trust.
 _PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-# What is decoded inside of a model. Of a GIF that would be all pictures, each
-# of a size of its own that the header of the file does not tell.
+# What is decoded inside of a model. Of a GIF that would be all frames, whose
+# sizes the header of the file does not tell.
 _MODEL_FORMATS = ("JPEG", "PNG", "BMP")
 
 
 def read_photo(content: bytes, max_pixels: int) -> np.ndarray:
-    """Decodes a photo and turns it upright.
-
-    Args:
-        content: an image file.
-        max_pixels: of an image that is decoded.
-
-    Returns:
-        `[height, width, 3]` uint8 RGB.
-
-    Raises:
-        DataError: it is no image, damaged, or too large.
-    """
-    with _open(content, _PHOTO_FORMATS, max_pixels) as image:
+    """Decodes a photo, upright, as `[height, width, 3]` uint8 RGB."""
+    with _open_image(content, _PHOTO_FORMATS, max_pixels) as image:
         _check_pixels(image.width * image.height, max_pixels)
         try:
             upright = PIL.ImageOps.exif_transpose(image)
@@ -42,26 +31,19 @@ def read_photo(content: bytes, max_pixels: int) -> np.ndarray:
             raise DataError(f"the image is damaged: {error}") from None
 
 
-def count_pixels(batch: np.ndarray, max_pixels: int) -> int:
+def check_images(batch: np.ndarray, max_pixels: int) -> None:
     """Counts the pixels of a model's input before anything is decoded.
 
     Args:
         batch: `[B, height, width, 3]`, or `[B]` bytes: image files or
             serialized TF Examples.
         max_pixels: of all of them together.
-
-    Returns:
-        The number of pixels.
-
-    Raises:
-        DataError: there are more, or something is no image.
     """
     if batch.dtype != object:
         pixels = int(np.prod(batch.shape[:3]))
     else:
         pixels = sum(_pixels_of_file(content, max_pixels) for content in batch)
     _check_pixels(pixels, max_pixels)
-    return pixels
 
 
 def _check_pixels(pixels: int, max_pixels: int) -> None:
@@ -74,21 +56,17 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
 def _pixels_of_file(content: bytes, max_pixels: int) -> int:
     # Of all these files only an Example can begin like that.
     if content[:1] == b"\n":
-        content = _image_of_example(content)
-    with _open(content, _MODEL_FORMATS, max_pixels) as image:
+        try:
+            example = tf.train.Example.FromString(content)
+        except DecodeError:
+            raise DataError("the TF Example is damaged") from None
+        images = example.features.feature[Example.ENCODED].bytes_list.value
+        content = images[0] if images else b""
+    with _open_image(content, _MODEL_FORMATS, max_pixels) as image:
         return image.width * image.height
 
 
-def _image_of_example(content: bytes) -> bytes:
-    try:
-        example = tf.train.Example.FromString(content)
-    except DecodeError:
-        raise DataError("the TF Example is damaged") from None
-    images = example.features.feature[Example.ENCODED].bytes_list.value
-    return images[0] if images else b""
-
-
-def _open(
+def _open_image(
     content: bytes, formats: tuple[str, ...], max_pixels: int
 ) -> PIL.Image.Image:
     """Reads the header only."""
@@ -98,7 +76,7 @@ def _open(
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
             return PIL.Image.open(io.BytesIO(content), formats=formats)
     except PIL.Image.DecompressionBombError:
-        # It does not tell how many there are, but by a limit of its own.
+        # Its message has no number of pixels, but Pillow's own limit.
         raise DataError(
             f"the image has too many pixels; expected at most {max_pixels}"
         ) from None

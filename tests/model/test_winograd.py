@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.model.speed.winograd import SmallMapConvolution
+from featsr_tf.model.speed import WinogradConv2D
 from featsr_tf.model.speed.winograd import convolve_small_maps
 from featsr_tf.model.speed.winograd import has_fewer_products
 from tests.support import check_layer
@@ -82,7 +82,7 @@ def test_it_is_done_where_it_saves_products(size, channels, filters, expected):
 )
 def test_the_layer_does_what_a_convolution_does(options):
     options = {"padding": "same", "activation": "relu"} | options
-    layer = SmallMapConvolution(128, **options)
+    layer = WinogradConv2D(128, **options)
     plain_layer = keras.layers.Conv2D(128, **options)
     maps = normal(2, 7, 7, 256)
     layer.build(maps.shape)
@@ -94,7 +94,7 @@ def test_the_layer_does_what_a_convolution_does(options):
 
 
 def test_it_computes_with_fewer_products_where_the_size_is_known():
-    layer = SmallMapConvolution(128, 3, padding="same")
+    layer = WinogradConv2D(128, 3, padding="same")
     layer.build((None, 7, 7, 256))
 
     def operations(shape):
@@ -108,7 +108,7 @@ def test_it_computes_with_fewer_products_where_the_size_is_known():
 
 def test_the_layer_keeps_its_promises():
     check_layer(
-        lambda: SmallMapConvolution(128, 3, padding="same"),
+        lambda: WinogradConv2D(128, 3, padding="same"),
         [(2, 7, 7, 256)],
         (2, 7, 7, 128),
     )

@@ -1,0 +1,73 @@
+"""Rows of tensors: proposals picked for one predictor and put back."""
+
+from typing import TypeVar
+
+import tensorflow as tf
+
+Rows = TypeVar("Rows", bound=tuple)
+
+
+def rows_where(mask: tf.Tensor) -> tf.Tensor:
+    """Lists the rows where a mask `[n]` is true, or one row beyond the last.
+
+    TensorFlow's convolutions fail on an empty batch; the row beyond the last
+    reads as the last one and `scatter_rows` drops it.
+
+    Returns:
+        `[m]` int32, m at least 1.
+    """
+    rows = tf.cast(tf.where(mask)[:, 0], tf.int32)
+    missing = tf.cast(tf.size(rows) == 0, tf.int32)
+    return tf.pad(rows, [[0, missing]], constant_values=tf.size(mask))
+
+
+def gather_rows(rows: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
+    """Takes the rows `[m]` of `rows_where` of tensors of n rows."""
+    rows = tf.minimum(rows, tf.shape(values[0])[0] - 1)
+    return [tf.gather(value, rows) for value in values]
+
+
+def scatter_rows(rows: tf.Tensor, values: Rows, count: tf.Tensor) -> Rows:
+    """Inverts `gather_rows`.
+
+    Args:
+        rows: `[m]` of `rows_where`.
+        values: named tuple of tensors of m rows.
+        count: n, number of all rows.
+
+    Returns:
+        The tuple with n rows, 0 in the other ones.
+    """
+    scattered = []
+    for value in values:
+        shape = tf.concat([[count + 1], tf.shape(value)[1:]], axis=0)
+        found = tf.scatter_nd(rows[:, None], value, shape)[:-1]
+        scattered.append(tf.ensure_shape(found, [None, *value.shape[1:]]))
+    return type(values)(*scattered)
+
+
+def select_rows(mask: tf.Tensor, values: Rows, others: Rows) -> Rows:
+    """Takes rows of `values` where a mask `[n]` is true, else of `others`."""
+    return tf.nest.map_structure(
+        lambda one, other: tf.where(
+            tf.reshape(mask, [-1] + [1] * (len(one.shape) - 1)), one, other
+        ),
+        values,
+        others,
+    )
+
+
+def flatten_boxes(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lists the boxes of a batch one after the other.
+
+    Args:
+        boxes: `[B, P, 4]`, px.
+
+    Returns:
+        boxes `[B * P, 4]` and their rows in the batch `[B * P]` int32.
+    """
+    batch, count = tf.unstack(tf.shape(boxes)[:2])
+    if None not in boxes.shape[:2]:
+        batch, count = boxes.shape[:2]
+    indices = tf.repeat(tf.range(batch), count)
+    return tf.reshape(boxes, [batch * count, 4]), indices

@@ -1,1 +1,0 @@
-"""What the network carries per step, and how training scales by a model."""
