@@ -36,17 +36,15 @@ _NUM_SHARDS = 2
 _MINIMUM_SIDE = 200
 # Cameras compress harder than a conversion should.
 _JPEG_QUALITY = 92
-# The sizes are spread like those of Tsinghua-Tencent 100K (paper, section
-# 5.1): 42% small (area at most 32^2 px^2), 50% medium (at most 96^2), 8% large.
 SHARE_WITHOUT_OBJECTS = 0.1
 MAX_OBJECTS = 6
-# Share of the objects, and their sides (square root of the area) in px.
+# Share of the objects, and their sides (square root of the area) in px, spread
+# like those of Tsinghua-Tencent 100K (paper, section 5.1).
 SIZE_SPREAD = ((0.42, 10, 32), (0.5, 32, 96), (0.08, 96, 140))
 # Objects keep this far from each other and from the border, in px.
 _GAP = 3
 _PLACING_ATTEMPTS = 200
 _SOFT = PIL.ImageFilter.Kernel((3, 3), (1, 2, 1, 2, 4, 2, 1, 2, 1))
-
 _Box = tuple[int, int, int, int]
 
 
@@ -155,10 +153,6 @@ class ToyImages(Sequence):
         )
         data = encode_jpeg(toy.image, _JPEG_QUALITY)
         return AnnotatedImage(name, name, objects, where, data=data)
-
-
-if __name__ == "__main__":
-    main()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,3 +275,7 @@ def _photograph(
     noise = generator.standard_normal((height, width), dtype=np.float32)
     pixels += (noise * generator.uniform(1, 6))[..., None]
     return PIL.Image.fromarray(pixels.clip(0, 255, out=pixels).astype(np.uint8))
+
+
+if __name__ == "__main__":
+    main()

@@ -395,4 +395,7 @@ def _image_size(data: bytes) -> tuple[int, int] | None:
 
 
 if __name__ == "__main__":
-    main()
+    # Processes elsewhere find `TfdsImages` by the name of its module.
+    from tfrecords_tools import from_tfds
+
+    from_tfds.main()

@@ -46,9 +46,9 @@ def test_inclusive_corners_become_continuous_ones(data):
     frames = {
         frame.source_id: frame for frame in read_gtsdb(data, gtsdb_label_map(4))
     }
-    (sign,) = frames["00000.ppm"].objects
+    (sign,) = frames["00000.jpg"].objects
     assert sign.box == (20, 10, 52, 42)
-    boxes = [sign.box for sign in frames["00002.ppm"].objects]
+    boxes = [sign.box for sign in frames["00002.jpg"].objects]
     assert boxes == [(0, 0, HEIGHT, WIDTH), (6, 5, 7, 6)]
 
 
