@@ -13,7 +13,7 @@ from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.metrics.detections import areas
 
 if TYPE_CHECKING:
-    from featsr_tf.data.decode import Frame
+    from featsr_tf.data.decode import LabeledImage
     from featsr_tf.data.input_pipeline import TrainingOptions
 
 IGNORED_COLOR = "#c9c9c9"
@@ -84,12 +84,12 @@ def training_picture(
     """
     import tensorflow as tf
 
-    from featsr_tf.data.input_pipeline import training_frame
+    from featsr_tf.data.input_pipeline import training_image
     from featsr_tf.data.resize import half_image
     from featsr_tf.data.resize import pad_to
     from featsr_tf.data.resize import round_up
 
-    frame = training_frame(tf.constant(serialized), tf.constant(seed), options)
+    frame = training_image(tf.constant(serialized), tf.constant(seed), options)
     height, width = frame.image.shape[:2]
     padded = pad_to(frame.image, round_up(height), round_up(width))
     half = half_image(padded[None])[0]
@@ -109,7 +109,7 @@ def training_picture(
 
 
 def _size_marks(
-    frame: "Frame", small: SmallObjects, names: Mapping[int, str]
+    frame: "LabeledImage", small: SmallObjects, names: Mapping[int, str]
 ) -> list[Mark]:
     """Marks boxes by their size; small ones say so."""
     boxes, classes = frame.boxes.numpy(), frame.classes.numpy()
@@ -136,7 +136,7 @@ def _size_name(ratio: float) -> str:
     return "medium" if ratio <= _MEDIUM_PER_SMALL_AREA else "large"
 
 
-def _facts(frame: "Frame") -> str:
+def _facts(frame: "LabeledImage") -> str:
     height, width = frame.image.shape[:2]
     ignored = int(frame.ignored.numpy().sum())
     told = f"{width} x {height} px, objects: {len(frame.classes)}"

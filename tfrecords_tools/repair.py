@@ -124,7 +124,7 @@ def _manifest(
     folder: Path, name: str, files: list[str], label_map: LabelMap
 ) -> Manifest:
     paths = [str(folder / file) for file in files]
-    summaries = [scan_records([path], label_map) for path in paths]
+    summaries = [scan_records([path], label_map).summary for path in paths]
     shards = [
         ShardEntry(
             file,
@@ -135,7 +135,7 @@ def _manifest(
         )
         for file, path, summary in zip(files, paths, summaries, strict=True)
     ]
-    whole = scan_records(paths, label_map)
+    whole = scan_records(paths, label_map).summary
     counts = whole.class_counts
     return Manifest(
         name=name.removesuffix(".record"),

@@ -237,7 +237,7 @@ def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
             f"{job.file}: all images of this shard are left out, the first"
             f" because of {log.left_out[0]}; choose fewer --num_shards"
         )
-    summary = scan_records([path], job.label_map, progress_bar=False)
+    summary = scan_records([path], job.label_map, progress_bar=False).summary
     if summary.num_examples != num_written:
         raise DataError(
             f"{path}: {num_written} examples were written but"

@@ -25,8 +25,8 @@ from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import manifests_beside
-from featsr_tf.data.tfrecord_files import Frame
-from featsr_tf.data.tfrecord_files import walk_frames
+from featsr_tf.data.tfrecord_files import RawRecord
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
 from tfrecords_tools.manifest import check_files
 from tfrecords_tools.manifest import load_manifest
@@ -278,7 +278,7 @@ class Verifier:
             message = f"lacks {len(absent)} of its shards: {names}{more}"
             self._note([Finding(Kind.MISSING_SHARD, message)], name)
 
-    def check_file(self, path: str) -> Iterator[tuple[Frame, bool]]:
+    def check_file(self, path: str) -> Iterator[tuple[RawRecord, bool]]:
         """Checks all records of a file.
 
         Args:
@@ -351,18 +351,18 @@ class Verifier:
 
 def _checked_records(
     path: str, label_map: LabelMap | None
-) -> Iterator[tuple[Frame, CheckedRecord]]:
+) -> Iterator[tuple[RawRecord, CheckedRecord]]:
     """Yields all frames in order, checked several at a time."""
     if os.path.getsize(path) == 0:
         raise DataError("the file is empty")
-    frames = walk_frames(path)
+    frames = walk_records(path)
     check = functools.partial(_check_frame, label_map=label_map)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         while batch := list(itertools.islice(frames, _RECORDS_AT_ONCE)):
             yield from zip(batch, pool.map(check, batch), strict=True)
 
 
-def _check_frame(frame: Frame, label_map: LabelMap | None) -> CheckedRecord:
+def _check_frame(frame: RawRecord, label_map: LabelMap | None) -> CheckedRecord:
     if frame.damage:
         message = f"damaged, {frame.damage} ({frame.size} bytes lost)"
         return CheckedRecord([Finding(Kind.DAMAGED_RECORD, message)])

@@ -18,7 +18,7 @@ import tqdm
 
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.records import match_patterns
+from featsr_tf.data.tfrecord_files import match_patterns
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from tfrecords_tools.record_files import add_record_flags

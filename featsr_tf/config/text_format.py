@@ -15,8 +15,8 @@ from google.protobuf import text_format
 from featsr_tf.config import schema
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
-from featsr_tf.data.protobuf_text import complaint
 from featsr_tf.data.protobuf_text import find_positions
+from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.data.protobuf_text import position
 from featsr_tf.errors import ConfigError
 
@@ -94,7 +94,7 @@ def explain(error: text_format.ParseError) -> str:
     Returns:
         One line, without position, with the nearest known name.
     """
-    said = complaint(error).replace(f"{PACKAGE}.", "")
+    said = parse_error_text(error).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
         return unknown_field(match[2], _message_class(name_of_class))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 from featsr_tf.training.cluster import Cluster
@@ -88,7 +88,7 @@ def warn_of_idle_devices(
         strategy: how steps are spread over devices.
     """
     replicas = strategy.num_replicas_in_sync
-    places = Share(batch_size, replicas).size * replicas
+    places = Shard(batch_size, replicas).size * replicas
     if places > batch_size and is_chief(strategy):
         warnings.warn(
             f"train_config.batch_size {batch_size} cannot be shared evenly by "

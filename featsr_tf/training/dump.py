@@ -20,9 +20,9 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import DataError
 from featsr_tf.files import write_text
@@ -58,7 +58,7 @@ _INPUTS = (Part.SMALL_INPUTS, Part.PAIR_INPUTS)
 
 def write(
     pipeline,
-    source: Source,
+    source: RecordFiles,
     model_dir: str,
     stage: Stage,
     batches: tf.data.Dataset,

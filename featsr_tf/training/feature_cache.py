@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
 from featsr_tf.training import feature_files
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import is_chief
@@ -32,7 +32,7 @@ SEED_OFFSET = 1
 
 def cached_batches(
     pipeline: Pipeline,
-    source: Source,
+    source: RecordFiles,
     stage: Stage,
     model_dir: str,
     strategy: tf.distribute.Strategy,
@@ -49,7 +49,7 @@ def cached_batches(
         strategy: how steps are spread over devices.
 
     Returns:
-        Makes of a `Share`, and of the steps that the stage has seen before
+        Makes of a `Shard`, and of the steps that the stage has seen before
         (default 0), a dataset of what `Stage.look` gives, the images in an
         order of its own in each pass.
 
@@ -87,12 +87,12 @@ def cached_batches(
         "give all machines the same folders and the same record files",
     )
 
-    def batches(share: Share, skip_steps: int = 0) -> tf.data.Dataset:
+    def batches(shard: Shard, skip_steps: int = 0) -> tf.data.Dataset:
         return feature_files.read(
             files,
             specs,
             num_batches * batch_size,
-            share,
+            shard,
             pipeline.model.feature_super_resolution.seed,
             skip_steps * batch_size,
         )
@@ -119,7 +119,9 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     return look.structured_outputs
 
 
-def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
+def _key(
+    pipeline: Pipeline, source: RecordFiles, part: str, frozen: bytes
+) -> str:
     """Digest of all that a part depends on."""
     options = pipeline.model.feature_super_resolution.feature_cache
     stats = {path: os.stat(path) for path in source.paths}

@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import batches_of_devices
-from featsr_tf.data.batching import made_ahead
-from featsr_tf.data.batching import own_examples
-from featsr_tf.data.batching import shuffled_blocks
+from featsr_tf.data.input_pipeline import shuffled_blocks
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import batch_for_devices
+from featsr_tf.data.sharding import prefetch
+from featsr_tf.data.sharding import shard_examples
 from featsr_tf.data.tfrecord_files import FOOTER_BYTES
 from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
@@ -295,7 +295,7 @@ def read(
     files: Mapping[str, str],
     specs: Mapping[str, Any],
     num_images: int,
-    share: Share,
+    shard: Shard,
     seed: int,
     skip: int,
 ) -> tf.data.Dataset:
@@ -305,7 +305,7 @@ def read(
         files: paths by part.
         specs: shapes and types by part, `[B, ...]`.
         num_images: number of images in each file.
-        share: what this worker sees of every batch.
+        shard: what this worker sees of every batch.
         seed: of the order.
         skip: how many images to leave out at the beginning.
 
@@ -321,7 +321,7 @@ def read(
         }
         return {**parts, Part.NUMBERS: numbers}
 
-    size = share.batch_size
+    size = shard.batch_size
     total = sum(_num_bytes(part, spec) for part, spec in specs.items())
     dataset = shuffled_blocks(
         lambda _: tf.data.Dataset.zip(
@@ -333,12 +333,12 @@ def read(
         seed,
         skip,
     )
-    dataset = own_examples(dataset.enumerate(start=skip), share)
+    dataset = shard_examples(dataset.enumerate(start=skip), shard)
     dataset = dataset.map(decode, num_parallel_calls=2)
-    batches = batches_of_devices(dataset, share)
-    if Batch.COUNTED in batches.element_spec:
+    batches = batch_for_devices(dataset, shard)
+    if Batch.EXAMPLE_MASK in batches.element_spec:
         batches = batches.map(_without_stand_ins)
-    return made_ahead(batches, share.num_devices)
+    return prefetch(batches, shard.num_devices)
 
 
 def _without_stand_ins(seen: dict[str, Any]) -> dict[str, Any]:

@@ -58,9 +58,9 @@ def counted(batch: dict[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
     Returns:
         `[B, K]`, 0 for images that do not count.
     """
-    if Batch.COUNTED not in batch:
+    if Batch.EXAMPLE_MASK not in batch:
         return weights
-    return weights * batch[Batch.COUNTED][:, None]
+    return weights * batch[Batch.EXAMPLE_MASK][:, None]
 
 
 def per_image(parts: Any, batch_size: int) -> Any:

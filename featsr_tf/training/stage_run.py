@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.data_set import detection_function
@@ -43,7 +43,7 @@ from featsr_tf.training.validation import validate
 def fit(
     stage: Stage,
     strategy: tf.distribute.Strategy,
-    batches: Callable[[Share], tf.data.Dataset],
+    batches: Callable[[Shard], tf.data.Dataset],
     batch_size: int,
     num_steps: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -62,7 +62,7 @@ def fit(
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return batches(
-            Share(
+            Shard(
                 batch_size,
                 context.num_replicas_in_sync,
                 context.num_input_pipelines,
@@ -114,8 +114,8 @@ class Run:
     model_dir: str
     strategy: tf.distribute.Strategy
     detector: Detector
-    source: Source
-    shown: Source | None
+    source: RecordFiles
+    shown: RecordFiles | None
     pictures: PictureMaker | None
     signals: StopSignals
     data_services: Sequence[str] = ()
@@ -223,7 +223,7 @@ def stage_batches(
         name: its name.
 
     Returns:
-        Makes endless batches of a `Share`, and of `skip_steps` that the stage
+        Makes endless batches of a `Shard`, and of `skip_steps` that the stage
         has made.
     """
     if _is_cached(run, name):
@@ -232,14 +232,14 @@ def stage_batches(
         )
     number = checkpoints.STAGES.index(name)
 
-    def batches(share: Share, skip_steps: int) -> tf.data.Dataset:
+    def batches(shard: Shard, skip_steps: int) -> tf.data.Dataset:
         return training_batches(
             run.pipeline,
             run.source,
             skip_steps,
             stage.needs_half_images,
             number,
-            share,
+            shard,
             run.data_services,
         )
 
@@ -267,7 +267,7 @@ def _dumped_if_not_finite(
             run.source,
             run.model_dir,
             stage,
-            batches(Share(run.batch_size), skip_steps=error.step - 1),
+            batches(Shard(run.batch_size), skip_steps=error.step - 1),
             error,
         )
         raise FeatsrError(

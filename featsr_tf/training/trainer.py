@@ -1,6 +1,5 @@
 """Runs the three stages one after the other, from wherever a run stopped."""
 
-import collections
 import contextlib
 import errno
 import functools
@@ -13,12 +12,12 @@ import tensorflow as tf
 
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.build import open_source
-from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.data.service import check_services
-from featsr_tf.data.service import watched_services
+from featsr_tf.data.build import load_records
+from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import check_services
+from featsr_tf.data.sharding import watch_services
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.build import build_detector
@@ -156,14 +155,14 @@ def train(
     num_steps(pipeline, checkpoints.BASE)
     model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
-    source = open_source(pipeline.train_input_reader, num_classes)
+    source = load_records(pipeline.train_input_reader, num_classes)
     model_folder.check_classes(model_dir, source.label_map)
     if base_from is not None:
         check_base_from(pipeline, model_dir, base_from)
         model_folder.check_classes(base_from, source.label_map)
     # Only the first reader is evaluated, and drawn while training.
     shown = [
-        open_source(reader, num_classes)
+        load_records(reader, num_classes)
         for reader in pipeline.eval_input_reader[:1]
     ]
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
@@ -180,14 +179,11 @@ def train(
         StopSignals(functools.partial(any_worker, strategy)),
         data_services,
     )
-    opened = (source, *shown)
-    paths = [path for item in opened for path in item.paths]
-    offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
     with (
-        named_data_errors(paths, offsets),
+        translate_data_errors(source, *shown),
         named_write_errors(model_dir),
         named_losses_of_workers(strategy),
-        watched_services(data_services),
+        watch_services(data_services),
     ):
         _run_stages(run, base_from)
     return detector
@@ -254,7 +250,7 @@ def set_determinism() -> None:
 
 
 def _picture_maker(
-    pipeline: Pipeline, sources: Sequence[Source]
+    pipeline: Pipeline, sources: Sequence[RecordFiles]
 ) -> PictureMaker | None:
     if not sources:
         return None

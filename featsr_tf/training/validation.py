@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.data.build import Source
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.metrics.coco import average_precision
@@ -22,7 +22,7 @@ FIGURES = ("ap50", "ap")
 
 
 def validate(
-    pipeline, detect, source: Source, num_images: int
+    pipeline, detect, source: RecordFiles, num_images: int
 ) -> dict[str, float | None]:
     """Evaluates a detector on the first images of a source.
 

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf import replay
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import FeatsrError
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.training import dump
@@ -143,7 +143,7 @@ def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
 
     content = json.loads((folder / "step.json").read_text())
     assert content["values"]["loss"] == "nan"
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     expected = training_names(pipeline, source, [4, 5])
     assert content["records"] == expected
     with PIL.Image.open(folder / "image_1.png") as picture:
@@ -162,7 +162,7 @@ def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
 def write_dump(records, folder):
     """Dumps a first step as if its loss had been NaN."""
     pipeline = small_pipeline(*records)
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     stage = build(small_detector(), BASE)
     error = NonFiniteError(BASE, 1, {"loss": math.nan})
     batches = training_batches(pipeline, source)
@@ -201,10 +201,10 @@ def test_what_a_stage_sees_of_a_cache_is_kept_with_its_records(
         f"{EXTENSION}.feature_cache.num_images=4",
         f"{EXTENSION}.feature_cache.folder='{tmp_path}/cache'",
     )
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     stage = build(small_detector(), SUPER_RESOLUTION)
     make = feature_cache.cached_batches(pipeline, source, stage, "", SINGLE)
-    batches = make(Share(2), skip_steps=1)
+    batches = make(Shard(2), skip_steps=1)
     error = NonFiniteError(SUPER_RESOLUTION, 2, {"content": math.inf})
     folder = dump.write(pipeline, source, str(tmp_path), stage, batches, error)
     *_, values, batch = dump._read(folder)
@@ -224,7 +224,7 @@ def test_what_a_stage_sees_of_a_cache_is_kept_with_its_records(
 
 def test_the_names_are_those_of_the_images_in_the_batch(records):
     pipeline = small_pipeline(*records)
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     images = {f"frame {n}": noise_image(64, 64, n) for n in range(4)}
     (batch,) = training_batches(pipeline, source, 1, seed_offset=2).take(1)
     numbers = batch[Batch.SEEDS][:, 1].numpy().tolist()
