@@ -24,7 +24,7 @@ from featsr_tf.data.tfrecord_files import FOOTER_BYTES
 from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import mask_padding_examples
@@ -323,7 +323,7 @@ def _writers(
     """Opens all files; they appear under their names at the end."""
     with contextlib.ExitStack() as replaced:
         paths = {
-            part: str(replaced.enter_context(replaced_at_the_end(path)))
+            part: str(replaced.enter_context(atomic_write(path)))
             for part, path in files.items()
         }
         with contextlib.ExitStack() as opened:
