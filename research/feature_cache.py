@@ -89,11 +89,11 @@ def run(
         rounds: timed steps of each kind.
         clock: as for `in_turns`.
     """
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
 
-    source = open_source(
+    source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     detector = build_detector(pipeline)
@@ -196,8 +196,8 @@ def make_works(
     """
     import tensorflow as tf
 
-    from featsr_tf.data.batching import Share
     from featsr_tf.data.build import training_batches
+    from featsr_tf.data.sharding import Shard
     from featsr_tf.training.build import build_stage
     from featsr_tf.training.feature_cache import SEED_OFFSET
     from featsr_tf.training.feature_cache import cached_batches
@@ -214,7 +214,7 @@ def make_works(
     make_batches = cached_batches(
         pipeline, source, stage, "", tf.distribute.get_strategy()
     )
-    seen = iter(make_batches(Share(pipeline.train_config.batch_size)))
+    seen = iter(make_batches(Shard(pipeline.train_config.batch_size)))
     step = tf.function(stage.train_step)
     compute = tf.function(stage.compute_frozen)
     held_images, held_seen = next(images), next(seen)

@@ -33,10 +33,10 @@ def main() -> None:
 def run(pipeline, arguments: argparse.Namespace) -> None:
     """Measures and prints."""
     from featsr_tf.data.build import evaluation_batches
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.data.keys import Batch
 
-    source = open_source(
+    source = load_records(
         pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
     )
     frames = [

@@ -99,10 +99,10 @@ def run(pipeline, rounds: int, num_steps: int) -> None:
         rounds: how often everything is timed.
         num_steps: watched steps of the fastest stage.
     """
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.data.build import training_batches
 
-    source = open_source(
+    source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     steps = make_steps(pipeline)
@@ -233,20 +233,15 @@ def partial_inputs(pipeline, source) -> dict[str, Callable[[], object]]:
     """
     import tensorflow as tf
 
-    from featsr_tf.data.batching import shuffled_records
     from featsr_tf.data.build import training_options
     from featsr_tf.data.decode import decode_example
-    from featsr_tf.data.input_pipeline import training_frame
+    from featsr_tf.data.input_pipeline import shuffled_records
+    from featsr_tf.data.input_pipeline import training_image
 
     options = training_options(pipeline, source)
     plain = dataclasses.replace(options, augmentations=())
     records = list(
-        shuffled_records(
-            source.paths,
-            source.summary.num_examples,
-            options.seed,
-            offsets=source.summary.offsets,
-        )
+        shuffled_records(source, options.seed)
         .take(_PROFILED_IMAGES)
         .as_numpy_iterator()
     )
@@ -265,10 +260,10 @@ def partial_inputs(pipeline, source) -> dict[str, Callable[[], object]]:
         "taking a record": work(lambda record, _: record),
         "parsing and decoding": work(lambda record, _: decode_example(record)),
         "cropping and resizing": work(
-            lambda record, seed: training_frame(record, seed, plain)
+            lambda record, seed: training_image(record, seed, plain)
         ),
         "augmentation": work(
-            lambda record, seed: training_frame(record, seed, options)
+            lambda record, seed: training_image(record, seed, options)
         ),
     }
 

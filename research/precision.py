@@ -133,13 +133,13 @@ def run(
 
 
 def _open_frames(pipeline: Pipeline, model_dir: str | None):
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.prediction.evaluation import open_evaluation
 
     if model_dir:
         return open_evaluation(pipeline, model_dir)
     reader = pipeline.eval_input_reader[0]
-    return open_source(reader, pipeline.model.faster_rcnn.num_classes)
+    return load_records(reader, pipeline.model.faster_rcnn.num_classes)
 
 
 def _load(pipelines: Mapping[str, Pipeline], model_dir: str | None) -> dict:
@@ -226,14 +226,14 @@ def _print_steps(pipelines: Mapping[str, Pipeline], arguments) -> None:
     import keras
     import tensorflow as tf
 
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.data.build import training_batches
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
 
     pipeline = pipelines[FLOAT32]
-    source = open_source(
+    source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     batches = training_batches(pipeline, source, with_half_images=True)

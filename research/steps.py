@@ -34,14 +34,14 @@ def run(pipeline, rounds: int) -> None:
     """
     import tensorflow as tf
 
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.data.build import training_batches
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
 
     detector = build_detector(pipeline)
-    source = open_source(
+    source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     batches = training_batches(pipeline, source, with_half_images=True)

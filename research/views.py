@@ -5,19 +5,19 @@ import dataclasses
 import tensorflow as tf
 
 from featsr_tf.config import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_options
 from featsr_tf.data.input_pipeline import training_dataset
+from featsr_tf.data.records import RecordFiles
 
 
-def count_batches(pipeline: Pipeline, source: Source) -> int:
+def count_batches(pipeline: Pipeline, source: RecordFiles) -> int:
     """Tells how many full batches of views there are, at least one."""
     batch_size = pipeline.train_config.batch_size
     return max(source.summary.num_examples // batch_size, 1)
 
 
 def fixed_views(
-    pipeline: Pipeline, source: Source, with_half_images: bool = True
+    pipeline: Pipeline, source: RecordFiles, with_half_images: bool = True
 ) -> tf.data.Dataset:
     """Makes one pass over records, cropped and augmented as for training.
 

@@ -148,7 +148,7 @@ def run(
 ) -> None:
     """Measures and prints."""
     from featsr_tf.data.build import evaluation_batches
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.html_report.inputs import describe_environment
 
     readers = pipeline.train_input_reader
@@ -156,7 +156,7 @@ def run(
         if not pipeline.eval_input_reader:
             raise ConfigError("the config has no eval_input_reader; add one")
         readers = pipeline.eval_input_reader[0]
-    source = open_source(readers, pipeline.model.faster_rcnn.num_classes)
+    source = load_records(readers, pipeline.model.faster_rcnn.num_classes)
     measured = load(pipeline, model_dir_of(arguments), settings)
     batches = evaluation_batches(pipeline, source, batch_size=1)
     truths = measure(measured, batches.take(arguments.images), arguments.rounds)

@@ -16,7 +16,7 @@ from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.tfrecord_files import Frame
+from featsr_tf.data.tfrecord_files import RawRecord
 from featsr_tf.errors import DataError
 
 # Boxes thinner than this are more often slips of the hand than objects.
@@ -91,7 +91,7 @@ def has_errors(findings: Iterable[Finding]) -> bool:
     return any(finding.kind.is_error for finding in findings)
 
 
-def check_frame(frame: Frame, label_map: LabelMap | None) -> CheckedRecord:
+def check_frame(frame: RawRecord, label_map: LabelMap | None) -> CheckedRecord:
     """Checks a record as it was found in its file, perhaps damaged."""
     if frame.damage:
         message = f"damaged, {frame.damage} ({frame.size} bytes lost)"

@@ -167,7 +167,7 @@ def scan_shard(path: str, label_map: LabelMap) -> ShardFacts:
     Raises:
         DataError: a record that is damaged or does not fit the label map.
     """
-    summary = scan_records([path], label_map, progress_bar=False)
+    summary = scan_records([path], label_map, progress_bar=False).summary
     names = label_map.names
     boxes = np.pad(summary.object_sizes, ((0, 0), (2, 0)))
     return ShardFacts(

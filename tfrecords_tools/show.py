@@ -29,11 +29,11 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import read_frame
-from featsr_tf.data.tfrecord_files import record_places
+from featsr_tf.data.tfrecord_files import expand_patterns
+from featsr_tf.data.tfrecord_files import read_raw_record
 from featsr_tf.drawing.boxes import Mark
 from featsr_tf.drawing.boxes import box_marks
 from featsr_tf.drawing.boxes import draw_marks
@@ -134,14 +134,10 @@ def run(arguments: argparse.Namespace) -> None:
     paths = expand_patterns(arguments.files)
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
     label_map = find_label_map(paths, arguments.label_map)
-    summary = scan_records(
+    record_files = scan_records(
         paths, label_map, max_bad_examples=arguments.max_bad_examples
     )
-    places = [
-        (path, number, offset)
-        for path in paths
-        for number, offset in record_places(path, summary.offsets)
-    ]
+    places = list(record_files.places())
     records = _choose(places, arguments.max_images, arguments.seed)
     names = (
         label_map.names
@@ -153,10 +149,10 @@ def run(arguments: argparse.Namespace) -> None:
     }
     if pipeline:
         views["training"] = _training_view(
-            pipeline, paths, summary, names, arguments.seed
+            pipeline, record_files, names, arguments.seed
         )
     output = Path(arguments.output)
-    _write(output, title_of(paths), records, views, summary)
+    _write(output, title_of(paths), records, views, record_files.summary)
     print(f"wrote {output / PAGE_NAME}")
 
 
@@ -172,29 +168,25 @@ def _choose(
 
 def _read(path: str, number: int, offset: int) -> _Record:
     place = f"{path}: record {number}"
-    frame = read_frame(path, number, offset)
-    if frame.damage:
-        raise DataError(f"{place}: damaged, {frame.damage}")
-    features = parse_example(frame.payload)
+    record = read_raw_record(path, number, offset)
+    if record.damage:
+        raise DataError(f"{place}: damaged, {record.damage}")
+    features = parse_example(record.payload)
     names = feature_texts(features, Example.FILENAME)
     names += feature_texts(features, Example.SOURCE_ID)
     name = next(filter(None, names), f"record {number}")
-    return _Record(place, frame.payload, name)
+    return _Record(place, record.payload, name)
 
 
 def _training_view(
     pipeline: Pipeline,
-    paths: list[str],
-    summary: RecordSummary,
+    record_files: RecordFiles,
     names: Mapping[int, str],
     seed: int,
 ) -> View:
-    from featsr_tf.data.build import Source
     from featsr_tf.data.build import training_options
-    from featsr_tf.data.label_map import LabelMap
 
-    source = Source(paths, LabelMap(dict(names)), summary)
-    options = training_options(pipeline, source)
+    options = training_options(pipeline, record_files)
     extension = pipeline.model.feature_super_resolution
     small = SmallObjects(
         extension.small_area_threshold,
@@ -253,12 +245,12 @@ def training_picture(
     """
     import tensorflow as tf
 
-    from featsr_tf.data.input_pipeline import training_frame
+    from featsr_tf.data.input_pipeline import training_image
     from featsr_tf.data.resize import half_image
     from featsr_tf.data.resize import pad_to
     from featsr_tf.data.resize import round_up
 
-    frame = training_frame(tf.constant(serialized), tf.constant(seed), options)
+    frame = training_image(tf.constant(serialized), tf.constant(seed), options)
     height, width = frame.image.shape[:2]
     padded = pad_to(frame.image, round_up(height), round_up(width))
     half = half_image(padded[None])[0]

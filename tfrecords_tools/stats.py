@@ -17,9 +17,8 @@ from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.records import RecordSummary
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import read_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
@@ -68,28 +67,19 @@ def run(arguments: argparse.Namespace) -> None:
     paths = expand_patterns(arguments.files)
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
     label_map = find_label_map(paths, arguments.label_map)
-    summary = scan_records(
+    record_files = scan_records(
         paths, label_map, max_bad_examples=arguments.max_bad_examples
     )
+    summary = record_files.summary
     if not summary.num_objects:
         raise DataError(f"{', '.join(paths)}: no objects in these records")
-    names = label_map.names if label_map else _names_in_files(paths, summary)
+    names = label_map.names if label_map else names_in(record_files.read())
     statistics = gather(title_of(paths), summary, names, pipeline)
     print(to_text(statistics))
     if output and output.endswith(".json"):
         write_text(output, json.dumps(to_values(statistics), indent=1) + "\n")
     elif output:
         write_text(output, to_html(statistics))
-
-
-def _names_in_files(
-    paths: Sequence[str], summary: RecordSummary
-) -> dict[int, str]:
-    return names_in(
-        record
-        for path in paths
-        for record in read_records(path, summary.offsets)
-    )
 
 
 def gather(

@@ -24,9 +24,9 @@ import tqdm
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import manifests_beside
-from featsr_tf.data.records import match_patterns
-from featsr_tf.data.tfrecord_files import Frame
-from featsr_tf.data.tfrecord_files import walk_frames
+from featsr_tf.data.tfrecord_files import RawRecord
+from featsr_tf.data.tfrecord_files import match_patterns
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from tfrecords_tools.manifest import check_files
@@ -200,7 +200,7 @@ class Verifier:
             message = f"lacks {len(absent)} of its shards: {names}{more}"
             self._note([Finding(Kind.MISSING_SHARD, message)], name)
 
-    def check_file(self, path: str) -> Iterator[tuple[Frame, bool]]:
+    def check_file(self, path: str) -> Iterator[tuple[RawRecord, bool]]:
         """Checks all records of a file.
 
         Args:
@@ -273,11 +273,11 @@ class Verifier:
 
 def _checked_records(
     path: str, label_map: LabelMap | None
-) -> Iterator[tuple[Frame, CheckedRecord]]:
+) -> Iterator[tuple[RawRecord, CheckedRecord]]:
     """Yields all frames in order, checked several at a time."""
     if os.path.getsize(path) == 0:
         raise DataError("the file is empty")
-    frames = walk_frames(path)
+    frames = walk_records(path)
     check = functools.partial(check_frame, label_map=label_map)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         while batch := list(itertools.islice(frames, _RECORDS_AT_ONCE)):

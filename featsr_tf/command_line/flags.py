@@ -12,7 +12,7 @@ from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.metrics.evaluator import Protocol

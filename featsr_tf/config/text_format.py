@@ -16,8 +16,8 @@ from featsr_tf.config import schema
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import message_name
-from featsr_tf.data.protobuf_text import complaint
 from featsr_tf.data.protobuf_text import find_positions
+from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.data.protobuf_text import position
 from featsr_tf.errors import ConfigError
 
@@ -81,7 +81,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
 
 def explain(error: text_format.ParseError) -> str:
     """Says in one line, without position, what the parser complains about."""
-    said = complaint(error).replace(f"{PACKAGE}.", "")
+    said = parse_error_text(error).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
         return unknown_field(match[2], _message_class(name_of_class))

@@ -1,4 +1,8 @@
-"""Random changes of training images, named as in the Object Detection API."""
+"""Random changes of training images, named as in the Object Detection API.
+
+Each takes a `LabeledImage` with a float32 image of 0..255 and a stateless seed,
+`[2]` int32, and gives the changed image, clipped to 0..255 again.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,156 +13,126 @@ import tensorflow as tf
 
 from featsr_tf.data import augment_geometry
 from featsr_tf.data.augment_geometry import clip_objects
-from featsr_tf.data.decode import Frame
+from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.resize import resize_image
 from featsr_tf.errors import ConfigError
 
 
 def random_adjust_brightness(
-    frame: Frame, seed: tf.Tensor, max_delta: float = 0.2
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, max_delta: float = 0.2
+) -> LabeledImage:
     """Adds one random number to all channels.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         max_delta: bound of the number, as a share of the range of values.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
-    return _with_image(frame, frame.image + 255.0 * delta)
+    return _with_image(labeled, labeled.image + 255.0 * delta)
 
 
 def random_adjust_contrast(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     min_delta: float = 0.8,
     max_delta: float = 1.25,
-) -> Frame:
+) -> LabeledImage:
     """Scales the distance of each channel from its mean by a random factor.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         min_delta: smallest factor.
         max_delta: largest factor.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
-    return _with_image(frame, tf.image.adjust_contrast(frame.image, factor))
+    return _with_image(labeled, tf.image.adjust_contrast(labeled.image, factor))
 
 
 def random_adjust_saturation(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     min_delta: float = 0.8,
     max_delta: float = 1.25,
-) -> Frame:
+) -> LabeledImage:
     """Scales the saturation by a random factor.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         min_delta: smallest factor.
         max_delta: largest factor.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
-    return _with_image(frame, tf.image.adjust_saturation(frame.image, factor))
+    return _with_image(
+        labeled, tf.image.adjust_saturation(labeled.image, factor)
+    )
 
 
 def random_adjust_hue(
-    frame: Frame, seed: tf.Tensor, max_delta: float = 0.02
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, max_delta: float = 0.02
+) -> LabeledImage:
     """Turns the hue by a random angle.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         max_delta: bound of the angle, in turns.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
-    return _with_image(frame, tf.image.adjust_hue(frame.image, delta))
+    return _with_image(labeled, tf.image.adjust_hue(labeled.image, delta))
 
 
 def random_distort_color(
-    frame: Frame, seed: tf.Tensor, color_ordering: int = 0
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, color_ordering: int = 0
+) -> LabeledImage:
     """Changes brightness, saturation, hue and contrast, widely.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         color_ordering: 0 changes the contrast last, 1 before the saturation.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     brightness, contrast, saturation, hue = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
-    frame = random_adjust_brightness(frame, brightness, 32.0 / 255.0)
+    labeled = random_adjust_brightness(labeled, brightness, 32.0 / 255.0)
     if color_ordering == 1:
-        frame = random_adjust_contrast(frame, contrast, 0.5, 1.5)
-    frame = random_adjust_saturation(frame, saturation, 0.5, 1.5)
-    frame = random_adjust_hue(frame, hue, 0.2)
+        labeled = random_adjust_contrast(labeled, contrast, 0.5, 1.5)
+    labeled = random_adjust_saturation(labeled, saturation, 0.5, 1.5)
+    labeled = random_adjust_hue(labeled, hue, 0.2)
     if color_ordering == 0:
-        frame = random_adjust_contrast(frame, contrast, 0.5, 1.5)
-    return frame
+        labeled = random_adjust_contrast(labeled, contrast, 0.5, 1.5)
+    return labeled
 
 
 def random_pixel_value_scale(
-    frame: Frame, seed: tf.Tensor, minval: float = 0.9, maxval: float = 1.1
-) -> Frame:
-    """Multiplies every value of every pixel by a random factor of its own.
+    labeled: LabeledImage,
+    seed: tf.Tensor,
+    minval: float = 0.9,
+    maxval: float = 1.1,
+) -> LabeledImage:
+    """Multiplies every value of every pixel by another random factor.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         minval: smallest factor.
         maxval: largest factor.
-
-    Returns:
-        The frame with its image changed and clipped to 0..255.
     """
     factors = tf.random.stateless_uniform(
-        tf.shape(frame.image), seed, minval, maxval
+        tf.shape(labeled.image), seed, minval, maxval
     )
-    return _with_image(frame, frame.image * factors)
+    return _with_image(labeled, labeled.image * factors)
 
 
 def random_rgb_to_gray(
-    frame: Frame, seed: tf.Tensor, probability: float = 0.1
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.1
+) -> LabeledImage:
     """Takes the colour away; the image keeps its three channels.
 
     Args:
-        frame: the frame, with a float32 image of 0..255.
-        seed: `[2]` int32, stateless seed.
         probability: how often.
-
-    Returns:
-        The frame, grey or as it was.
     """
     image = tf.cond(
         tf.random.stateless_uniform([], seed) < probability,
-        lambda: tf.tile(tf.image.rgb_to_grayscale(frame.image), [1, 1, 3]),
-        lambda: frame.image,
+        lambda: tf.tile(tf.image.rgb_to_grayscale(labeled.image), [1, 1, 3]),
+        lambda: labeled.image,
     )
-    return frame._replace(image=image)
+    return labeled._replace(image=image)
 
 
-def _with_image(frame: Frame, image: tf.Tensor) -> Frame:
-    return frame._replace(image=tf.clip_by_value(image, 0.0, 255.0))
+def _with_image(labeled: LabeledImage, image: tf.Tensor) -> LabeledImage:
+    return labeled._replace(image=tf.clip_by_value(image, 0.0, 255.0))
 
 
 # Less than this share of an object's area inside the crop = ignored.
@@ -184,7 +158,9 @@ class TrainingCrop:
     object_probability: float = 0.9
 
 
-def training_crop(frame: Frame, seed: tf.Tensor, crop: TrainingCrop) -> Frame:
+def training_crop(
+    labeled: LabeledImage, seed: tf.Tensor, crop: TrainingCrop
+) -> LabeledImage:
     """Cuts a crop out of the frame rescaled by a random factor.
 
     With `object_probability` the crop holds a randomly chosen object that is
@@ -196,23 +172,23 @@ def training_crop(frame: Frame, seed: tf.Tensor, crop: TrainingCrop) -> Frame:
     of the frame, is left, it is dropped.
 
     Args:
-        frame: a frame at its original size.
+        labeled: a whole frame at its original size.
         seed: `[2]` int32, stateless seed.
         crop: size, scales and placing.
 
     Returns:
-        A `Frame` with a float32 image of `crop.height` x `crop.width` px,
-        or smaller where the rescaled frame is.
+        A float32 image of `crop.height` x `crop.width` px, or smaller where
+        the rescaled frame is, and its objects.
     """
     draws = tf.random.stateless_uniform([5], seed)
     factor = crop.minimum_scale + draws[0] * (
         crop.maximum_scale - crop.minimum_scale
     )
-    window, size = _window_and_size(frame, factor, crop)
+    window, size = _window_and_size(labeled, factor, crop)
     low, high = tf.cond(
-        (draws[1] < crop.object_probability) & tf.reduce_any(~frame.ignored),
-        lambda: _offsets_around_object(frame, window, draws[2]),
-        lambda: (tf.zeros_like(window), _frame_size(frame) - window),
+        (draws[1] < crop.object_probability) & tf.reduce_any(~labeled.ignored),
+        lambda: _offsets_around_object(labeled, window, draws[2]),
+        lambda: (tf.zeros_like(window), _image_size(labeled) - window),
     )
     offset = low + tf.cast(
         draws[3:] * tf.cast(high - low + 1, tf.float32), tf.int32
@@ -221,17 +197,17 @@ def training_crop(frame: Frame, seed: tf.Tensor, crop: TrainingCrop) -> Frame:
     # Only the window is rescaled, which is several times cheaper than the
     # whole frame.
     end = offset + window
-    source = frame.image[offset[0] : end[0], offset[1] : end[1]]
+    source = labeled.image[offset[0] : end[0], offset[1] : end[1]]
     scale = tf.cast(size, tf.float32) / tf.cast(window, tf.float32)
-    clipped = clip_objects(frame, offset, window, MINIMUM_VISIBLE_SHARE)
+    clipped = clip_objects(labeled, offset, window, MINIMUM_VISIBLE_SHARE)
     return clipped._replace(
         image=resize_image(source, size),
         boxes=clipped.boxes * tf.tile(scale, [2]),
-        scale=frame.scale * scale,
+        scale=labeled.scale * scale,
     )
 
 
-AUGMENTATIONS: Mapping[str, Callable[..., Frame]] = {
+AUGMENTATIONS: Mapping[str, Callable[..., LabeledImage]] = {
     function.__name__: function
     for function in (
         augment_geometry.random_horizontal_flip,
@@ -255,12 +231,6 @@ def count_before_resizing(augmentations: Augmentations) -> int:
 
     They are all up to the last one that may change the size of an image;
     those after it do the same to fewer pixels once the image is resized.
-
-    Args:
-        augmentations: see `augment`.
-
-    Returns:
-        How many of them come before resizing, cropping and padding.
     """
     reshaping = {function.__name__ for function in augment_geometry.RESHAPING}
     positions = [
@@ -272,22 +242,19 @@ def count_before_resizing(augmentations: Augmentations) -> int:
 
 
 def augment(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     augmentations: Augmentations,
     first_position: int = 0,
-) -> Frame:
-    """Applies augmentations in their order, each with a seed of its own.
+) -> LabeledImage:
+    """Applies augmentations in their order, each with another seed.
 
     Args:
-        frame: the frame, with an image of 0..255.
+        labeled: with an image of 0..255.
         seed: `[2]` int32, stateless seed of the example.
         augmentations: names out of `AUGMENTATIONS`, each with the arguments
             that differ from the defaults.
-        first_position: how many others were applied before. Default 0.
-
-    Returns:
-        The changed frame.
+        first_position: how many others were applied before.
 
     Raises:
         ConfigError: an augmentation of an unknown name.
@@ -299,24 +266,24 @@ def augment(
                 f" {', '.join(AUGMENTATIONS)}"
             )
         own_seed = tf.random.experimental.stateless_fold_in(seed, position)
-        frame = frame._replace(image=tf.cast(frame.image, tf.float32))
-        frame = AUGMENTATIONS[name](frame, own_seed, **arguments)
-    return frame
+        labeled = labeled._replace(image=tf.cast(labeled.image, tf.float32))
+        labeled = AUGMENTATIONS[name](labeled, own_seed, **arguments)
+    return labeled
 
 
-def _frame_size(frame: Frame) -> tf.Tensor:
-    return tf.shape(frame.image)[:2]
+def _image_size(labeled: LabeledImage) -> tf.Tensor:
+    return tf.shape(labeled.image)[:2]
 
 
 def _window_and_size(
-    frame: Frame, factor: tf.Tensor, crop: TrainingCrop
+    labeled: LabeledImage, factor: tf.Tensor, crop: TrainingCrop
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Whole-pixel sizes of the source window and of the crop made of it."""
     full_size = tf.constant([crop.height, crop.width])
     wanted = tf.cast(
         tf.round(tf.cast(full_size, tf.float32) / factor), tf.int32
     )
-    window = tf.minimum(tf.maximum(wanted, 1), _frame_size(frame))
+    window = tf.minimum(tf.maximum(wanted, 1), _image_size(labeled))
     rescaled = tf.cast(tf.round(tf.cast(window, tf.float32) * factor), tf.int32)
     size = tf.where(
         window < wanted,
@@ -327,16 +294,16 @@ def _window_and_size(
 
 
 def _offsets_around_object(
-    frame: Frame, window: tf.Tensor, draw: tf.Tensor
+    labeled: LabeledImage, window: tf.Tensor, draw: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """First and last window corner that keeps a random object inside."""
-    candidates = tf.boolean_mask(frame.boxes, ~frame.ignored)
+    candidates = tf.boolean_mask(labeled.boxes, ~labeled.ignored)
     count = tf.shape(candidates)[0]
     chosen = tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
     box = candidates[tf.minimum(chosen, count - 1)]
     first = tf.cast(tf.math.ceil(box[2:]), tf.int32) - window
     last = tf.cast(tf.math.floor(box[:2]), tf.int32)
-    highest = _frame_size(frame) - window
+    highest = _image_size(labeled) - window
     bounds = tf.clip_by_value(tf.stack([first, last]), 0, highest)
     # An object larger than the window swaps the two: it then fills the crop.
     return tf.reduce_min(bounds, axis=0), tf.reduce_max(bounds, axis=0)

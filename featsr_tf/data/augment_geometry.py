@@ -1,14 +1,15 @@
 """Random changes of training images that move their objects.
 
 Those of `RESHAPING` may change the size of an image, too. Names, arguments and
-defaults are those of the Object Detection API.
+defaults are those of the Object Detection API. As in `augment`, each takes a
+`LabeledImage` and a stateless seed, `[2]` int32.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from featsr_tf.data.decode import Frame
+from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.resize import resize_image
 
 # Below this share of its area an object can shrink to a line.
@@ -16,112 +17,94 @@ _SLIVER_SHARE = 0.5
 
 
 def random_horizontal_flip(
-    frame: Frame, seed: tf.Tensor, probability: float = 0.5
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
+) -> LabeledImage:
     """Mirrors image and boxes left to right.
 
     Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
         probability: how often to mirror.
-
-    Returns:
-        The frame, mirrored or as it was.
     """
 
-    def mirrored() -> Frame:
-        width = frame_size(frame)[1]
-        ymin, xmin, ymax, xmax = tf.unstack(frame.boxes, axis=-1)
+    def mirrored() -> LabeledImage:
+        width = image_size(labeled)[1]
+        ymin, xmin, ymax, xmax = tf.unstack(labeled.boxes, axis=-1)
         boxes = tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
-        image = tf.reverse(frame.image, axis=[1])
-        return frame._replace(image=image, boxes=boxes)
+        image = tf.reverse(labeled.image, axis=[1])
+        return labeled._replace(image=image, boxes=boxes)
 
-    return _sometimes(frame, seed, probability, mirrored)
+    return _sometimes(labeled, seed, probability, mirrored)
 
 
 def random_vertical_flip(
-    frame: Frame, seed: tf.Tensor, probability: float = 0.5
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
+) -> LabeledImage:
     """Mirrors image and boxes top to bottom.
 
     Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
         probability: how often to mirror.
-
-    Returns:
-        The frame, mirrored or as it was.
     """
 
-    def mirrored() -> Frame:
-        height = frame_size(frame)[0]
-        ymin, xmin, ymax, xmax = tf.unstack(frame.boxes, axis=-1)
+    def mirrored() -> LabeledImage:
+        height = image_size(labeled)[0]
+        ymin, xmin, ymax, xmax = tf.unstack(labeled.boxes, axis=-1)
         boxes = tf.stack([height - ymax, xmin, height - ymin, xmax], axis=-1)
-        image = tf.reverse(frame.image, axis=[0])
-        return frame._replace(image=image, boxes=boxes)
+        image = tf.reverse(labeled.image, axis=[0])
+        return labeled._replace(image=image, boxes=boxes)
 
-    return _sometimes(frame, seed, probability, mirrored)
+    return _sometimes(labeled, seed, probability, mirrored)
 
 
 def random_rotation90(
-    frame: Frame, seed: tf.Tensor, probability: float = 0.5
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
+) -> LabeledImage:
     """Turns image and boxes by 90 degrees, counter-clockwise.
 
-    Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
-        probability: how often to turn.
+    Height and width change places where the image is turned.
 
-    Returns:
-        The frame, turned or as it was; height and width change places.
+    Args:
+        probability: how often to turn.
     """
 
-    def turned() -> Frame:
-        width = frame_size(frame)[1]
-        ymin, xmin, ymax, xmax = tf.unstack(frame.boxes, axis=-1)
-        return frame._replace(
-            image=tf.image.rot90(frame.image),
+    def turned() -> LabeledImage:
+        width = image_size(labeled)[1]
+        ymin, xmin, ymax, xmax = tf.unstack(labeled.boxes, axis=-1)
+        return labeled._replace(
+            image=tf.image.rot90(labeled.image),
             boxes=tf.stack([width - xmax, ymin, width - xmin, ymax], axis=-1),
-            scale=frame.scale[::-1],
-            original_size=frame.original_size[::-1],
+            scale=labeled.scale[::-1],
+            original_size=labeled.original_size[::-1],
         )
 
-    return _sometimes(frame, seed, probability, turned)
+    return _sometimes(labeled, seed, probability, turned)
 
 
 def random_image_scale(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     min_scale_ratio: float = 0.5,
     max_scale_ratio: float = 2.0,
-) -> Frame:
+) -> LabeledImage:
     """Resizes image and boxes by a random factor.
 
     Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
         min_scale_ratio: smallest factor.
         max_scale_ratio: largest factor.
-
-    Returns:
-        The resized frame with a float32 image.
     """
     factor = tf.random.stateless_uniform(
         [], seed, min_scale_ratio, max_scale_ratio
     )
-    old_size = frame_size(frame)
+    old_size = image_size(labeled)
     size = tf.maximum(tf.cast(old_size * factor, tf.int32), 1)
     scale = tf.cast(size, tf.float32) / old_size
-    return frame._replace(
-        image=resize_image(frame.image, size),
-        boxes=frame.boxes * tf.tile(scale, [2]),
-        scale=frame.scale * scale,
+    return labeled._replace(
+        image=resize_image(labeled.image, size),
+        boxes=labeled.boxes * tf.tile(scale, [2]),
+        scale=labeled.scale * scale,
     )
 
 
 def random_crop_image(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     min_object_covered: float = 1.0,
     min_aspect_ratio: float = 0.75,
@@ -130,12 +113,12 @@ def random_crop_image(
     max_area: float = 1.0,
     overlap_thresh: float = 0.3,
     random_coef: float = 0.0,
-) -> Frame:
+) -> LabeledImage:
     """Crops a random rectangle that covers enough of at least one object.
 
+    Where no such rectangle was found, the whole frame is left.
+
     Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
         min_object_covered: share of at least one object inside the crop.
         min_aspect_ratio: smallest width by height.
         max_aspect_ratio: largest width by height.
@@ -143,15 +126,12 @@ def random_crop_image(
         max_area: largest share of the image.
         overlap_thresh: objects of which a smaller share is left are ignored.
         random_coef: how often the frame is left as it was.
-
-    Returns:
-        The crop; the whole frame where no such crop was found.
     """
 
-    def cropped() -> Frame:
-        normalized = frame.boxes / tf.tile(frame_size(frame), [2])
+    def cropped() -> LabeledImage:
+        normalized = labeled.boxes / tf.tile(image_size(labeled), [2])
         begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-            tf.shape(frame.image),
+            tf.shape(labeled.image),
             tf.clip_by_value(normalized, 0.0, 1.0)[None],
             tf.random.experimental.stateless_fold_in(seed, 0),
             min_object_covered=min_object_covered,
@@ -160,36 +140,33 @@ def random_crop_image(
             max_attempts=100,
             use_image_if_no_bounding_boxes=True,
         )
-        kept = clip_objects(frame, begin[:2], size[:2], overlap_thresh)
-        return kept._replace(image=_window(frame.image, begin[:2], size[:2]))
+        kept = clip_objects(labeled, begin[:2], size[:2], overlap_thresh)
+        return kept._replace(image=_window(labeled.image, begin[:2], size[:2]))
 
-    return _sometimes(frame, seed, 1.0 - random_coef, cropped)
+    return _sometimes(labeled, seed, 1.0 - random_coef, cropped)
 
 
 def random_square_crop_by_scale(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     max_border: int = 128,
     scale_min: float = 0.6,
     scale_max: float = 1.3,
     num_scales: int = 8,
-) -> Frame:
-    """Crops a square around a random point; beyond the image it is black.
+) -> LabeledImage:
+    """Crops a square of even side around a random point.
+
+    Beyond the image it is black.
 
     Args:
-        frame: the frame.
-        seed: `[2]` int32, stateless seed.
         max_border: px at the border of the image in which no centre lies;
             halved until it is at most half of the image.
         scale_min: smallest side by the longer side of the image.
         scale_max: largest side by the longer side of the image.
         num_scales: how many sides there are to draw from.
-
-    Returns:
-        The square, with an even side.
     """
     draws = tf.random.stateless_uniform([3], seed)
-    size = frame_size(frame)
+    size = image_size(labeled)
     drawn = tf.floor(draws[0] * num_scales) / max(num_scales - 1, 1)
     factor = scale_min + (scale_max - scale_min) * drawn
     half = tf.maximum(tf.cast(factor * tf.reduce_max(size) / 2, tf.int32), 1)
@@ -201,14 +178,14 @@ def random_square_crop_by_scale(
     corner = tf.cast(center, tf.int32) - half
     side = tf.stack([2 * half, 2 * half])
     begin = tf.maximum(corner, 0)
-    end = tf.minimum(corner + side, tf.shape(frame.image)[:2])
+    end = tf.minimum(corner + side, tf.shape(labeled.image)[:2])
     before = begin - corner
     image = tf.image.pad_to_bounding_box(
-        _window(frame.image, begin, end - begin),
+        _window(labeled.image, begin, end - begin),
         *tf.unstack(before),
         *tf.unstack(side),
     )
-    return clip_objects(frame, corner, side, 0.0)._replace(image=image)
+    return clip_objects(labeled, corner, side, 0.0)._replace(image=image)
 
 
 # Steps that may change the size of an image.
@@ -220,29 +197,31 @@ RESHAPING = (
 )
 
 
-def frame_size(frame: Frame) -> tf.Tensor:
-    """Gives height and width of a frame's image in px, `[2]` float32."""
-    return tf.cast(tf.shape(frame.image)[:2], tf.float32)
+def image_size(labeled: LabeledImage) -> tf.Tensor:
+    """Height and width of the image in px, `[2]` float32."""
+    return tf.cast(tf.shape(labeled.image)[:2], tf.float32)
 
 
 def clip_objects(
-    frame: Frame, offset: tf.Tensor, window: tf.Tensor, minimum_share: float
-) -> Frame:
-    """Moves the objects of a frame into a window and clips them there.
+    labeled: LabeledImage,
+    offset: tf.Tensor,
+    window: tf.Tensor,
+    minimum_share: float,
+) -> LabeledImage:
+    """Moves objects into a window and clips them there.
 
     Args:
-        frame: the frame.
+        labeled: the image and its objects.
         offset: `[2]` int32, upper left corner of the window in px.
         window: `[2]` int32, height and width of the window in px.
         minimum_share: of the area of each object; where less is left, it is
             ignored.
 
     Returns:
-        The frame with the objects in px of the window, and the image as it
-        was. An object of which nothing, or a sliver thinner than 1 px, is
-        left is dropped.
+        The objects in px of the window, with the image as it was. An object
+        of which nothing, or a sliver thinner than 1 px, is left is dropped.
     """
-    moved = frame.boxes - tf.cast(tf.tile(offset, [2]), tf.float32)
+    moved = labeled.boxes - tf.cast(tf.tile(offset, [2]), tf.float32)
     limit = tf.cast(tf.tile(window, [2]), tf.float32)
     clipped = tf.clip_by_value(moved, 0.0, limit)
     sides = clipped[:, 2:] - clipped[:, :2]
@@ -250,22 +229,22 @@ def clip_objects(
     share = tf.math.divide_no_nan(tf.reduce_prod(sides, axis=-1), area)
     is_thin = tf.reduce_min(sides, axis=-1) < 1
     sliver = (share < _SLIVER_SHARE) & is_thin
-    ignored = frame.ignored | (share < minimum_share)
-    return frame._replace(
+    ignored = labeled.ignored | (share < minimum_share)
+    return labeled._replace(
         boxes=tf.boolean_mask(clipped, ~sliver),
-        classes=tf.boolean_mask(frame.classes, ~sliver),
+        classes=tf.boolean_mask(labeled.classes, ~sliver),
         ignored=tf.boolean_mask(ignored, ~sliver),
     )
 
 
 def _sometimes(
-    frame: Frame,
+    labeled: LabeledImage,
     seed: tf.Tensor,
     probability: float,
-    changed: Callable[[], Frame],
-) -> Frame:
+    changed: Callable[[], LabeledImage],
+) -> LabeledImage:
     draw = tf.random.stateless_uniform([], seed)
-    return tf.cond(draw < probability, changed, lambda: frame)
+    return tf.cond(draw < probability, changed, lambda: labeled)
 
 
 def _window(image: tf.Tensor, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

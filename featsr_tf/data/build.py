@@ -1,4 +1,4 @@
-"""Data sets from a pipeline; nothing else in `data/` knows the config."""
+"""Records and batches as a pipeline says; no other module here knows it."""
 
 import dataclasses
 import inspect
@@ -12,19 +12,18 @@ from featsr_tf.config.schema import InputReader
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import ResizeType
 from featsr_tf.data import augment
-from featsr_tf.data import input_pipeline as batches
+from featsr_tf.data import input_pipeline
 from featsr_tf.data import resize
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import shuffled_records
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
-from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import check_num_classes
 from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.tfrecord_files import expand_patterns
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,
@@ -34,45 +33,28 @@ _METHODS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Checked records.
-
-    Attributes:
-        paths: the record files.
-        label_map: their classes.
-        summary: what the records contain.
-    """
-
-    paths: list[str]
-    label_map: LabelMap
-    summary: RecordSummary
-
-
-def open_source(
+def load_records(
     reader: InputReader, num_classes: int, decode: bool = False
-) -> Source:
+) -> RecordFiles:
     """Checks the label map and all records of an input reader.
 
     Args:
         reader: message of the pipeline.
         num_classes: number of classes of the model.
-        decode: whether to decode all images. Default False: only headers and
-            ends are looked at.
-
-    Returns:
-        The source.
+        decode: whether to decode all images, rather than to look at their
+            headers and ends.
 
     Raises:
         DataError: names what is missing or unsound, and where.
     """
     label_map = load_label_map(reader.label_map_path)
     check_num_classes(label_map, num_classes)
-    paths = expand_patterns(reader.tf_record_input_reader.input_path)
-    summary = scan_records(
-        paths, label_map, decode, max_bad_examples=reader.max_bad_examples
+    return scan_records(
+        expand_patterns(reader.tf_record_input_reader.input_path),
+        label_map,
+        decode,
+        max_bad_examples=reader.max_bad_examples,
     )
-    return Source(paths, label_map, summary)
 
 
 def build_resizer(pipeline: Pipeline) -> resize.Resizer:
@@ -81,81 +63,74 @@ def build_resizer(pipeline: Pipeline) -> resize.Resizer:
     if options.fixed_shape_resizer is not None:
         fixed = options.fixed_shape_resizer
         return resize.FixedShapeResizer(
-            fixed.height, fixed.width, _METHODS[fixed.resize_method]
+            height=fixed.height,
+            width=fixed.width,
+            method=_METHODS[fixed.resize_method],
         )
-    # `config.model_checks` refuses a config with neither of the two.
+    # `config.checks` refuses a config with neither of the two.
     keep: Any = options.keep_aspect_ratio_resizer
     return resize.KeepAspectRatioResizer(
-        keep.min_dimension,
-        keep.max_dimension,
-        keep.pad_to_max_dimension,
-        _METHODS[keep.resize_method],
+        min_dimension=keep.min_dimension,
+        max_dimension=keep.max_dimension,
+        pad_to_max_dimension=keep.pad_to_max_dimension,
+        method=_METHODS[keep.resize_method],
     )
 
 
 def training_batches(
     pipeline: Pipeline,
-    source: Source,
+    record_files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
-    share: Share | None = None,
+    shard: Shard | None = None,
     services: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Makes the endless training batches of a stage.
 
     Args:
         pipeline: the config.
-        source: the training records.
+        record_files: the training records.
         skip_steps: steps that the stage has seen before.
-        with_half_images: whether I^0.5 is wanted. Default False.
-        seed_offset: tells the stages' orders apart. Default 0.
-        share: what this worker sees of every batch. Default all of it.
-        services: addresses of data services that decode. Default none.
+        with_half_images: whether I^0.5 is wanted.
+        seed_offset: tells the stages' orders apart.
+        shard: what this worker sees of every batch; None = all of it.
+        services: addresses of data services that decode.
 
     Returns:
         Dataset of dicts, see `Batch`.
     """
     options = training_options(
-        pipeline, source, skip_steps, with_half_images, seed_offset
+        pipeline, record_files, skip_steps, with_half_images, seed_offset
     )
-    options = dataclasses.replace(options, share=share, services=services)
-    return batches.training_dataset(source.paths, options)
+    options = dataclasses.replace(options, shard=shard, services=services)
+    return input_pipeline.training_dataset(record_files, options)
 
 
 def training_options(
     pipeline: Pipeline,
-    source: Source,
+    record_files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
     seed_offset: int = 0,
-) -> batches.TrainingOptions:
-    """Says how records become the training batches of a stage.
-
-    Args:
-        pipeline: the config.
-        source: the training records.
-        skip_steps: as for `training_batches`.
-        with_half_images: as for `training_batches`.
-        seed_offset: as for `training_batches`.
-
-    Returns:
-        The options.
-    """
+) -> input_pipeline.TrainingOptions:
+    """Says how records become the batches of `training_batches`."""
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
-    return batches.TrainingOptions(
-        _batch_options(pipeline, source, config.batch_size, with_half_images),
-        _training_view(pipeline, source.summary),
-        _augmentations(config.data_augmentation_options),
-        extension.seed + seed_offset,
-        skip_steps * config.batch_size,
+    return input_pipeline.TrainingOptions(
+        batches=_batch_options(
+            pipeline, record_files, config.batch_size, with_half_images
+        ),
+        view=_training_view(pipeline, record_files.summary),
+        augmentations=_augmentations(config.data_augmentation_options),
+        seed=extension.seed + seed_offset,
+        skip_examples=skip_steps * config.batch_size,
     )
 
 
 def training_names(
     pipeline: Pipeline,
-    source: Source,
+    record_files: RecordFiles,
     numbers: Iterable[int],
     seed_offset: int = 0,
 ) -> list[str]:
@@ -163,23 +138,18 @@ def training_names(
 
     Args:
         pipeline: the config.
-        source: the training records.
+        record_files: the training records.
         numbers: running numbers of the examples, the second of their seeds.
         seed_offset: as for `training_batches`.
 
     Returns:
         The `image/source_id` of each record, or its file name.
     """
-    options = training_options(pipeline, source, seed_offset=seed_offset)
+    options = training_options(pipeline, record_files, seed_offset=seed_offset)
     names = []
     for number in numbers:
-        (record,) = shuffled_records(
-            source.paths,
-            source.summary.num_examples,
-            options.seed,
-            number,
-            options.shuffle_buffer_mb,
-            source.summary.offsets,
+        (record,) = input_pipeline.shuffled_records(
+            record_files, options.seed, number, options.shuffle_buffer_mb
         ).take(1)
         features = parse_example(record.numpy())
         found = feature_texts(features, Example.SOURCE_ID)
@@ -190,7 +160,7 @@ def training_names(
 
 def evaluation_batches(
     pipeline: Pipeline,
-    source: Source,
+    record_files: RecordFiles,
     batch_size: int | None = None,
     positions: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
@@ -198,7 +168,7 @@ def evaluation_batches(
 
     Args:
         pipeline: the config.
-        source: the records.
+        record_files: the records.
         batch_size: default is that of `eval_config`.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
@@ -207,44 +177,48 @@ def evaluation_batches(
         Dataset of dicts, see `Batch`.
     """
     size = batch_size or pipeline.eval_config.batch_size
-    return batches.evaluation_dataset(
-        source.paths,
-        _whole_frames(pipeline, source.summary),
-        _batch_options(pipeline, source, size, with_half_images=False),
+    return input_pipeline.evaluation_dataset(
+        record_files,
+        _whole_frames(pipeline, record_files.summary),
+        _batch_options(pipeline, record_files, size, with_half_images=False),
         positions,
     )
 
 
 def _training_view(
     pipeline: Pipeline, summary: RecordSummary
-) -> augment.TrainingCrop | batches.WholeFrames:
+) -> augment.TrainingCrop | input_pipeline.WholeFrames:
     crop = pipeline.model.feature_super_resolution.training_crop
     if crop is not None:
         return augment.TrainingCrop(**dataclasses.asdict(crop))
     steps = _augmentations(pipeline.train_config.data_augmentation_options)
     if augment.count_before_resizing(steps):
         resizer = build_resizer(pipeline)
-        return batches.WholeFrames(resizer, *resize.largest_shape(resizer))
+        return input_pipeline.WholeFrames(
+            resizer, *resize.largest_shape(resizer)
+        )
     return _whole_frames(pipeline, summary)
 
 
-def _whole_frames(pipeline, summary: RecordSummary) -> batches.WholeFrames:
+def _whole_frames(
+    pipeline, summary: RecordSummary
+) -> input_pipeline.WholeFrames:
     resizer = build_resizer(pipeline)
     sizes = {tuple(size) for size in summary.image_sizes.tolist()}
-    return batches.WholeFrames(resizer, *resize.static_shape(sizes, resizer))
-
-
-def _batch_options(pipeline, source, batch_size, with_half_images):
-    room = min(
-        pipeline.train_config.max_number_of_boxes,
-        max(source.summary.max_boxes, 1),
+    return input_pipeline.WholeFrames(
+        resizer, *resize.static_shape(sizes, resizer)
     )
-    return batches.BatchOptions(
-        batch_size,
-        room,
-        source.summary.boxes_per_image.tolist(),
-        with_half_images,
-        source.summary.offsets,
+
+
+def _batch_options(pipeline, record_files, batch_size, with_half_images):
+    max_boxes = min(
+        pipeline.train_config.max_number_of_boxes,
+        max(record_files.summary.max_boxes, 1),
+    )
+    return input_pipeline.BatchOptions(
+        batch_size=batch_size,
+        max_boxes=max_boxes,
+        with_half_images=with_half_images,
     )
 
 

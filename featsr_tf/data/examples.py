@@ -1,7 +1,17 @@
-"""One TF Example: is it complete and are its boxes sound?"""
+"""TF Examples: which features they have, and the check of one or all of them.
 
+What the checks call sound, decoding accepts: `FEATURES` declares once what
+both read.
+"""
+
+import concurrent.futures
 import dataclasses
+import functools
 import io
+import itertools
+import os
+import warnings
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,15 +19,50 @@ import PIL.Image
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.tfrecord_files import RawRecord
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
+
+# The lists of `tf.train.Feature`, and what to call the values in them.
+_BYTES, _FLOATS, _INTEGERS = "bytes_list", "float_list", "int64_list"
+_WORDS = {_BYTES: "text or bytes", _FLOATS: "decimals", _INTEGERS: "integers"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """What decoding demands of a feature.
+
+    Args:
+        kind: the list of `tf.train.Feature` that holds its values.
+        is_single: one value per example, rather than one per object.
+        is_required: whether each example must have it.
+    """
+
+    kind: str
+    is_single: bool = False
+    is_required: bool = False
+
+
+BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
+# Each of them makes an object neither truth nor background in training.
+FLAG_KEYS = (Example.DIFFICULT, Example.IS_CROWD, Example.GROUP_OF)
+# All that is decoded. Sizes, names of files and names of classes are only
+# compared with it.
+FEATURES: Mapping[str, Feature] = {
+    Example.ENCODED: Feature(_BYTES, is_single=True, is_required=True),
+    Example.SOURCE_ID: Feature(_BYTES, is_single=True),
+    Example.LABEL: Feature(_INTEGERS),
+    Example.AREA: Feature(_FLOATS),
+    **{key: Feature(_FLOATS) for key in BOX_KEYS},
+    **{key: Feature(_INTEGERS) for key in FLAG_KEYS},
+}
 
 # Rounding in other people's converters puts borders this far outside.
 BORDER_TOLERANCE = 1e-3
 # The last marker of a JPEG and of a PNG, and how many bytes may follow it.
 _ENDS = (b"\xff\xd9", b"IEND")
 _TAIL = 1024
-_BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +105,6 @@ def read_example(
         decode: whether to decode the whole image; else its header and its
             end are looked at, which shows most truncated files.
 
-    Returns:
-        The content of the example.
-
     Raises:
         DataError: what is wrong; the caller adds the file and the record.
     """
@@ -72,23 +114,12 @@ def read_example(
 def check_features(
     features: Mapping, label_map: LabelMap | None, decode: bool = False
 ) -> ExampleContent:
-    """Checks the features of an example.
-
-    Args:
-        features: as from `parse_example`.
-        label_map: as for `read_example`.
-        decode: as for `read_example`.
-
-    Returns:
-        The content of the example.
-
-    Raises:
-        DataError: what is wrong; the caller adds the file and the record.
-    """
+    """Checks what `parse_example` gives; see `read_example`."""
     name = feature_texts(features, Example.FILENAME) or feature_texts(
         features, Example.SOURCE_ID
     )
     try:
+        _check_kinds(features)
         height, width = _read_image_size(features, decode)
         boxes = _read_boxes(features)
         labels = _read_labels(features, len(boxes), label_map)
@@ -99,13 +130,7 @@ def check_features(
 
 
 def parse_example(serialized: bytes) -> Mapping:
-    """Parses one serialized TF Example.
-
-    Args:
-        serialized: the bytes of the record.
-
-    Returns:
-        Its features by key.
+    """Parses one serialized TF Example into its features by key.
 
     Raises:
         DataError: the bytes are no TF Example.
@@ -140,8 +165,8 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
 
     Args:
         encoded: bytes of a JPEG or PNG file.
-        decode: whether to decode all of it rather than its header, unless
-            its end is missing.
+        decode: whether to decode all of it, not its header alone. Where its
+            end is missing, it is decoded anyway.
 
     Returns:
         Height and width in px, as stored (no EXIF rotation).
@@ -168,20 +193,29 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
         raise DataError(f"the image is damaged: {error}") from None
 
 
-def _numbers(features: Mapping, key: str) -> list:
-    values = feature_values(features, key)
-    if values and isinstance(values[0], bytes):
-        raise DataError(f"{key} holds text; expected numbers")
-    return values
+def _check_kinds(features: Mapping) -> None:
+    """Refuses what TensorFlow's parser would refuse when records are read."""
+    for key, expected in FEATURES.items():
+        kind = features[key].WhichOneof("kind") if key in features else None
+        if kind is None:
+            if expected.is_required:
+                raise DataError(f"has no {key}")
+            continue
+        if kind != expected.kind:
+            raise DataError(
+                f"{key} holds {_WORDS[kind]} ({kind}); expected"
+                f" {_WORDS[expected.kind]} ({expected.kind})"
+            )
+        count = len(getattr(features[key], kind).value)
+        if expected.is_single and count != 1:
+            raise DataError(f"{key} holds {count} values; expected one")
 
 
 def _read_image_size(features: Mapping, decode: bool) -> tuple[int, int]:
-    encoded = feature_values(features, Example.ENCODED)
-    if not encoded or not isinstance(encoded[0], bytes):
-        raise DataError(f"has no {Example.ENCODED}")
-    size = check_image(encoded[0], decode)
+    (encoded,) = feature_values(features, Example.ENCODED)
+    size = check_image(encoded, decode)
     for key, pixels in zip((Example.HEIGHT, Example.WIDTH), size, strict=True):
-        declared = _numbers(features, key)
+        declared = feature_values(features, key)
         if declared and declared[0] != pixels:
             raise DataError(
                 f"{key} is {declared[0]} but the encoded image has {pixels} px"
@@ -190,7 +224,7 @@ def _read_image_size(features: Mapping, decode: bool) -> tuple[int, int]:
 
 
 def _read_boxes(features: Mapping) -> np.ndarray:
-    columns = [_numbers(features, key) for key in _BOX_KEYS]
+    columns = [feature_values(features, key) for key in BOX_KEYS]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
         raise DataError(
@@ -220,7 +254,7 @@ def _check_box(box: np.ndarray, where: str) -> None:
 def _read_labels(
     features: Mapping, num_boxes: int, label_map: LabelMap | None
 ) -> np.ndarray:
-    labels = _numbers(features, Example.LABEL)
+    labels = feature_values(features, Example.LABEL)
     texts = feature_texts(features, Example.TEXT)
     if len(labels) != num_boxes:
         raise DataError(
@@ -230,16 +264,19 @@ def _read_labels(
         raise DataError(
             f"has {num_boxes} boxes but {len(texts)} values of {Example.TEXT}"
         )
-    if label_map is None:
-        return _read_unnamed_labels(labels)
     for number, label in enumerate(labels, start=1):
-        if label not in label_map.names:
+        if label_map is None and label < 1:
+            raise DataError(
+                f"box {number} has the label {label}; expected 1 or more, 0 is"
+                " the background"
+            )
+        if label_map is not None and label not in label_map.names:
             raise DataError(
                 f"box {number} has the label {label}, which is not in"
                 f" {label_map.path} (ids 1 to {label_map.num_classes})"
             )
     for label, text in zip(labels, texts, strict=False):
-        if text and not label_map.knows(label, text):
+        if label_map and text and not label_map.knows(label, text):
             raise DataError(
                 f"the label {label} is called '{printable(text)}' in the"
                 f" record but '{label_map.names[label]}' in {label_map.path}"
@@ -247,11 +284,106 @@ def _read_labels(
     return np.array(labels, np.int64)
 
 
-def _read_unnamed_labels(labels: list) -> np.ndarray:
-    for number, label in enumerate(labels, start=1):
-        if not isinstance(label, int) or label < 1:
+# Records in memory at one time; threads decode their images.
+_RECORDS_AT_ONCE = 32
+
+
+class CorruptRecordScan:
+    """Reads all examples of files and sorts the bad ones out.
+
+    Whatever training could stumble over is found beforehand, so that a run
+    sees the same examples in each epoch and can be continued bit by bit.
+
+    Args:
+        label_map: as for `read_example`.
+        maximum: the most bad examples, of all files.
+        expected: number of records by path, from manifests.
+
+    Attributes:
+        contents: of the good examples.
+        offsets: see `RecordFiles.offsets`.
+        num_bad: how many examples were left out.
+    """
+
+    def __init__(
+        self,
+        label_map: LabelMap | None,
+        maximum: int,
+        expected: Mapping[str, int],
+    ):
+        self.contents: list[ExampleContent] = []
+        self.offsets: dict[str, dict[int, int]] = {}
+        self.num_bad = 0
+        self._check = functools.partial(_check_record, label_map)
+        self._maximum = maximum
+        self._expected = expected
+
+    def read(self, path: str, progress: Callable[[int], object]) -> None:
+        """Reads a file.
+
+        Args:
+            path: TFRecord file.
+            progress: called with the size of each record in bytes.
+
+        Raises:
+            DataError: the file holds no good example, or there are more bad
+                ones than allowed.
+        """
+        offsets = {}
+        bad_before = self.num_bad
+        records = walk_records(path)
+        number = -1
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            while batch := list(itertools.islice(records, _RECORDS_AT_ONCE)):
+                found = pool.map(self._check, batch)
+                for record, outcome in zip(batch, found, strict=True):
+                    number = record.number
+                    progress(record.size)
+                    if isinstance(outcome, DataError):
+                        self._leave_out(f"{path}: record {number}: {outcome}")
+                    else:
+                        offsets[number] = record.offset
+                        self.contents.append(outcome)
+        # One stretch of damage may have swallowed several records.
+        for lost in range(number + 1, self._expected.get(path, 0)):
+            self._leave_out(f"{path}: record {lost}: is missing")
+        if not offsets:
+            raise DataError(f"{path}: not one sound record in it")
+        if self.num_bad > bad_before:
+            self.offsets[path] = offsets
+
+    def _leave_out(self, line: str) -> None:
+        self.num_bad += 1
+        if self.num_bad > self._maximum:
             raise DataError(
-                f"box {number} has the label {label}; expected 1 or more, 0 is"
-                " the background"
+                f"{line}; this is bad example {self.num_bad}, and"
+                f" max_bad_examples allows {self._maximum}"
             )
-    return np.array(labels, np.int64)
+        warnings.warn(
+            f"{line}; left out (bad example {self.num_bad} of at most"
+            f" {self._maximum})",
+            stacklevel=2,
+        )
+
+
+def _check_record(
+    label_map: LabelMap | None, record: RawRecord
+) -> ExampleContent | DataError:
+    import tensorflow as tf
+
+    from featsr_tf.data.decode import decode_details
+    from featsr_tf.data.decode import decode_example
+    from featsr_tf.data.decode import explain_error
+
+    if record.damage:
+        return DataError(f"damaged, {record.damage}")
+    try:
+        content = read_example(record.payload, label_map)
+        # Pillow forgives damage in images that TensorFlow does not.
+        decode_example(tf.constant(record.payload))
+        decode_details(tf.constant(record.payload))
+    except DataError as error:
+        return error
+    except tf.errors.OpError as error:
+        return DataError(explain_error(error))
+    return content

@@ -1,10 +1,13 @@
 """`tf.data` from records to batches, for training and for evaluation."""
 
 import dataclasses
+import math
 import os
 import warnings
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,25 +15,27 @@ from featsr_tf.data.augment import TrainingCrop
 from featsr_tf.data.augment import augment
 from featsr_tf.data.augment import count_before_resizing
 from featsr_tf.data.augment import training_crop
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import batches_of_devices
-from featsr_tf.data.batching import made_ahead
-from featsr_tf.data.batching import own_examples
-from featsr_tf.data.batching import shuffled_records
-from featsr_tf.data.corrupt_records import record_dataset
-from featsr_tf.data.decode import Frame
+from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.decode import file_reader
+from featsr_tf.data.decode import record_dataset
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import pad_to
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
-from featsr_tf.data.service import mapped_by_services
-from featsr_tf.data.tfrecord_files import Offsets
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import batch_for_devices
+from featsr_tf.data.sharding import map_by_services
+from featsr_tf.data.sharding import prefetch
+from featsr_tf.data.sharding import shard_examples
 
 _PARALLEL_CALLS = max(os.cpu_count() or 1, 2)
+_FILES_READ_AT_ONCE = 4
+_MEGABYTE = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,19 +59,14 @@ class BatchOptions:
 
     Args:
         batch_size: examples per batch, of all replicas together.
-        max_boxes: room for boxes per image; further ones are cut.
-        boxes_per_image: number of boxes in each record of all files, from
-            the scan of the records; cut boxes are warned of.
+        max_boxes: room for boxes per image; further ones are cut, with a
+            warning.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
-        offsets: where the good records begin, of files that hold bad ones
-            too. Default: all are good.
     """
 
     batch_size: int
     max_boxes: int
-    boxes_per_image: Sequence[int]
     with_half_images: bool = True
-    offsets: Offsets = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TrainingOptions:
         seed: seed of all randomness, 0 or more.
         skip_examples: how many examples an earlier run has used up.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
-        share: what this worker sees of every batch; None = all of it.
+        shard: what this worker sees of every batch; None = all of it.
         services: addresses of `python -m featsr_tf.data_service`, which
             decode instead of this process. Default none.
     """
@@ -91,12 +91,12 @@ class TrainingOptions:
     seed: int = 0
     skip_examples: int = 0
     shuffle_buffer_mb: float = 64
-    share: Share | None = None
+    shard: Shard | None = None
     services: Sequence[str] = ()
 
 
 def training_dataset(
-    paths: Sequence[str], options: TrainingOptions
+    record_files: RecordFiles, options: TrainingOptions
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented batches of constant size.
 
@@ -105,48 +105,42 @@ def training_dataset(
     `skip_examples` continues an interrupted run bit by bit, on any number of
     devices.
 
-    Args:
-        paths: TFRecord files.
-        options: how records become batches.
-
     Returns:
         A dataset of dicts with the keys of `Batch`, all shapes static,
         without those that are for evaluation only; the parts of this
         worker's devices in turn, where it has several.
     """
-    _warn_of_cut_boxes(options.batches)
-    share = options.share or Share(options.batches.batch_size)
+    _warn_of_cut_boxes(record_files, options.batches)
+    shard = options.shard or Shard(options.batches.batch_size)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
-        frame = training_frame(serialized, seed, options)
+        labeled = training_image(serialized, seed, options)
         shape = _padded_shape(options.view)
-        return _entries(frame, seed, shape, options.batches.max_boxes)
+        return _entries(labeled, seed, shape, options.batches.max_boxes)
 
     dataset = shuffled_records(
-        paths,
-        len(options.batches.boxes_per_image),
+        record_files,
         options.seed,
         options.skip_examples,
         options.shuffle_buffer_mb,
-        options.batches.offsets,
     )
     # The count leaves out whole batches: a row is a number's remainder.
     dataset = dataset.enumerate(start=options.skip_examples)
-    dataset = own_examples(dataset, share)
+    dataset = shard_examples(dataset, shard)
     if options.services:
-        dataset = mapped_by_services(
-            dataset, example, share, options.skip_examples, options.services
+        dataset = map_by_services(
+            dataset, example, shard, options.skip_examples, options.services
         )
     else:
         dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
-    dataset = batches_of_devices(dataset, share)
-    return _with_halves(dataset, options.batches, share.num_devices)
+    dataset = batch_for_devices(dataset, shard)
+    return _with_halves(dataset, options.batches, shard.num_devices)
 
 
-def training_frame(
+def training_image(
     serialized: tf.Tensor, seed: tf.Tensor, options: TrainingOptions
-) -> Frame:
+) -> LabeledImage:
     """What training sees of a record: a crop or the whole frame, augmented.
 
     Args:
@@ -155,18 +149,108 @@ def training_frame(
         options: how records become batches.
 
     Returns:
-        The frame before any padding.
+        The image before any padding.
     """
     steps = options.augmentations
     count = count_before_resizing(steps)
     own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-    frame = augment(decode_example(serialized), own_seed, steps[:count])
-    frame = _training_view(frame, seed, options.view)
-    return augment(frame, own_seed, steps[count:], first_position=count)
+    labeled = augment(decode_example(serialized), own_seed, steps[:count])
+    labeled = _training_view(labeled, seed, options.view)
+    return augment(labeled, own_seed, steps[count:], first_position=count)
+
+
+def shuffled_records(
+    record_files: RecordFiles,
+    seed: int,
+    skip: int = 0,
+    buffer_mb: float = 64,
+) -> tf.data.Dataset:
+    """Serialized good records, each epoch all of them in another order.
+
+    `Dataset.shuffle` is not used: its order depends on the global seed too,
+    and to skip epochs it has to read them. Here stateless seeds permute
+    the files and then blocks of records that follow each other.
+
+    Args:
+        record_files: what to read; finding another number of records is a
+            `FailedPreconditionError`.
+        seed: seed of the order, 0 or more.
+        skip: how many records to leave out at the beginning.
+        buffer_mb: how much a block may hold, in megabytes.
+
+    Returns:
+        An endless dataset of `[]` strings.
+    """
+    files = list(record_files.paths)
+    num_records = record_files.summary.num_examples
+
+    def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
+        return tf.data.Dataset.from_tensor_slices(order).interleave(
+            file_reader(record_files),
+            cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
+        )
+
+    block_size = _block_size(files, num_records, buffer_mb)
+    return shuffled_blocks(records, num_records, block_size, seed, skip)
+
+
+def shuffled_blocks(
+    records: Callable[[tf.Tensor], tf.data.Dataset],
+    num_records: int,
+    block_size: int,
+    seed: int,
+    skip: int = 0,
+) -> tf.data.Dataset:
+    """Endless epochs, in each of which blocks of records are permuted.
+
+    Args:
+        records: makes the records of an epoch, of any structure, from the
+            epoch's own seed `[2]`.
+        num_records: their number; another number of them is a
+            `FailedPreconditionError`.
+        block_size: how many records that follow each other are permuted.
+        seed: seed of the order, 0 or more.
+        skip: how many records to leave out at the beginning.
+
+    Returns:
+        An endless dataset of records.
+    """
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        own_seed = tf.stack([tf.constant(seed, tf.int64), number])
+        # A file cut between two records raises no error by itself.
+        blocks = records(own_seed).apply(
+            tf.data.experimental.assert_cardinality(num_records)
+        )
+        blocks = blocks.batch(block_size).enumerate()
+        return blocks.map(
+            lambda i, block: _permuted(block, own_seed, i)
+        ).unbatch()
+
+    first_epoch, skipped = divmod(skip, num_records)
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(epoch).skip(skipped)
+
+
+def _permuted(block: Any, seed: tf.Tensor, number: tf.Tensor) -> Any:
+    own_seed = tf.random.experimental.stateless_fold_in(seed, number)
+    size = tf.shape(tf.nest.flatten(block)[0])[0]
+    order = tf.random.experimental.stateless_shuffle(tf.range(size), own_seed)
+    return tf.nest.map_structure(lambda x: tf.gather(x, order), block)
+
+
+def _block_size(
+    paths: Sequence[str], num_records: int, buffer_mb: float
+) -> int:
+    """Records per block, so that about equal blocks fit into the buffer."""
+    file_sizes = [tf.io.gfile.stat(path).length for path in paths]
+    num_blocks = math.ceil(sum(file_sizes) / _MEGABYTE / buffer_mb)
+    return math.ceil(num_records / max(num_blocks, 1))
 
 
 def evaluation_dataset(
-    paths: Sequence[str],
+    record_files: RecordFiles,
     view: WholeFrames,
     options: BatchOptions,
     positions: Sequence[int] | None = None,
@@ -174,7 +258,7 @@ def evaluation_dataset(
     """One pass over all records in their order; the last batch may be small.
 
     Args:
-        paths: TFRecord files.
+        record_files: what to read.
         view: resizer and padded shape.
         options: what the batches look like.
         positions: running numbers, from 0, of the only records to be decoded;
@@ -184,28 +268,30 @@ def evaluation_dataset(
         A dataset of dicts with all keys of `Batch`. A record without
         `image/source_id` has its running number as its id.
     """
-    _warn_of_cut_boxes(options)
+    _warn_of_cut_boxes(record_files, options)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([0, tf.cast(number, tf.int32)])
-        frame = _resized(decode_example(serialized), view.resizer)
-        named = tf.strings.length(frame.source_id) > 0
+        labeled = _resized(decode_example(serialized), view.resizer)
+        named = tf.strings.length(labeled.source_id) > 0
         shape = _padded_shape(view)
         details = decode_details(serialized)
         return {
             Batch.CROWD: _padded(details.crowd, options.max_boxes),
             Batch.DIFFICULT: _padded(details.difficult, options.max_boxes),
             Batch.AREAS: _padded(details.areas, options.max_boxes),
-            **_entries(frame, seed, shape, options.max_boxes),
+            **_entries(labeled, seed, shape, options.max_boxes),
             Batch.SOURCE_IDS: tf.where(
-                named, frame.source_id, tf.strings.as_string(number)
+                named, labeled.source_id, tf.strings.as_string(number)
             ),
-            Batch.ORIGINAL_SIZES: frame.original_size,
+            Batch.ORIGINAL_SIZES: labeled.original_size,
         }
 
     # A file cut between two records raises no error by itself.
-    dataset = record_dataset(paths, options.offsets).apply(
-        tf.data.experimental.assert_cardinality(len(options.boxes_per_image))
+    dataset = record_dataset(record_files).apply(
+        tf.data.experimental.assert_cardinality(
+            record_files.summary.num_examples
+        )
     )
     dataset = dataset.enumerate()
     if positions is not None:
@@ -217,13 +303,16 @@ def evaluation_dataset(
     return _with_halves(dataset.batch(options.batch_size), options)
 
 
-def _warn_of_cut_boxes(options: BatchOptions) -> None:
-    surplus = [count - options.max_boxes for count in options.boxes_per_image]
+def _warn_of_cut_boxes(
+    record_files: RecordFiles, options: BatchOptions
+) -> None:
+    boxes_per_image = record_files.summary.boxes_per_image.tolist()
+    surplus = [count - options.max_boxes for count in boxes_per_image]
     surplus = [count for count in surplus if count > 0]
     if surplus:
         warnings.warn(
             f"{sum(surplus)} boxes in {len(surplus)} of"
-            f" {len(options.boxes_per_image)} images are cut, because these"
+            f" {len(boxes_per_image)} images are cut, because these"
             f" have more than max_number_of_boxes: {options.max_boxes}; raise"
             " it to keep them",
             stacklevel=3,
@@ -231,21 +320,23 @@ def _warn_of_cut_boxes(options: BatchOptions) -> None:
 
 
 def _training_view(
-    frame: Frame, seed: tf.Tensor, view: TrainingCrop | WholeFrames
-) -> Frame:
+    labeled: LabeledImage, seed: tf.Tensor, view: TrainingCrop | WholeFrames
+) -> LabeledImage:
     if isinstance(view, WholeFrames):
-        return _resized(frame, view.resizer)
+        return _resized(labeled, view.resizer)
     crop_seed = tf.random.experimental.stateless_fold_in(seed, 0)
-    return training_crop(frame, crop_seed, view)
+    return training_crop(labeled, crop_seed, view)
 
 
-def _resized(frame: Frame, resizer: Resizer) -> Frame:
-    image = resize(frame.image, resizer)
-    scale = tf.cast(tf.shape(image)[:2] / tf.shape(frame.image)[:2], tf.float32)
-    return frame._replace(
-        image=image,
-        boxes=frame.boxes * tf.tile(scale, [2]),
-        scale=frame.scale * scale,
+def _resized(labeled: LabeledImage, resizer: Resizer) -> LabeledImage:
+    pixels = resize(labeled.image, resizer)
+    scale = tf.cast(
+        tf.shape(pixels)[:2] / tf.shape(labeled.image)[:2], tf.float32
+    )
+    return labeled._replace(
+        image=pixels,
+        boxes=labeled.boxes * tf.tile(scale, [2]),
+        scale=labeled.scale * scale,
     )
 
 
@@ -254,15 +345,18 @@ def _padded_shape(view: TrainingCrop | WholeFrames) -> tuple[int, int]:
 
 
 def _entries(
-    frame: Frame, seed: tf.Tensor, shape: tuple[int, int], max_boxes: int
+    labeled: LabeledImage,
+    seed: tf.Tensor,
+    shape: tuple[int, int],
+    max_boxes: int,
 ) -> dict[str, tf.Tensor]:
     return {
-        Batch.IMAGES: pad_to(frame.image, *shape),
-        Batch.IMAGE_SIZES: tf.cast(tf.shape(frame.image)[:2], tf.float32),
-        Batch.SCALES: frame.scale,
-        Batch.BOXES: _padded(frame.boxes, max_boxes),
-        Batch.CLASSES: _padded(frame.classes, max_boxes),
-        Batch.IGNORED: _padded(frame.ignored, max_boxes),
+        Batch.IMAGES: pad_to(labeled.image, *shape),
+        Batch.IMAGE_SIZES: tf.cast(tf.shape(labeled.image)[:2], tf.float32),
+        Batch.SCALES: labeled.scale,
+        Batch.BOXES: _padded(labeled.boxes, max_boxes),
+        Batch.CLASSES: _padded(labeled.classes, max_boxes),
+        Batch.IGNORED: _padded(labeled.ignored, max_boxes),
         Batch.SEEDS: seed,
     }
 
@@ -279,7 +373,7 @@ def _with_halves(
 ) -> tf.data.Dataset:
     if options.with_half_images:
         batches = batches.map(_with_half_images)
-    return made_ahead(batches, num_devices)
+    return prefetch(batches, num_devices)
 
 
 def _with_half_images(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -51,9 +51,9 @@ class Batch:
     IGNORED = "ignored"
     # [B, 2] int32, the stateless seed of each example.
     SEEDS = "seeds"
-    # [B] float32, 0 for images that stand in for missing ones and count for
-    # nothing; there only where devices share a batch unevenly.
-    COUNTED = "counted"
+    # [B] float32, 0 for padding examples, which count for nothing; there only
+    # where a batch cannot be split evenly among devices.
+    EXAMPLE_MASK = "example_mask"
     # [B] string, evaluation only.
     SOURCE_IDS = "source_ids"
     # [B, 2] int32, original height and width in px, evaluation only.

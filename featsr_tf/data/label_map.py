@@ -12,8 +12,8 @@ from google.protobuf import descriptor_pool
 from google.protobuf import message_factory
 from google.protobuf import text_format
 
-from featsr_tf.data.protobuf_text import complaint
 from featsr_tf.data.protobuf_text import find_positions
+from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.errors import DataError
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -143,7 +143,7 @@ def _parse(text: str, path: str) -> tuple[list, list[str]]:
     try:
         text_format.Parse(text, messages)
     except text_format.ParseError as error:
-        reason = complaint(error)
+        reason = parse_error_text(error)
         if re.search(r'Item" has no field named "item"', reason):
             reason = (
                 "an item inside another one; expected the items one after "

@@ -66,7 +66,7 @@ def find_positions(text: str, descriptor: Any) -> dict[str, tuple[int, int]]:
     return found
 
 
-def complaint(error: Exception) -> str:
+def parse_error_text(error: Exception) -> str:
     """Says what the parser of protocol buffer texts complains about.
 
     Args:

@@ -1,13 +1,7 @@
-"""What manifests say of the record files beside them.
-
-`tfrecords_tools` writes `NAME.manifest.json` when all files of a split are
-whole; here only the number of records in each file is asked for.
-"""
+"""The records of a data set: checked, counted, and the bad ones left out."""
 
 import collections
 import dataclasses
-import glob
-import importlib.util
 import json
 import os
 import re
@@ -21,152 +15,20 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from featsr_tf.data.bad_examples import LenientScan
+from featsr_tf.data.examples import CorruptRecordScan
 from featsr_tf.data.examples import ExampleContent
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.tfrecord_files import Offsets
-from featsr_tf.data.tfrecord_files import count_records
+from featsr_tf.data.tfrecord_files import read_raw_record
+from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
 
+# `tfrecords_tools` writes `NAME.manifest.json` when all files of a split are
+# whole; here only the number of records in each file is asked for.
 FORMAT = 1
 _ENDING = ".manifest.json"
 _SHARD_NAME = re.compile(r"(.+)\.record-\d{5}-of-\d{5}")
-
-
-def manifest_name(split_name: str) -> str:
-    """The file name of a split's manifest."""
-    return f"{split_name}{_ENDING}"
-
-
-def is_manifest(name: str) -> bool:
-    """Whether a file name is that of a manifest."""
-    return name.endswith(_ENDING)
-
-
-def manifests_beside(record_paths: Iterable[str]) -> list[str]:
-    """Finds the manifests of record files.
-
-    Args:
-        record_paths: such as `data/voc_train.record-00000-of-00010`.
-
-    Returns:
-        Paths of the manifests that exist in the folders of the files, each
-        once, in the order of the files.
-    """
-    paths: dict[str, None] = {}
-    for record_path in record_paths:
-        folder, name = os.path.split(record_path)
-        match = _SHARD_NAME.fullmatch(name)
-        if match:
-            paths[os.path.join(folder, manifest_name(match[1]))] = None
-    return [path for path in paths if os.path.isfile(path)]
-
-
-def read_manifest(path: str) -> dict[str, Any]:
-    """Reads a manifest as it is.
-
-    Args:
-        path: a file `NAME.manifest.json`.
-
-    Returns:
-        Its values without the format.
-
-    Raises:
-        DataError: the file cannot be read, or is no manifest of this format.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    # Lists may be nested too deeply for the parser.
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a JSON file: {error}") from None
-    found = values.pop("format", None) if isinstance(values, dict) else None
-    if found != FORMAT:
-        raise DataError(
-            f"{path}: expected a manifest of format {FORMAT}, found {found!r}"
-        )
-    return values
-
-
-def expected_counts(record_paths: Iterable[str]) -> dict[str, int]:
-    """Tells how many records there have to be in files that have a manifest.
-
-    Args:
-        record_paths: the record files that are to be read.
-
-    Returns:
-        The number of records by path; nothing of files without a manifest.
-
-    Raises:
-        DataError: a manifest cannot be used, or a file that it names is not
-            there.
-    """
-    record_paths = list(record_paths)
-    counts = {}
-    for manifest in manifests_beside(record_paths):
-        folder = os.path.dirname(manifest)
-        for name, count in _shard_counts(manifest).items():
-            path = os.path.join(folder, name)
-            if not os.path.exists(path):
-                raise DataError(
-                    f"{path}: no such record file, but {manifest} names it;"
-                    " copy it again, or remove the manifest to do without"
-                )
-            counts[path] = count
-    return {path: counts[path] for path in record_paths if path in counts}
-
-
-def check_counts(found: Mapping[str, int], expected: Mapping[str, int]) -> None:
-    """Compares the records that files hold with those of their manifests.
-
-    Args:
-        found: number of records by path.
-        expected: from `expected_counts`.
-
-    Raises:
-        DataError: which record is missing, or is one too many.
-    """
-    for path, count in expected.items():
-        if found[path] != count:
-            kind = "is missing" if found[path] < count else "is one too many"
-            raise DataError(
-                f"{path}: record {min(found[path], count)} {kind}: the"
-                f" manifest says {count} records, the file holds"
-                f" {found[path]}; write or copy the file again"
-            )
-
-
-def _shard_counts(manifest: str) -> dict[str, int]:
-    try:
-        counts = {
-            os.path.basename(shard["file"]): shard["num_examples"]
-            for shard in read_manifest(manifest)["shards"]
-        }
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{manifest}: not a whole manifest: {error}") from None
-    for name, count in counts.items():
-        if not isinstance(count, int):
-            raise DataError(
-                f"{manifest}: num_examples of {name} is {count!r:.80};"
-                " expected a number"
-            )
-    return counts
-
-
 _EXAMPLES_WITHOUT_PROGRESS_BAR = 2000
-# What converters need beside --output_path to write the split of a file.
-_FLAGS_OF_CONVERTERS = {
-    "coco": (
-        " --{split}_image_dir COCO/{split}2017 --{split}_annotations_file"
-        " COCO/annotations/instances_{split}2017.json"
-    ),
-    "gtsdb": " --data_dir GTSDB",
-    "tt100k": " --data_dir TT100K",
-    "voc": " --data_dir VOCdevkit --year {year} --set {split}",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +42,6 @@ class RecordSummary:
         object_labels: `[num_objects]` int, class ids.
         boxes_per_image: `[num_examples]` int.
         num_bad: how many bad examples are left out.
-        offsets: where the good records begin, of files that hold bad ones.
     """
 
     image_sizes: np.ndarray
@@ -188,7 +49,6 @@ class RecordSummary:
     object_labels: np.ndarray
     boxes_per_image: np.ndarray
     num_bad: int = 0
-    offsets: Offsets = dataclasses.field(default_factory=dict)
 
     @property
     def num_examples(self) -> int:
@@ -197,7 +57,7 @@ class RecordSummary:
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All that is known."""
+        """All that is known of the good records."""
         return (
             self.image_sizes,
             self.object_sizes,
@@ -230,6 +90,12 @@ class RecordSummary:
         """`[num_objects]` float32, areas in px^2 of the original images."""
         return self.object_sizes.prod(axis=1)
 
+    @property
+    def class_counts(self) -> dict[int, int]:
+        """Number of objects of each class id that occurs."""
+        counts = collections.Counter(self.object_labels.tolist())
+        return dict(sorted(counts.items()))
+
     def resized_object_sizes(
         self, resized: Callable[[int, int], tuple[int, int]]
     ) -> np.ndarray:
@@ -247,79 +113,162 @@ class RecordSummary:
             scales, self.boxes_per_image, axis=0
         )
 
-    @property
-    def class_counts(self) -> dict[int, int]:
-        """Number of objects of each class id that occurs."""
-        counts = collections.Counter(self.object_labels.tolist())
-        return dict(sorted(counts.items()))
 
+@dataclasses.dataclass(frozen=True)
+class RecordFiles:
+    """Checked record files, and where their good records are.
 
-def expand_patterns(patterns: Sequence[str]) -> list[str]:
-    """Finds the record files of a list of paths and globs, none of them empty.
+    Everything that reads, counts or names records takes this object, so that
+    all of them leave out the same ones.
 
     Args:
-        patterns: paths, in which `*`, `?` and `[...]` are wildcards.
-
-    Returns:
-        The paths, sorted within each pattern, each once.
-
-    Raises:
-        DataError: no pattern at all, one that matches nothing, a folder or
-            an empty file.
+        paths: uncompressed TFRecord files.
+        label_map: their classes; None where nothing says.
+        summary: what the good records contain.
+        offsets: by path: where each good record begins, in bytes, by its
+            number from 0. Only of files that hold bad records too.
     """
-    paths = match_patterns(patterns)
-    for path in paths:
-        if os.path.getsize(path) == 0:
-            raise DataError(f"{path}: the record file is empty")
-    return paths
+
+    paths: list[str]
+    label_map: LabelMap | None
+    summary: RecordSummary
+    offsets: Mapping[str, Mapping[int, int]] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def split(self) -> Iterator["RecordFiles"]:
+        """Yields an object for each file; their summary is that of all."""
+        for path in self.paths:
+            offsets = {
+                key: self.offsets[key] for key in self.offsets.keys() & {path}
+            }
+            yield dataclasses.replace(self, paths=[path], offsets=offsets)
+
+    def places(self) -> Iterator[tuple[str, int, int]]:
+        """Yields path, number in its file and offset of each good record.
+
+        Raises:
+            DataError: a file from which none is left out has been damaged.
+        """
+        for path in self.paths:
+            if path in self.offsets:
+                numbered = self.offsets[path].items()
+            else:
+                numbered = enumerate(record_offsets(path))
+            for number, offset in numbered:
+                yield path, number, offset
+
+    def read(self) -> Iterator[bytes]:
+        """Yields all good records in their order.
+
+        Raises:
+            DataError: a record is damaged that was not left out.
+        """
+        for path, number, offset in self.places():
+            record = read_raw_record(path, number, offset)
+            if record.damage:
+                raise DataError(f"{path}: record {number}: {record.damage}")
+            yield record.payload
 
 
-def match_patterns(patterns: Sequence[str]) -> list[str]:
-    """Finds the record files of a list of paths and globs, as they are.
+def manifest_name(split_name: str) -> str:
+    """The file name of a split's manifest."""
+    return f"{split_name}{_ENDING}"
 
-    Args:
-        patterns: as for `expand_patterns`.
 
-    Returns:
-        The paths, sorted within each pattern, each once.
+def is_manifest(name: str) -> bool:
+    """Whether a file name is that of a manifest."""
+    return name.endswith(_ENDING)
 
-    Raises:
-        DataError: no pattern at all, one that matches nothing, or a folder.
-    """
-    if not patterns:
-        raise DataError(
-            "no record files: set tf_record_input_reader { input_path: ... }"
-        )
+
+def manifests_beside(record_paths: Iterable[str]) -> list[str]:
+    """Finds the manifests of record files, each once, in their order."""
     paths: dict[str, None] = {}
-    for pattern in patterns:
-        found = [pattern] if os.path.exists(pattern) else glob.glob(pattern)
-        if not found:
+    for record_path in record_paths:
+        folder, name = os.path.split(record_path)
+        match = _SHARD_NAME.fullmatch(name)
+        if match:
+            paths[os.path.join(folder, manifest_name(match[1]))] = None
+    return [path for path in paths if os.path.isfile(path)]
+
+
+def read_manifest(path: str) -> dict[str, Any]:
+    """Reads the values of a manifest, without its format.
+
+    Raises:
+        DataError: the file cannot be read, or is no manifest of this format.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    # Lists may be nested too deeply for the parser.
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not a JSON file: {error}") from None
+    found = values.pop("format", None) if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise DataError(
+            f"{path}: expected a manifest of format {FORMAT}, found {found!r}"
+        )
+    return values
+
+
+def expected_counts(record_paths: Iterable[str]) -> dict[str, int]:
+    """Tells how many records there have to be, by path.
+
+    Nothing is said of files without a manifest.
+
+    Raises:
+        DataError: a manifest cannot be used, or a file that it names is not
+            there.
+    """
+    record_paths = list(record_paths)
+    counts = {}
+    for manifest in manifests_beside(record_paths):
+        folder = os.path.dirname(manifest)
+        for name, count in _shard_counts(manifest).items():
+            path = os.path.join(folder, name)
+            if not os.path.exists(path):
+                raise DataError(
+                    f"{path}: no such record file, but {manifest} names it;"
+                    " copy it again, or remove the manifest to do without"
+                )
+            counts[path] = count
+    return {path: counts[path] for path in record_paths if path in counts}
+
+
+def check_counts(found: Mapping[str, int], expected: Mapping[str, int]) -> None:
+    """Compares the numbers of records by path with the manifests'.
+
+    Raises:
+        DataError: which record is missing, or is one too many.
+    """
+    for path, count in expected.items():
+        if found[path] != count:
+            kind = "is missing" if found[path] < count else "is one too many"
             raise DataError(
-                f"{pattern}: no such record file (looked in"
-                f" {os.path.abspath(os.path.dirname(pattern))})"
-                f"{_how_to_make(pattern)}"
+                f"{path}: record {min(found[path], count)} {kind}: the"
+                f" manifest says {count} records, the file holds"
+                f" {found[path]}; write or copy the file again"
             )
-        paths.update(dict.fromkeys(sorted(found)))
-    for path in paths:
-        if not os.path.isfile(path):
-            raise DataError(f"{path}: is a folder; give {path}/*.record*")
-    return list(paths)
 
 
-def _how_to_make(pattern: str) -> str:
-    """Names the converter that writes files of this name, if there is one."""
-    folder, name = os.path.split(pattern)
-    data_set, _, split = name.partition(".")[0].partition("_")
-    converter = f"tfrecords_tools.create_{data_set}_tf_record"
-    if not data_set.isidentifier() or not importlib.util.find_spec(converter):
-        return ""
-    flags = _FLAGS_OF_CONVERTERS.get(data_set, "").format(
-        split=split, year="VOC2007" if split == "test" else "merged"
-    )
-    return (
-        f"; make it: python -m {converter} --output_path {folder or '.'}"
-        f"{flags} (--help lists its other flags)"
-    )
+def _shard_counts(manifest: str) -> dict[str, int]:
+    try:
+        counts = {
+            os.path.basename(shard["file"]): shard["num_examples"]
+            for shard in read_manifest(manifest)["shards"]
+        }
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{manifest}: not a whole manifest: {error}") from None
+    for name, count in counts.items():
+        if not isinstance(count, int):
+            raise DataError(
+                f"{manifest}: num_examples of {name} is {count!r:.80};"
+                " expected a number"
+            )
+    return counts
 
 
 def scan_records(
@@ -328,7 +277,7 @@ def scan_records(
     decode: bool = False,
     progress_bar: bool = True,
     max_bad_examples: int = 0,
-) -> RecordSummary:
+) -> RecordFiles:
     """Reads and checks all records.
 
     Args:
@@ -338,10 +287,7 @@ def scan_records(
         decode: whether to decode all images, which finds every damage.
         progress_bar: whether to show one when there are many records.
         max_bad_examples: how many may be left out, each with a warning. Above
-            0 all images are decoded. Default 0.
-
-    Returns:
-        The summary of all files.
+            0 all images are decoded.
 
     Raises:
         DataError: names the file and the record (counted from 0), for
@@ -351,7 +297,7 @@ def scan_records(
     """
     expected = expected_counts(paths)
     if max_bad_examples:
-        scan = LenientScan(label_map, max_bad_examples, expected)
+        scan = CorruptRecordScan(label_map, max_bad_examples, expected)
         with tqdm.tqdm(
             total=sum(map(os.path.getsize, paths)),
             desc="checking records",
@@ -361,37 +307,32 @@ def scan_records(
         ) as bar:
             for path in paths:
                 scan.read(path, bar.update)
-        return _summary(scan.contents, scan.num_bad, scan.offsets)
-    counts = {path: count_records(path) for path in paths}
+        summary = _summary(scan.contents, scan.num_bad)
+        return RecordFiles(list(paths), label_map, summary, scan.offsets)
+    counts = {path: len(record_offsets(path)) for path in paths}
     check_counts(counts, expected)
     total = sum(counts.values())
     if not total:
         raise DataError(f"{', '.join(paths)}: no examples in these files")
-    contents = [
-        content
-        for content in tqdm.tqdm(
-            _read_all(counts, label_map, decode),
-            total=total,
-            desc="checking records",
-            unit="image",
-            disable=not progress_bar or total <= _EXAMPLES_WITHOUT_PROGRESS_BAR,
-        )
-    ]
-    return _summary(contents)
+    contents = tqdm.tqdm(
+        _read_all(counts, label_map, decode),
+        total=total,
+        desc="checking records",
+        unit="image",
+        disable=not progress_bar or total <= _EXAMPLES_WITHOUT_PROGRESS_BAR,
+    )
+    return RecordFiles(list(paths), label_map, _summary(list(contents)))
 
 
 def _summary(
-    contents: Sequence[ExampleContent],
-    num_bad: int = 0,
-    offsets: Offsets | None = None,
+    contents: Sequence[ExampleContent], num_bad: int = 0
 ) -> RecordSummary:
     return RecordSummary(
-        np.array([(item.height, item.width) for item in contents]),
-        np.concatenate([item.object_sizes for item in contents]),
-        np.concatenate([item.labels for item in contents]),
-        np.array([len(item.labels) for item in contents]),
-        num_bad,
-        offsets or {},
+        image_sizes=np.array([(item.height, item.width) for item in contents]),
+        object_sizes=np.concatenate([item.object_sizes for item in contents]),
+        object_labels=np.concatenate([item.labels for item in contents]),
+        boxes_per_image=np.array([len(item.labels) for item in contents]),
+        num_bad=num_bad,
     )
 
 

@@ -1,16 +1,94 @@
-"""The records of TFRecord files, read so that damage costs only what it hit."""
+"""TFRecord files: finding them, and reading them whatever is damaged.
+
+Damage costs only the records that it has hit.
+"""
 
 import dataclasses
 import functools
+import glob
+import importlib.util
 import os
 import struct
 from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
 
 from featsr_tf.errors import DataError
+
+# What converters need beside --output_path to write the split of a file.
+_FLAGS_OF_CONVERTERS = {
+    "coco": (
+        " --{split}_image_dir COCO/{split}2017 --{split}_annotations_file"
+        " COCO/annotations/instances_{split}2017.json"
+    ),
+    "gtsdb": " --data_dir GTSDB",
+    "tt100k": " --data_dir TT100K",
+    "voc": " --data_dir VOCdevkit --year {year} --set {split}",
+}
+
+
+def expand_patterns(patterns: Sequence[str]) -> list[str]:
+    """Finds record files as `match_patterns` does, none of them empty.
+
+    Raises:
+        DataError: as `match_patterns`, and where a file is empty.
+    """
+    paths = match_patterns(patterns)
+    for path in paths:
+        if os.path.getsize(path) == 0:
+            raise DataError(f"{path}: the record file is empty")
+    return paths
+
+
+def match_patterns(patterns: Sequence[str]) -> list[str]:
+    """Finds record files.
+
+    Args:
+        patterns: paths, in which `*`, `?` and `[...]` are wildcards.
+
+    Returns:
+        The paths, sorted within each pattern, each once.
+
+    Raises:
+        DataError: no pattern at all, one that matches nothing, or a folder.
+    """
+    if not patterns:
+        raise DataError(
+            "no record files: set tf_record_input_reader { input_path: ... }"
+        )
+    paths: dict[str, None] = {}
+    for pattern in patterns:
+        found = [pattern] if os.path.exists(pattern) else glob.glob(pattern)
+        if not found:
+            raise DataError(
+                f"{pattern}: no such record file (looked in"
+                f" {os.path.abspath(os.path.dirname(pattern))})"
+                f"{_how_to_make(pattern)}"
+            )
+        paths.update(dict.fromkeys(sorted(found)))
+    for path in paths:
+        if not os.path.isfile(path):
+            raise DataError(f"{path}: is a folder; give {path}/*.record*")
+    return list(paths)
+
+
+def _how_to_make(pattern: str) -> str:
+    """Names the converter that writes files of this name, if there is one."""
+    folder, name = os.path.split(pattern)
+    data_set, _, split = name.partition(".")[0].partition("_")
+    converter = f"tfrecords_tools.create_{data_set}_tf_record"
+    if not data_set.isidentifier() or not importlib.util.find_spec(converter):
+        return ""
+    flags = _FLAGS_OF_CONVERTERS.get(data_set, "").format(
+        split=split, year="VOC2007" if split == "test" else "merged"
+    )
+    return (
+        f"; make it: python -m {converter} --output_path {folder or '.'}"
+        f"{flags} (--help lists its other flags)"
+    )
+
 
 _POLYNOMIAL = np.uint32(0x82F63B78)
 _ALL_ONES = np.uint32(0xFFFFFFFF)
@@ -22,14 +100,7 @@ _NUM_ROWS = 1024
 
 
 def masked_crc32c(data: bytes) -> int:
-    """Computes the checksum that a TFRecord file holds for some bytes.
-
-    Args:
-        data: a payload, or the 8 bytes of its length.
-
-    Returns:
-        The checksum, 32 bits.
-    """
+    """Computes the 32 bits that a TFRecord file holds to check some bytes."""
     values = np.frombuffer(data, np.uint8)
     if len(values) <= _LARGEST_SINGLE_ROW:
         return int(masked_crc32c_of_rows(values[None])[0])
@@ -50,14 +121,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def masked_crc32c_of_rows(rows: np.ndarray) -> np.ndarray:
-    """Computes the checksums of many short pieces at once.
-
-    Args:
-        rows: `[num_rows, length]` uint8.
-
-    Returns:
-        `[num_rows]` uint32.
-    """
+    """Checks many pieces at once: `[n, length]` uint8 to `[n]` uint32."""
     start = np.full(len(rows), _ALL_ONES, np.uint32)
     return _masked(_advance(start, rows) ^ _ALL_ONES)
 
@@ -108,19 +172,16 @@ _SEARCHED_AT_ONCE = 2**18
 # No payload is longer than 2^40 bytes: three bytes of a length are zero.
 _ZERO_BYTES_OF_LENGTH = (5, 6, 7)
 
-# By path: offset in bytes of each good record, by its number from 0.
-Offsets = Mapping[str, Mapping[int, int]]
-
 
 @dataclasses.dataclass(frozen=True)
-class Frame:
-    """One frame, or a stretch of bytes that should have been one.
+class RawRecord:
+    """A record with its frame, or a stretch of bytes that should be one.
 
     Args:
-        number: its place among all frames and such stretches, from 0.
-        offset: where it begins in the file, in bytes.
-        size: length in bytes, with lengths and checksums.
-        payload: the record; empty where damaged.
+        number: its place among all records and such stretches, from 0.
+        offset: where its frame begins in the file, in bytes.
+        size: of the frame in bytes, with lengths and checksums.
+        payload: the content; empty where damaged.
         damage: what is wrong; empty where nothing is.
     """
 
@@ -131,17 +192,14 @@ class Frame:
     damage: str = ""
 
 
-def walk_frames(path: str) -> Iterator[Frame]:
-    """Reads all frames of a file and goes on after damaged ones.
+def walk_records(path: str) -> Iterator[RawRecord]:
+    """Reads all records of an uncompressed file, also behind damaged ones.
 
     After a damaged length the walk looks for the next offset at which a
     length and its checksum agree. One payload is held at a time.
 
-    Args:
-        path: an uncompressed TFRecord file.
-
     Yields:
-        Frames, which together cover every byte of the file.
+        Records, which together cover every byte of the file.
 
     Raises:
         DataError: the file is compressed, or cannot be read.
@@ -152,52 +210,22 @@ def walk_frames(path: str) -> Iterator[Frame]:
         with open(path, "rb") as file:
             number = offset = 0
             while offset < size:
-                frame = _read_frame(file, number, offset, size)
-                yield frame
-                offset += frame.size
+                record = _read_record(file, number, offset, size)
+                yield record
+                offset += record.size
                 number += 1
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def read_frame(path: str, number: int, offset: int) -> Frame:
-    """Reads one frame of a file.
-
-    Args:
-        path: an uncompressed TFRecord file.
-        number: the place of the frame, from 0.
-        offset: where it begins, in bytes.
-
-    Returns:
-        The frame, damaged or not.
-    """
+def read_raw_record(path: str, number: int, offset: int) -> RawRecord:
+    """Reads the record, damaged or not, whose frame begins at `offset`."""
     with open(path, "rb") as file:
-        return _read_frame(file, number, offset, os.path.getsize(path))
-
-
-def count_records(path: str) -> int:
-    """Counts the records of a file by the lengths of its frames.
-
-    Args:
-        path: an uncompressed TFRecord file.
-
-    Returns:
-        The number of records.
-
-    Raises:
-        DataError: as for `record_offsets`.
-    """
-    return len(record_offsets(path))
+        return _read_record(file, number, offset, os.path.getsize(path))
 
 
 def record_offsets(path: str) -> list[int]:
-    """Finds the records of a file by the lengths of its frames.
-
-    Args:
-        path: an uncompressed TFRecord file.
-
-    Returns:
-        Where each frame begins, in bytes.
+    """Finds where each record begins, in bytes, by the lengths alone.
 
     Raises:
         DataError: the file ends inside a record, a length is damaged, or the
@@ -212,7 +240,7 @@ def record_offsets(path: str) -> list[int]:
             while end < size:
                 offsets.append(end)
                 try:
-                    end = find_frame_end(file, end, size)
+                    end = _find_end(file, end, size)
                 except DataError as error:
                     raise DataError(
                         f"{path}: record {len(offsets) - 1}: damaged, {error};"
@@ -224,50 +252,8 @@ def record_offsets(path: str) -> list[int]:
     return offsets
 
 
-def read_records(path: str, offsets: Offsets) -> Iterator[bytes]:
-    """Reads all good records of a file, in their order.
-
-    Args:
-        path: an uncompressed TFRecord file.
-        offsets: where the good records begin, of files that hold bad ones
-            too.
-
-    Yields:
-        The records.
-
-    Raises:
-        DataError: a record is damaged that was not left out.
-    """
-    for number, offset in record_places(path, offsets):
-        frame = read_frame(path, number, offset)
-        if frame.damage:
-            raise DataError(f"{path}: record {number}: {frame.damage}")
-        yield frame.payload
-
-
-def record_places(path: str, offsets: Offsets) -> list[tuple[int, int]]:
-    """Lists the good records of a file.
-
-    Args:
-        path: an uncompressed TFRecord file.
-        offsets: as for `read_records`.
-
-    Returns:
-        Number, from 0, and offset in bytes of each.
-
-    Raises:
-        DataError: as for `record_offsets`, where none is left out.
-    """
-    if path in offsets:
-        return list(offsets[path].items())
-    return list(enumerate(record_offsets(path)))
-
-
 def refuse_compressed(path: str) -> None:
     """Tells compressed files, which training does not read, from damaged ones.
-
-    Args:
-        path: a record file.
 
     Raises:
         DataError: the file is compressed with gzip or zlib, or cannot be
@@ -284,14 +270,14 @@ def refuse_compressed(path: str) -> None:
     elif beginning.startswith((b"\x78\x01", b"\x78\x9c", b"\x78\xda")):
         kind = "zlib"
     # A length may begin with these bytes too, but its checksum would fit.
-    if kind and not is_header(beginning):
+    if kind and not _is_header(beginning):
         raise DataError(
             f"{path}: is compressed with {kind}; training reads records as"
             " they are: decompress the file"
         )
 
 
-def is_header(header: bytes) -> bool:
+def _is_header(header: bytes) -> bool:
     """Whether 12 bytes are a length and its checksum."""
     if len(header) < HEADER_BYTES:
         return False
@@ -299,25 +285,13 @@ def is_header(header: bytes) -> bool:
     return masked_crc32c(header[:8]) == checksum
 
 
-def find_frame_end(file: BinaryIO, offset: int, size: int) -> int:
-    """Reads the length of a frame; the payload comes next.
-
-    Args:
-        file: the open record file.
-        offset: where the frame begins, in bytes.
-        size: length of the file in bytes.
-
-    Returns:
-        Where the frame ends, in bytes.
-
-    Raises:
-        DataError: the length is damaged, or the file ends before the frame.
-    """
+def _find_end(file: BinaryIO, offset: int, size: int) -> int:
+    """Says where a frame ends; the payload is read next."""
     file.seek(offset)
     header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         raise DataError("the file ends inside its length")
-    if not is_header(header):
+    if not _is_header(header):
         raise DataError("its length does not fit its checksum")
     (length,) = struct.unpack("<Q", header[:8])
     end = offset + HEADER_BYTES + length + FOOTER_BYTES
@@ -326,21 +300,23 @@ def find_frame_end(file: BinaryIO, offset: int, size: int) -> int:
     return end
 
 
-def _read_frame(file: BinaryIO, number: int, offset: int, size: int) -> Frame:
+def _read_record(
+    file: BinaryIO, number: int, offset: int, size: int
+) -> RawRecord:
     try:
-        end = find_frame_end(file, offset, size)
+        end = _find_end(file, offset, size)
     except DataError as error:
         end = _next_header(file, offset + 1, size)
-        return Frame(number, offset, end - offset, damage=str(error))
+        return RawRecord(number, offset, end - offset, damage=str(error))
     payload = file.read(end - offset - HEADER_BYTES - FOOTER_BYTES)
     (checksum,) = struct.unpack("<I", file.read(FOOTER_BYTES))
     if masked_crc32c(payload) == checksum:
-        return Frame(number, offset, end - offset, payload)
+        return RawRecord(number, offset, end - offset, payload)
     # Bytes that are lost or too many move all frames behind them.
-    if end < size and not is_header(file.read(HEADER_BYTES)):
+    if end < size and not _is_header(file.read(HEADER_BYTES)):
         end = _next_header(file, offset + 1, size)
     damage = "the checksum of its content is wrong"
-    return Frame(number, offset, end - offset, damage=damage)
+    return RawRecord(number, offset, end - offset, damage=damage)
 
 
 def _next_header(file: BinaryIO, start: int, size: int) -> int:

@@ -3,16 +3,15 @@
 import os
 from collections.abc import Collection
 from collections.abc import Iterator
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.decode import record_dataset
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.tfrecord_files import Offsets
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
@@ -86,23 +85,19 @@ def detect_batches(
 
 
 def read_images(
-    paths: Sequence[str],
-    positions: Collection[int],
-    offsets: Offsets | None = None,
+    record_files: RecordFiles, positions: Collection[int]
 ) -> dict[int, np.ndarray]:
     """Reads some images of record files at their original size.
 
     Args:
-        paths: TFRecord files.
+        record_files: their good records have numbers.
         positions: running numbers of the records, from 0.
-        offsets: where the good records begin, of files that hold bad ones
-            too; only these have numbers. Default: all are good.
 
     Returns:
         Images `[height, width, 3]`, uint8 RGB, by position.
     """
     images = {}
-    for position, record in enumerate(record_dataset(paths, offsets or {})):
+    for position, record in enumerate(record_dataset(record_files)):
         if position in positions:
             images[position] = decode_example(record).image.numpy()
     return images

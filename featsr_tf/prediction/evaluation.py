@@ -8,10 +8,10 @@ from featsr_tf.command_line.flags import describe_options
 from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.build import open_source
-from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.data.build import load_records
+from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.html_report.inputs import describe_environment
@@ -105,7 +105,7 @@ def score_thresholds(
     """
     scores, chosen_on = options.min_score, options.threshold_source
     if scores is None:
-        training = open_source(
+        training = load_records(
             pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
         )
         scores = {
@@ -122,7 +122,7 @@ def _judge(
     pipeline: Pipeline,
     name: str,
     detect,
-    source: Source,
+    source: RecordFiles,
     names: Mapping[int, str],
     threshold: float,
     options: EvaluationOptions,
@@ -148,14 +148,12 @@ def _judge(
             truths,
             found,
             names,
-            read_images(
-                source.paths, positions, source.summary.offsets
-            ).__getitem__,
+            read_images(source, positions).__getitem__,
         )
     return result
 
 
-def open_evaluation(pipeline: Pipeline, model_dir: str) -> Source:
+def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
     """Opens the records that a model folder is evaluated on.
 
     Args:
@@ -174,7 +172,7 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> Source:
     if not pipeline.eval_input_reader:
         raise ConfigError("the config has no eval_input_reader; add one")
     num_classes = pipeline.model.faster_rcnn.num_classes
-    source = open_source(pipeline.eval_input_reader[0], num_classes)
+    source = load_records(pipeline.eval_input_reader[0], num_classes)
     model_folder.check_classes(model_dir, source.label_map)
     return source
 
@@ -202,7 +200,7 @@ def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
 def run_detector(
     pipeline: Pipeline,
     detect,
-    source: Source,
+    source: RecordFiles,
     title: str,
     max_images: int | None = None,
     positions: Sequence[int] | None = None,
@@ -229,7 +227,7 @@ def run_detector(
         dataset = dataset.unbatch().take(max_images)
         dataset = dataset.batch(pipeline.eval_config.batch_size)
         count = max_images
-    with named_data_errors(source.paths, source.summary.offsets):
+    with translate_data_errors(source):
         pairs = detect_batches(detect, dataset, count, title)
         return tuple(map(list, zip(*pairs, strict=True)))
 
@@ -252,7 +250,7 @@ def choose_model_thresholds(
         DataError: records or checkpoints are missing or unsound.
     """
     model_folder.check_trained(model_dir, pipeline)
-    source = open_source(
+    source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
     model_folder.check_classes(model_dir, source.label_map)
@@ -280,7 +278,7 @@ def choose_model_thresholds(
 def choose_model_threshold(
     pipeline: Pipeline,
     detect,
-    source: Source,
+    source: RecordFiles,
     name: str,
     names: Mapping[int, str],
     options: EvaluationOptions,

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.build import Source
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.metrics.coco import average_precision
@@ -256,7 +256,7 @@ FIGURES = ("ap50", "ap")
 
 
 def validate(
-    pipeline, detect, source: Source, num_images: int
+    pipeline, detect, source: RecordFiles, num_images: int
 ) -> dict[str, float | None]:
     """Evaluates a detector on the first images of a source.
 

@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import build_resizer
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
-from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
@@ -40,12 +40,12 @@ def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
     if model_dir:
         model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
-    source = open_source(pipeline.train_input_reader, num_classes, decode=True)
+    source = load_records(pipeline.train_input_reader, num_classes, decode=True)
     if model_dir:
         model_folder.check_classes(model_dir, source.label_map)
     lines = [_data_line("training", source)]
     for reader in pipeline.eval_input_reader:
-        evaluated = open_source(reader, num_classes, decode=True)
+        evaluated = load_records(reader, num_classes, decode=True)
         lines.append(_data_line("evaluation", evaluated))
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
@@ -55,7 +55,7 @@ def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _data_line(title: str, source: Source) -> str:
+def _data_line(title: str, source: RecordFiles) -> str:
     summary = source.summary
     return (
         f"{title} records: {len(source.paths)} files, {summary.num_examples} "
@@ -83,7 +83,9 @@ def _model_lines(pipeline, detector: Detector) -> list[str]:
     return lines
 
 
-def _anchor_lines(pipeline, detector: Detector, source: Source) -> list[str]:
+def _anchor_lines(
+    pipeline, detector: Detector, source: RecordFiles
+) -> list[str]:
     """Compares anchors and objects by shape, both centred on one point."""
     shapes = _object_shapes(pipeline, source)
     anchors = detector.proposal_settings.cell_anchors
@@ -103,7 +105,7 @@ def _anchor_lines(pipeline, detector: Detector, source: Source) -> list[str]:
     return lines
 
 
-def _object_shapes(pipeline, source: Source) -> tf.Tensor:
+def _object_shapes(pipeline, source: RecordFiles) -> tf.Tensor:
     """Object heights and widths `[n, 2]` in px of the resized frames."""
     resizer = build_resizer(pipeline)
     sizes = source.summary.resized_object_sizes(
@@ -112,8 +114,8 @@ def _object_shapes(pipeline, source: Source) -> tf.Tensor:
     return tf.constant(sizes, tf.float32)
 
 
-def _batch_line(pipeline, source: Source) -> str:
-    with named_data_errors(source.paths, source.summary.offsets):
+def _batch_line(pipeline, source: RecordFiles) -> str:
+    with translate_data_errors(source):
         batch = next(iter(training_batches(pipeline, source)))
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"
 

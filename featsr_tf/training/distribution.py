@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 from featsr_tf.training.cluster import Cluster
@@ -95,7 +95,7 @@ def warn_of_idle_devices(
         strategy: how steps are spread over devices.
     """
     replicas = strategy.num_replicas_in_sync
-    places = Share(batch_size, replicas).size * replicas
+    places = Shard(batch_size, replicas).size * replicas
     if places > batch_size and is_chief(strategy):
         warnings.warn(
             f"train_config.batch_size {batch_size} cannot be shared evenly by "
@@ -209,7 +209,7 @@ def _lost_worker(strategy: tf.distribute.Strategy, message: str) -> str:
 def fit(
     stage: Stage,
     strategy: tf.distribute.Strategy,
-    batches: Callable[[Share], tf.data.Dataset],
+    batches: Callable[[Shard], tf.data.Dataset],
     batch_size: int,
     num_steps: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -228,7 +228,7 @@ def fit(
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         return batches(
-            Share(
+            Shard(
                 batch_size,
                 context.num_replicas_in_sync,
                 context.num_input_pipelines,

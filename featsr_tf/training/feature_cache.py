@@ -3,7 +3,7 @@
 Extractor and proposal network are frozen there, so what `compute_frozen` gives
 for an image never changes. Each part of it has a TFRecord file with one record
 per image; the name of the file is a digest of all that it depends on, so that
-trainings which share a folder share what they have in common.
+trainings which shard a folder shard what they have in common.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
@@ -32,7 +32,7 @@ SEED_OFFSET = 1
 
 def cached_batches(
     pipeline: Pipeline,
-    source: Source,
+    source: RecordFiles,
     stage: Stage,
     model_dir: str,
     strategy: tf.distribute.Strategy,
@@ -49,7 +49,7 @@ def cached_batches(
         strategy: how steps are spread over devices.
 
     Returns:
-        Makes of a `Share`, and of the steps that the stage has made before
+        Makes of a `Shard`, and of the steps that the stage has made before
         (default 0), a dataset of what `Stage.compute_frozen` gives, the images
         in each pass in another order.
 
@@ -86,9 +86,9 @@ def cached_batches(
         "give all machines the same folders and the same record files",
     )
 
-    def batches(share: Share, skip_steps: int = 0) -> tf.data.Dataset:
+    def batches(shard: Shard, skip_steps: int = 0) -> tf.data.Dataset:
         seed = pipeline.model.feature_super_resolution.seed
-        return files.read(share, seed, skip=skip_steps * batch_size)
+        return files.read(shard, seed, skip=skip_steps * batch_size)
 
     return batches
 
@@ -112,7 +112,9 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     return compute.get_concrete_function(images.element_spec).structured_outputs
 
 
-def _key(pipeline: Pipeline, source: Source, part: str, frozen: bytes) -> str:
+def _key(
+    pipeline: Pipeline, source: RecordFiles, part: str, frozen: bytes
+) -> str:
     """Digest of all that a part depends on."""
     options = pipeline.model.feature_super_resolution.feature_cache
     stats = {path: os.stat(path) for path in source.paths}

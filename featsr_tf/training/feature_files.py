@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import batches_of_devices
-from featsr_tf.data.batching import made_ahead
-from featsr_tf.data.batching import own_examples
-from featsr_tf.data.batching import shuffled_blocks
+from featsr_tf.data.input_pipeline import shuffled_blocks
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import batch_for_devices
+from featsr_tf.data.sharding import prefetch
+from featsr_tf.data.sharding import shard_examples
 from featsr_tf.data.tfrecord_files import FOOTER_BYTES
 from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
@@ -110,11 +110,11 @@ class FeatureFiles:
                 {part: self.paths[part] for part in missing},
             )
 
-    def read(self, share: Share, seed: int, skip: int) -> tf.data.Dataset:
+    def read(self, shard: Shard, seed: int, skip: int) -> tf.data.Dataset:
         """Reads all parts, in each pass in another order.
 
         Args:
-            share: what this worker sees of every batch.
+            shard: what this worker sees of every batch.
             seed: of the order.
             skip: how many images to leave out at the beginning.
 
@@ -131,7 +131,7 @@ class FeatureFiles:
             return {**parts, StageInputs.NUMBERS: numbers}
 
         num_images = self.num_batches * self.batch_size
-        size = share.batch_size
+        size = shard.batch_size
         bytes_of_batch = sum(
             _num_bytes(part, spec) for part, spec in self.specs.items()
         )
@@ -148,12 +148,12 @@ class FeatureFiles:
             seed,
             skip,
         )
-        dataset = own_examples(dataset.enumerate(start=skip), share)
+        dataset = shard_examples(dataset.enumerate(start=skip), shard)
         dataset = dataset.map(decode, num_parallel_calls=2)
-        batches = batches_of_devices(dataset, share)
-        if Batch.COUNTED in batches.element_spec:
+        batches = batch_for_devices(dataset, shard)
+        if Batch.EXAMPLE_MASK in batches.element_spec:
             batches = batches.map(_mask_padding_examples)
-        return made_ahead(batches, share.num_devices)
+        return prefetch(batches, shard.num_devices)
 
     def _missing(self) -> list[str]:
         """The parts whose file is not there, or of the wrong size."""

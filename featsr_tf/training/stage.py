@@ -54,10 +54,10 @@ class StageInputs:
 def mask_padding_examples(
     batch: dict[str, tf.Tensor], weights: tf.Tensor
 ) -> tf.Tensor:
-    """Sets weights `[B, K]` to 0 in padding examples; see `Batch.COUNTED`."""
-    if Batch.COUNTED not in batch:
+    """Sets weights `[B, K]` to 0 in padding examples (`EXAMPLE_MASK`)."""
+    if Batch.EXAMPLE_MASK not in batch:
         return weights
-    return weights * batch[Batch.COUNTED][:, None]
+    return weights * batch[Batch.EXAMPLE_MASK][:, None]
 
 
 def unflatten_images(rows: Any, batch_size: int) -> Any:

@@ -4,7 +4,6 @@ For each stage: `_train_stage` restores its newest checkpoint and makes the
 steps that are left, between which callbacks log, save and validate.
 """
 
-import collections
 import contextlib
 import functools
 import os
@@ -17,16 +16,16 @@ import tensorflow as tf
 
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
-from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.service import check_services
-from featsr_tf.data.service import watched_services
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import check_services
+from featsr_tf.data.sharding import watch_services
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.data_set import detection_function
@@ -79,8 +78,8 @@ class Run:
     model_dir: str
     strategy: tf.distribute.Strategy
     detector: Detector
-    source: Source
-    shown: Source | None
+    source: RecordFiles
+    shown: RecordFiles | None
     signals: StopSignals
     data_services: Sequence[str]
 
@@ -139,14 +138,14 @@ def train(
     num_steps(pipeline, checkpoints.BASE)
     model_folder.check(model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
-    source = open_source(pipeline.train_input_reader, num_classes)
+    source = load_records(pipeline.train_input_reader, num_classes)
     model_folder.check_classes(model_dir, source.label_map)
     if base_from is not None:
         check_init_from_base(pipeline, model_dir, base_from)
         model_folder.check_classes(base_from, source.label_map)
     # Only the first reader is evaluated, and drawn while training.
     shown = [
-        open_source(reader, num_classes)
+        load_records(reader, num_classes)
         for reader in pipeline.eval_input_reader[:1]
     ]
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
@@ -162,14 +161,11 @@ def train(
         signals=StopSignals(functools.partial(any_worker, strategy)),
         data_services=data_services,
     )
-    opened = (source, *shown)
-    paths = [path for item in opened for path in item.paths]
-    offsets = collections.ChainMap(*(dict(s.summary.offsets) for s in opened))
     with (
-        named_data_errors(paths, offsets),
+        translate_data_errors(source, *shown),
         checkpoints.translate_write_errors(model_dir),
         translate_worker_errors(strategy),
-        watched_services(data_services),
+        watch_services(data_services),
     ):
         _train_stages(run, base_from)
     return detector
@@ -301,7 +297,7 @@ def _stage_batches(
     """Makes the batches of a stage; they depend on nothing but the step.
 
     Returns:
-        Makes endless batches of a `Share`, and of the `skip_steps` that the
+        Makes endless batches of a `Shard`, and of the `skip_steps` that the
         stage has made.
     """
     if _is_cached(run, name):
@@ -309,14 +305,14 @@ def _stage_batches(
             run.pipeline, run.source, stage, run.model_dir, run.strategy
         )
 
-    def batches(share: Share, skip_steps: int) -> tf.data.Dataset:
+    def batches(shard: Shard, skip_steps: int) -> tf.data.Dataset:
         return training_batches(
             run.pipeline,
             run.source,
             skip_steps=skip_steps,
             with_half_images=stage.needs_half_images,
             seed_offset=checkpoints.STAGES.index(name),
-            share=share,
+            shard=shard,
             services=run.data_services,
         )
 
@@ -327,8 +323,8 @@ def _record_names(
     run: Run, name: str, batches: Callable[..., tf.data.Dataset], step: int
 ) -> list[str]:
     """Names the records that a step, from 1, of a stage was made of."""
-    share = Share(run.pipeline.train_config.batch_size)
-    batch = next(iter(batches(share, skip_steps=step - 1)))
+    shard = Shard(run.pipeline.train_config.batch_size)
+    batch = next(iter(batches(shard, skip_steps=step - 1)))
     if Batch.SEEDS in batch:
         numbers = batch[Batch.SEEDS][:, 1]
         seed_offset = checkpoints.STAGES.index(name)

@@ -178,7 +178,7 @@ def prepare(plan: Plan) -> None:
         DataError: The records are unsound.
     """
     from featsr_tf.config import load_pipeline
-    from featsr_tf.data.records import expand_patterns
+    from featsr_tf.data.tfrecord_files import expand_patterns
     from research.ablation.folds import write_folds
 
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)

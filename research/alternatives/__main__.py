@@ -145,7 +145,7 @@ def check(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Measures, prints and draws."""
     from featsr_tf.config.schema import TFRecordInputReader
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from research.alternatives.figures import accuracy_table
     from research.alternatives.figures import plot
     from research.alternatives.figures import price_table
@@ -157,7 +157,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     models = open_models(arguments.models, arguments.records)
     pipeline = models[0].pipeline
-    source = open_source(
+    source = load_records(
         dataclasses.replace(
             pipeline.train_input_reader,
             tf_record_input_reader=TFRecordInputReader(arguments.records),

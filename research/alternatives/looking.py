@@ -14,12 +14,12 @@ import tqdm
 
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.decode import record_dataset
+from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.metrics.coco import CocoMatches
 from featsr_tf.metrics.coco import match_by_size
 from featsr_tf.metrics.detections import Detections
@@ -63,17 +63,16 @@ class Judged:
     matches: CocoMatches
 
 
-def read_frames(pipeline: Pipeline, source: Source) -> Iterator[Frame]:
+def read_frames(pipeline: Pipeline, source: RecordFiles) -> Iterator[Frame]:
     """Reads the frames of records, in their order.
 
     Args:
         pipeline: the config.
         source: checked records.
     """
-    offsets = source.summary.offsets
-    records = record_dataset(source.paths, offsets)
+    records = record_dataset(source)
     batches = evaluation_batches(pipeline, source, batch_size=1)
-    with named_data_errors(source.paths, offsets):
+    with translate_data_errors(source):
         pairs = zip(records, batches, strict=True)
         for number, (record, batch) in enumerate(pairs):
             batch = {key: value.numpy() for key, value in batch.items()}

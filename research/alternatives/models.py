@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.tfrecord_files import expand_patterns
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.build import build_detector
@@ -75,11 +74,11 @@ def frame_names(patterns: Sequence[str]) -> set[str]:
     """
     names = set()
     for path in expand_patterns(patterns):
-        with named_data_errors([path]):
-            records = tf.data.TFRecordDataset(path).as_numpy_iterator()
-            for number, record in enumerate(records):
-                name = frame_name(record, f"{path}: record {number}")
-                names.add(Path(name).stem)
+        for record in walk_records(path):
+            place = f"{path}: record {record.number}"
+            if record.damage:
+                raise DataError(f"{place}: {record.damage}")
+            names.add(Path(frame_name(record.payload, place)).stem)
     return names
 
 

@@ -142,7 +142,7 @@ def _named_folders(models: Sequence[str]) -> dict[str, str]:
 
 def _load(model_dir: str, records: Sequence[str] | None) -> Pipeline:
     """Reads the config of a model, and finds its evaluation records."""
-    from featsr_tf.data.records import expand_patterns
+    from featsr_tf.data.tfrecord_files import expand_patterns
     from featsr_tf.training import model_folder
 
     pipeline = model_folder.load(model_dir)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featsr_tf.data.build import Source
-from featsr_tf.data.corrupt_records import named_data_errors
-from featsr_tf.data.corrupt_records import record_dataset
 from featsr_tf.data.decode import decode_details
+from featsr_tf.data.decode import record_dataset
+from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.records import RecordFiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Objects:
 
 
 def list_objects(
-    source: Source,
+    source: RecordFiles,
     resized: Callable[[int, int], tuple[int, int]],
     max_boxes: int,
 ) -> Objects:
@@ -86,14 +86,13 @@ def choose_objects(
     return chosen[np.argsort(classes[chosen], kind="stable")].tolist()
 
 
-def _ignored(source: Source) -> np.ndarray:
+def _ignored(source: RecordFiles) -> np.ndarray:
     """`[num_boxes]` bool, whether each box of the records is ignored."""
 
     def read(serialized):
         details = decode_details(serialized)
         return details.crowd | details.difficult
 
-    offsets = source.summary.offsets
-    flags = record_dataset(source.paths, offsets).map(read)
-    with named_data_errors(source.paths, offsets):
+    flags = record_dataset(source).map(read)
+    with translate_data_errors(source):
         return np.concatenate(list(flags.as_numpy_iterator()))

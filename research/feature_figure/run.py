@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import tqdm
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.corrupt_records import named_data_errors
+from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import DataError
 from featsr_tf.model.detector import Detector
@@ -63,7 +63,7 @@ def compare_features(
     ]
 
 
-def _objects(pipeline: Pipeline, source: Source) -> Objects:
+def _objects(pipeline: Pipeline, source: RecordFiles) -> Objects:
     resizer = build_resizer(pipeline)
     return list_objects(
         source,
@@ -76,7 +76,7 @@ def _compare_features(
     models: Sequence[TrainedModel],
     comparison: Comparison,
     pipeline: Pipeline,
-    source: Source,
+    source: RecordFiles,
     objects: Objects,
     count: int,
     seed: int,
@@ -87,7 +87,7 @@ def _compare_features(
     frames = sorted({int(objects.frames[index]) for index in chosen})
     dataset = evaluation_batches(pipeline, source, 1, positions=frames)
     rows = {}
-    with named_data_errors(source.paths, source.summary.offsets):
+    with translate_data_errors(source):
         batches = tqdm.tqdm(dataset, "features", len(frames), unit="image")
         for frame, batch in zip(frames, batches, strict=True):
             here = [i for i in chosen if objects.frames[i] == frame]

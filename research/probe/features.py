@@ -11,8 +11,8 @@ import tqdm
 
 from featsr_tf.config import Pipeline
 from featsr_tf.config.schema.super_resolution import TwinPooling
-from featsr_tf.data.build import Source
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.errors import DataError
 from featsr_tf.geometry.sampling import SampledProposals
@@ -92,7 +92,7 @@ def pool_pairs(
     pipeline: Pipeline,
     stage: SuperResolutionStage,
     sources: Mapping[str, TargetSource],
-    source: Source,
+    source: RecordFiles,
     title: str,
 ) -> PooledPairs:
     """Pools all kinds of features of the pairs in fixed views of records.

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.model.build import build_detector
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
@@ -44,7 +44,7 @@ def probe_base(
     model_folder.check_base(base.model_dir, pipeline)
     num_classes = pipeline.model.faster_rcnn.num_classes
     training, judging = (
-        open_source(reader, num_classes)
+        load_records(reader, num_classes)
         for reader in (
             pipeline.train_input_reader,
             pipeline.eval_input_reader[0],

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.keys import Batch
 from research.ablation.content import content_figures
 from research.ablation.content import content_of_folds
@@ -120,7 +120,7 @@ def opened(tmp_path_factory):
             f"{reader}.tf_record_input_reader.input_path=['{path}']",
             *overrides,
         )
-        return pipeline, open_source(pipeline.train_input_reader, 2)
+        return pipeline, load_records(pipeline.train_input_reader, 2)
 
     return make
 

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.keys import Batch
 from featsr_tf.errors import ConfigError
 from featsr_tf.training.checkpoints import FINE_TUNE
@@ -30,7 +30,7 @@ def test_steps_and_parts_run_with_a_cache_and_without(tmp_path, eager):
         f"{CACHE}.num_images=4",
         f"{CACHE}.folder='{tmp_path / 'cache'}'",
     )
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     works = feature_cache.make_works(
         pipeline, source, small_detector(), FINE_TUNE
     )

@@ -7,7 +7,7 @@ import pytest
 
 from featsr_tf import evaluate
 from featsr_tf.data.build import evaluation_batches
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import exit_on_error
 from tests.bad_input.doors import BOX
@@ -122,7 +122,7 @@ def test_images_that_only_tensorflow_finds_damaged_end_training(folder, capsys):
 def test_boxes_beyond_the_cap_are_counted_in_one_warning(folder, capsys):
     write_records("train.record", [image_record(0, [BOX] * 3, [1, 2, 1])] * 2)
     pipeline = small_pipeline("train_config.max_number_of_boxes=1")
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     with exit_on_error():
         evaluation_batches(pipeline, source)
     (line,) = capsys.readouterr().err.splitlines()

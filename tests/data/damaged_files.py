@@ -153,7 +153,7 @@ def write_manifest(folder: pathlib.Path, paths: list[str]) -> None:
 def read_batches(paths: list[str], max_bad: int, training: bool):
     """Numbers of the records in one pass, or what is said instead."""
     from featsr_tf.data.build import evaluation_batches
-    from featsr_tf.data.build import open_source
+    from featsr_tf.data.build import load_records
     from featsr_tf.data.build import training_batches
     from featsr_tf.data.keys import Batch
     from tests.model.small import small_pipeline
@@ -169,7 +169,7 @@ def read_batches(paths: list[str], max_bad: int, training: bool):
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            source = open_source(pipeline.train_input_reader, 2)
+            source = load_records(pipeline.train_input_reader, 2)
     except DataError as error:
         return {"error": str(error).replace(folder + "/", "")}
     if training:
@@ -186,7 +186,7 @@ def read_batches(paths: list[str], max_bad: int, training: bool):
 
 def verified(paths: list[str], repaired: pathlib.Path) -> dict:
     """What `verify` finds, and the numbers of the records that it saves."""
-    from featsr_tf.data.tfrecord_files import walk_frames
+    from featsr_tf.data.tfrecord_files import walk_records
     from tfrecords_tools import verify
 
     printed = io.StringIO()
@@ -207,7 +207,7 @@ def verified(paths: list[str], repaired: pathlib.Path) -> dict:
     names = [
         frame.payload.partition(b"image ")[2][:1]
         for path in sorted(repaired.glob("*.record-*"))
-        for frame in walk_frames(str(path))
+        for frame in walk_records(str(path))
     ]
     found["numbers"] = sorted(map(int, names))
     return found

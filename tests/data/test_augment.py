@@ -12,15 +12,15 @@ from featsr_tf.data.augment import augment
 from featsr_tf.data.augment import count_before_resizing
 from featsr_tf.data.augment import training_crop
 from featsr_tf.data.augment_geometry import random_horizontal_flip
-from featsr_tf.data.decode import Frame
+from featsr_tf.data.decode import LabeledImage
 from featsr_tf.errors import ConfigError
-from tests.data.example_files import frame
+from tests.data.example_files import labeled
 from tests.data.example_files import noise_image
 
 SEED = tf.constant([1, 2])
 
 
-FRAMES_OF_ANY_SIZE = Frame(
+FRAMES_OF_ANY_SIZE = LabeledImage(
     image=tf.TensorSpec([None, None, 3], tf.uint8),
     boxes=tf.TensorSpec([None, 4]),
     classes=tf.TensorSpec([None], tf.int32),
@@ -49,7 +49,7 @@ def crops(source, crop, num_seeds=200):
 def test_the_pixels_of_an_object_stay_under_its_box():
     image = np.zeros((100, 150, 3), np.uint8)
     image[40:50, 60:70] = 255
-    source = frame(image, [[40, 60, 50, 70]])
+    source = labeled(image, [[40, 60, 50, 70]])
 
     crop = TrainingCrop(64, 64, object_probability=1)
     for result in crops(source, crop, 100):
@@ -60,7 +60,7 @@ def test_the_pixels_of_an_object_stay_under_its_box():
 
 
 def test_the_chosen_object_lies_whole_inside_in_200_seeds():
-    source = frame(noise_image(200, 300), [[150.4, 250.2, 170.9, 280.7]])
+    source = labeled(noise_image(200, 300), [[150.4, 250.2, 170.9, 280.7]])
     crop = TrainingCrop(64, 96, 0.55, 1.3, object_probability=1)
 
     for result in crops(source, crop):
@@ -72,7 +72,7 @@ def test_the_chosen_object_lies_whole_inside_in_200_seeds():
 
 
 def test_objects_take_any_place_in_the_crop():
-    source = frame(noise_image(200, 200), [[100, 100, 110, 110]])
+    source = labeled(noise_image(200, 200), [[100, 100, 110, 110]])
     results = crops(source, TrainingCrop(64, 64, object_probability=1))
     tops = np.array([result.boxes[0, 0] for result in results])
     assert tops.min() < 5
@@ -81,7 +81,7 @@ def test_objects_take_any_place_in_the_crop():
 
 
 def test_every_object_is_chosen_now_and_then():
-    source = frame(
+    source = labeled(
         noise_image(200, 200),
         [[0, 0, 9, 9], [0, 190, 9, 199], [190, 0, 199, 9]],
     )
@@ -91,7 +91,7 @@ def test_every_object_is_chosen_now_and_then():
 
 
 def test_the_scale_is_drawn_from_its_range():
-    source = frame(noise_image(300, 300), [])
+    source = labeled(noise_image(300, 300), [])
     results = crops(source, TrainingCrop(96, 96, 0.5, 1.0))
     scales = np.array([result.scale for result in results])
     assert scales.min() == pytest.approx(0.5, abs=0.02)
@@ -101,7 +101,7 @@ def test_the_scale_is_drawn_from_its_range():
 
 def test_a_crop_at_scale_one_is_cut_out_of_the_very_pixels():
     image = noise_image(50, 60)
-    result = crops(frame(image, []), TrainingCrop(32, 32), 1)[0].image.numpy()
+    result = crops(labeled(image, []), TrainingCrop(32, 32), 1)[0].image.numpy()
     places = [
         (y, x)
         for y in range(19)
@@ -112,7 +112,7 @@ def test_a_crop_at_scale_one_is_cut_out_of_the_very_pixels():
 
 
 def test_frames_smaller_than_the_crop_are_kept_whole():
-    source = frame(noise_image(40, 200), [[10, 20, 30, 40]])
+    source = labeled(noise_image(40, 200), [[10, 20, 30, 40]])
 
     for result in crops(source, TrainingCrop(64, 64, 0.5, 0.5, 1.0), 20):
         assert result.image.shape == (20, 64, 3)
@@ -121,7 +121,7 @@ def test_frames_smaller_than_the_crop_are_kept_whole():
 
 
 def test_an_object_larger_than_the_crop_fills_it():
-    source = frame(noise_image(200, 200), [[20, 20, 180, 180]])
+    source = labeled(noise_image(200, 200), [[20, 20, 180, 180]])
     for result in crops(source, TrainingCrop(64, 64, object_probability=1), 50):
         np.testing.assert_array_equal(result.boxes, [[0, 0, 64, 64]])
         np.testing.assert_array_equal(result.ignored, [True])
@@ -135,7 +135,7 @@ def test_cut_objects_are_clipped_and_ignored_below_half_of_their_area():
         [10, 59, 20, 71],
         [9, 63.5, 20, 70],
     ]
-    source = frame(noise_image(64, 200), boxes)
+    source = labeled(noise_image(64, 200), boxes)
     only_first = TrainingCrop(64, 64, object_probability=1)
     results = [
         result
@@ -153,23 +153,25 @@ def test_cut_objects_are_clipped_and_ignored_below_half_of_their_area():
 
 def test_crops_are_never_placed_for_an_ignored_object():
     image = noise_image(64, 3000)
-    source = frame(image, [[5, 5, 10, 10], [5, 2900, 10, 2905]], [True, False])
+    source = labeled(
+        image, [[5, 5, 10, 10], [5, 2900, 10, 2905]], [True, False]
+    )
     for result in crops(source, TrainingCrop(64, 64, object_probability=1), 40):
         np.testing.assert_array_equal(result.classes, [2])
 
 
 def test_a_frame_without_objects_is_cropped_evenly():
-    results = crops(frame(noise_image(64, 128), []), TrainingCrop(64, 64))
+    results = crops(labeled(noise_image(64, 128), []), TrainingCrop(64, 64))
     assert all(result.boxes.shape == (0, 4) for result in results)
 
 
 def grey(value):
-    return frame(np.full((4, 4, 3), value, np.float32), [])
+    return labeled(np.full((4, 4, 3), value, np.float32), [])
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_values_stay_within_0_and_255_and_follow_the_seed(name):
-    source = frame(noise_image(16, 16), [[2, 3, 9, 12]])
+    source = labeled(noise_image(16, 16), [[2, 3, 9, 12]])
     seen = set()
     for number in range(40):
         changed, again = (
@@ -193,7 +195,7 @@ def test_grey_stays_grey_whatever_the_steps_do():
 
 
 def test_a_step_has_the_seed_of_its_position():
-    source = frame(noise_image(8, 8), [])
+    source = labeled(noise_image(8, 8), [])
     steps = [("random_adjust_hue", {}), ("random_adjust_contrast", {})]
     whole = augment(source, SEED, steps).image
     begun = augment(source, SEED, steps[:1])

@@ -10,7 +10,7 @@ from featsr_tf.data.augment_geometry import random_image_scale
 from featsr_tf.data.augment_geometry import random_rotation90
 from featsr_tf.data.augment_geometry import random_square_crop_by_scale
 from featsr_tf.data.augment_geometry import random_vertical_flip
-from tests.data.example_files import frame
+from tests.data.example_files import labeled
 from tests.data.example_files import noise_image
 
 SEED = tf.constant([1, 2])
@@ -19,14 +19,14 @@ SEED = tf.constant([1, 2])
 def test_flip_mirrors_boxes_exactly():
     image = noise_image(10, 20)
 
-    flipped = random_horizontal_flip(frame(image, [[1, 2, 5, 9]]), SEED, 1.0)
+    flipped = random_horizontal_flip(labeled(image, [[1, 2, 5, 9]]), SEED, 1.0)
 
     np.testing.assert_array_equal(flipped.boxes, [[1, 11, 5, 18]])
     np.testing.assert_array_equal(flipped.image, image[:, ::-1])
 
 
 def test_flip_of_probability_zero_changes_nothing():
-    source = frame(noise_image(10, 20), [[1, 2, 5, 9]])
+    source = labeled(noise_image(10, 20), [[1, 2, 5, 9]])
     kept = random_horizontal_flip(source, SEED, 0.0)
     np.testing.assert_array_equal(kept.boxes, source.boxes)
     np.testing.assert_array_equal(kept.image, source.image)
@@ -34,14 +34,16 @@ def test_flip_of_probability_zero_changes_nothing():
 
 def test_a_vertical_flip_mirrors_boxes_exactly():
     image = noise_image(10, 20)
-    flipped = random_vertical_flip(frame(image, [[1, 2, 5, 9]]), SEED, 1.0)
+    flipped = random_vertical_flip(labeled(image, [[1, 2, 5, 9]]), SEED, 1.0)
     np.testing.assert_array_equal(flipped.boxes, [[5, 2, 9, 9]])
     np.testing.assert_array_equal(flipped.image, image[::-1])
 
 
 def test_a_rotation_turns_image_boxes_and_scales_counter_clockwise():
     image = noise_image(10, 20)
-    source = frame(image, [[1, 2, 5, 9]])._replace(scale=tf.constant([2.0, 3]))
+    source = labeled(image, [[1, 2, 5, 9]])._replace(
+        scale=tf.constant([2.0, 3])
+    )
     turned = random_rotation90(source, SEED, 1.0)
     np.testing.assert_array_equal(turned.image, np.rot90(image))
     # The right border, 20, becomes the upper one.
@@ -50,7 +52,7 @@ def test_a_rotation_turns_image_boxes_and_scales_counter_clockwise():
 
 
 def test_four_rotations_change_nothing():
-    source = frame(noise_image(10, 20), [[1, 2, 5, 9]])
+    source = labeled(noise_image(10, 20), [[1, 2, 5, 9]])
     turned = source
     for _ in range(4):
         turned = random_rotation90(turned, SEED, 1.0)
@@ -59,7 +61,7 @@ def test_four_rotations_change_nothing():
 
 
 def test_scaling_keeps_boxes_on_their_objects_and_says_so():
-    source = frame(noise_image(40, 60), [[10, 20, 30, 40]])
+    source = labeled(noise_image(40, 60), [[10, 20, 30, 40]])
     scaled = random_image_scale(source, SEED, 0.5, 0.5)
     assert scaled.image.shape == (20, 30, 3)
     np.testing.assert_array_equal(scaled.boxes, [[5, 10, 15, 20]])
@@ -76,7 +78,7 @@ def test_scaling_keeps_boxes_on_their_objects_and_says_so():
 def marked_frame(height=100, width=150, box=(40, 60, 60, 90)):
     image = np.full((height, width, 3), 100, np.uint8)
     image[box[0] : box[2], box[1] : box[3]] = 255
-    return frame(image, [box])
+    return labeled(image, [box])
 
 
 def test_a_crop_covers_the_object_and_keeps_its_pixels_under_its_box():
@@ -125,7 +127,7 @@ def test_a_crop_is_left_out_as_often_as_said():
 
 
 def test_a_crop_of_a_frame_without_objects_is_possible():
-    assert random_crop_image(frame(noise_image(20, 30), []), SEED).image.ndim
+    assert random_crop_image(labeled(noise_image(20, 30), []), SEED).image.ndim
 
 
 def test_square_crops_are_black_beyond_the_image():
@@ -155,7 +157,7 @@ def test_square_crops_are_centred_away_from_the_border():
     centers = []
     for number in range(200):
         crop = random_square_crop_by_scale(
-            frame(np.full((100, 100, 3), 9, np.uint8), []),
+            labeled(np.full((100, 100, 3), 9, np.uint8), []),
             [0, number],
             scale_min=2.0,
             scale_max=2.0,

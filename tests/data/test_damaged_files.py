@@ -166,7 +166,7 @@ def test_a_shard_that_the_manifest_names_must_be_there(tmp_path):
 
 def test_some_shards_alone_may_be_read(tmp_path):
     first, _ = write_files(tmp_path / "signs")
-    assert scan_records([first], LABELS).num_examples == 5
+    assert scan_records([first], LABELS).summary.num_examples == 5
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_damaged_manifest_is_named(tmp_path, text, message):
 def test_without_a_manifest_the_frames_are_counted(tmp_path):
     paths = write_files(tmp_path / "signs")
     (tmp_path / "signs" / "signs.manifest.json").unlink()
-    assert scan_records(paths, LABELS).num_examples == 10
+    assert scan_records(paths, LABELS).summary.num_examples == 10
     cut_header(*paths)
     with pytest.raises(DataError, match="ends inside its length"):
         scan_records(paths, LABELS)

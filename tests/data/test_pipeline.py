@@ -5,18 +5,20 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.data.augment import TrainingCrop
-from featsr_tf.data.batching import Share
 from featsr_tf.data.input_pipeline import BatchOptions
 from featsr_tf.data.input_pipeline import TrainingOptions
 from featsr_tf.data.input_pipeline import WholeFrames
 from featsr_tf.data.input_pipeline import evaluation_dataset
 from featsr_tf.data.input_pipeline import training_dataset
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import scan_records
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import KeepAspectRatioResizer
+from featsr_tf.data.sharding import Shard
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
+from tests.data.example_files import unchecked
 from tests.data.example_files import write_records
 
 NUM_EXAMPLES = 7
@@ -28,7 +30,7 @@ WHOLE_FRAMES = {"view": FRAMES, "augmentations": ()}
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory):
+def records(tmp_path_factory):
     """Seven noise images of 80x120 px in two files, the last without a box."""
     records = [
         example(
@@ -40,39 +42,35 @@ def paths(tmp_path_factory):
         for number in range(NUM_EXAMPLES)
     ]
     folder = tmp_path_factory.mktemp("records")
-    return [
+    paths = [
         write_records(folder / "a.record", records[:4]),
         write_records(folder / "b.record", records[4:]),
     ]
+    return scan_records(paths, None)
 
 
 @pytest.fixture(scope="module")
-def trained(paths):
+def trained(records):
     """The first examples of training, two epochs of them."""
-    return examples(training_dataset(paths, options()), 2 * NUM_EXAMPLES)
+    return examples(training_dataset(records, options()), 2 * NUM_EXAMPLES)
 
 
 @pytest.fixture(scope="module")
-def whole(paths):
+def whole(records):
     """The first examples of training on whole frames, three epochs."""
-    dataset = training_dataset(paths, options(**WHOLE_FRAMES))
+    dataset = training_dataset(records, options(**WHOLE_FRAMES))
     return examples(dataset, 3 * NUM_EXAMPLES)
 
 
 @pytest.fixture(scope="module")
-def evaluated(paths):
+def evaluated(records):
     """All batches of an evaluation."""
-    dataset = evaluation_dataset(paths, FRAMES, batches())
+    dataset = evaluation_dataset(records, FRAMES, batches())
     return list(dataset.as_numpy_iterator())
 
 
 def batches(**changes):
-    arguments = {
-        "batch_size": 2,
-        "max_boxes": 3,
-        "boxes_per_image": [1] * (NUM_EXAMPLES - 1) + [0],
-    }
-    return BatchOptions(**{**arguments, **changes})
+    return BatchOptions(**{"batch_size": 2, "max_boxes": 3, **changes})
 
 
 def options(**changes):
@@ -97,8 +95,8 @@ def assert_same(first, second):
             np.testing.assert_array_equal(one[key], other[key], key)
 
 
-def test_training_batches_have_static_shapes(paths):
-    spec = training_dataset(paths, options()).element_spec
+def test_training_batches_have_static_shapes(records):
+    spec = training_dataset(records, options()).element_spec
     shapes = {key: tuple(value.shape) for key, value in spec.items()}
     assert shapes == {
         Batch.IMAGES: (2, 64, 64, 3),
@@ -112,10 +110,10 @@ def test_training_batches_have_static_shapes(paths):
     }
 
 
-def test_half_images_can_be_left_out(paths):
+def test_half_images_can_be_left_out(records):
     changed = options(batches=batches(with_half_images=False), **WHOLE_FRAMES)
     assert (
-        Batch.HALF_IMAGES not in training_dataset(paths, changed).element_spec
+        Batch.HALF_IMAGES not in training_dataset(records, changed).element_spec
     )
 
 
@@ -157,33 +155,33 @@ def test_seeds_hold_the_run_and_the_running_number(trained):
 
 
 def test_the_seed_decides_everything_and_the_global_seed_nothing(
-    paths, trained
+    records, trained
 ):
     tf.random.set_seed(99)
-    again = examples(training_dataset(paths, options()), 9)
+    again = examples(training_dataset(records, options()), 9)
     assert_same(trained[:9], again)
-    other = examples(training_dataset(paths, options(seed=6)), 9)
+    other = examples(training_dataset(records, options(seed=6)), 9)
     assert any(
         not np.array_equal(a[Batch.IMAGES], b[Batch.IMAGES])
         for a, b in zip(again, other, strict=True)
     )
 
 
-def test_skipping_continues_the_uninterrupted_sequence(paths, whole):
+def test_skipping_continues_the_uninterrupted_sequence(records, whole):
     changed = options(**WHOLE_FRAMES, skip_examples=7)
-    assert_same(whole[7:13], examples(training_dataset(paths, changed), 6))
+    assert_same(whole[7:13], examples(training_dataset(records, changed), 6))
 
 
-def test_skipping_may_end_inside_a_block_of_the_shuffle(paths):
+def test_skipping_may_end_inside_a_block_of_the_shuffle(records):
     blocks = {"shuffle_buffer_mb": 0.05, **WHOLE_FRAMES}
-    sequence = training_dataset(paths, options(**blocks))
-    tail = training_dataset(paths, options(**blocks, skip_examples=10))
+    sequence = training_dataset(records, options(**blocks))
+    tail = training_dataset(records, options(**blocks, skip_examples=10))
     assert_same(examples(sequence, 16)[10:], examples(tail, 6))
 
 
-def test_a_batch_may_be_larger_than_the_data_set(paths):
+def test_a_batch_may_be_larger_than_the_data_set(records):
     changed = options(batches=batches(batch_size=16), **WHOLE_FRAMES)
-    batch = next(training_dataset(paths, changed).as_numpy_iterator())
+    batch = next(training_dataset(records, changed).as_numpy_iterator())
     assert batch[Batch.SEEDS][:, 1].tolist() == list(range(16))
     labels = batch[Batch.CLASSES].max(axis=1)
     assert sorted(labels[:NUM_EXAMPLES]) == list(range(NUM_EXAMPLES))
@@ -198,14 +196,16 @@ def test_evaluation_is_one_pass_in_order_with_an_uneven_last_batch(evaluated):
     )
 
 
-def test_evaluation_shapes_are_static_but_for_the_batch(paths):
-    spec = evaluation_dataset(paths, FRAMES, batches()).element_spec
+def test_evaluation_shapes_are_static_but_for_the_batch(records):
+    spec = evaluation_dataset(records, FRAMES, batches()).element_spec
     assert tuple(spec[Batch.IMAGES].shape) == (None, 64, 96, 3)
     assert tuple(spec[Batch.BOXES].shape) == (None, 3, 4)
 
 
-def test_only_the_records_asked_for_are_evaluated(paths, evaluated):
-    dataset = evaluation_dataset(paths, FRAMES, batches(), positions=[5, 1, 4])
+def test_only_the_records_asked_for_are_evaluated(records, evaluated):
+    dataset = evaluation_dataset(
+        records, FRAMES, batches(), positions=[5, 1, 4]
+    )
     found = list(dataset.as_numpy_iterator())
     ids = np.concatenate([batch[Batch.SOURCE_IDS] for batch in found])
     assert ids.tolist() == [b"image 1", b"image 4", b"image 5"]
@@ -221,9 +221,9 @@ def test_padding_is_zero(evaluated):
     assert not batch[Batch.IMAGES][:, :, 60:].any()
 
 
-def test_scales_of_a_fixed_shape_differ_by_axis(paths):
+def test_scales_of_a_fixed_shape_differ_by_axis(records):
     view = WholeFrames(FixedShapeResizer(40, 96), 64, 96)
-    item = examples(evaluation_dataset(paths, view, batches()), 1)[0]
+    item = examples(evaluation_dataset(records, view, batches()), 1)[0]
     np.testing.assert_allclose(item[Batch.SCALES], [0.5, 0.8], rtol=1e-6)
     np.testing.assert_allclose(
         item[Batch.BOXES][0], [10, 24, 20, 72], rtol=1e-6
@@ -236,35 +236,35 @@ def test_cut_boxes_are_counted_in_a_warning(tmp_path):
     view = WholeFrames(FixedShapeResizer(32, 32), 32, 32)
     with pytest.warns(UserWarning, match="2 boxes in 1 of 1 images"):
         dataset = evaluation_dataset(
-            [path], view, batches(max_boxes=3, boxes_per_image=[5])
+            scan_records([path], None), view, batches(max_boxes=3)
         )
     (item,) = examples(dataset, 1)
     np.testing.assert_array_equal(item[Batch.CLASSES], [1, 2, 3])
 
 
-def test_a_record_that_was_not_counted_beforehand_is_an_error(paths):
-    changed = options(batches=batches(boxes_per_image=[1] * 9), **WHOLE_FRAMES)
+def test_a_record_that_was_not_counted_beforehand_is_an_error(records):
+    more = unchecked(records.paths, num_examples=9)
     with pytest.raises(tf.errors.OpError, match="9"):
-        examples(training_dataset(paths, changed), 9)
+        examples(training_dataset(more, options(**WHOLE_FRAMES)), 9)
 
 
-def test_workers_decode_what_is_theirs_and_nothing_is_left_out(paths, whole):
+def test_workers_decode_what_is_theirs_and_nothing_is_left_out(records, whole):
     found = {}
     for worker in range(2):
-        share = Share(2, num_replicas=2, num_workers=2, worker=worker)
-        changed = options(share=share, **WHOLE_FRAMES)
-        for item in examples(training_dataset(paths, changed), 7):
+        shard = Shard(2, num_replicas=2, num_workers=2, worker=worker)
+        changed = options(shard=shard, **WHOLE_FRAMES)
+        for item in examples(training_dataset(records, changed), 7):
             found[int(item[Batch.SEEDS][1])] = item
     assert sorted(found) == list(range(14))
     assert_same([found[number] for number in range(14)], whole[:14])
 
 
-def test_data_services_decode_the_same_images(paths, whole):
+def test_data_services_decode_the_same_images(records, whole):
     service = tf.data.experimental.service
     dispatcher = service.DispatchServer()
     worker = service.WorkerServer(
         service.WorkerConfig(dispatcher.target.removeprefix("grpc://"))
     )
     changed = options(services=[dispatcher.target], **WHOLE_FRAMES)
-    assert_same(examples(training_dataset(paths, changed), 21), whole)
+    assert_same(examples(training_dataset(records, changed), 21), whole)
     del worker

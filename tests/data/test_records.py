@@ -11,9 +11,9 @@ import tensorflow as tf
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import count_records
+from featsr_tf.data.tfrecord_files import expand_patterns
+from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
 
 LABEL_MAP = LabelMap({1: "stop", 3: "yield"}, path="signs.pbtxt")
@@ -82,7 +82,7 @@ def write(tmp_path):
 def test_a_scan_counts_and_measures_in_pixels(write):
     one = write([make_record(), make_empty_record()])
     two = write([make_record(LABEL=[3, 3], TEXT=[])], "b.record")
-    summary = scan_records([one, two], LABEL_MAP)
+    summary = scan_records([one, two], LABEL_MAP).summary
     assert summary.num_examples == 3
     assert summary.num_objects == 4
     assert summary.max_boxes == 2
@@ -105,12 +105,12 @@ def test_a_side_of_32_px_is_measured_as_32_px_in_spite_of_rounding(write):
         LABEL=[1],
         TEXT=[],
     )
-    summary = scan_records([write([record])], LABEL_MAP)
+    summary = scan_records([write([record])], LABEL_MAP).summary
     assert summary.object_areas.tolist() == [1024]
 
 
 def test_images_without_any_object_are_sound(write):
-    summary = scan_records([write([make_empty_record()])], LABEL_MAP)
+    summary = scan_records([write([make_empty_record()])], LABEL_MAP).summary
     assert summary.num_objects == 0
     assert summary.object_sizes.shape == (0, 2)
     assert summary.object_areas.shape == (0,)
@@ -120,7 +120,7 @@ def test_images_without_any_object_are_sound(write):
 
 def test_height_and_width_come_from_the_image_where_they_are_absent(write):
     path = write([make_record(HEIGHT=[], WIDTH=[], ENCODED=[encode("PNG")])])
-    summary = scan_records([path], LABEL_MAP)
+    summary = scan_records([path], LABEL_MAP).summary
     assert summary.image_sizes.tolist() == [[HEIGHT, WIDTH]]
 
 
@@ -132,7 +132,7 @@ def test_records_of_other_people_are_read(shared):
     folder = shared / "data" / "odapi"
     label_map = load_label_map(str(folder / "raccoon_label_map.pbtxt"))
     paths = expand_patterns([str(folder / "raccoon_*.record")])
-    summary = scan_records(paths, label_map, decode=True)
+    summary = scan_records(paths, label_map, decode=True).summary
     assert (summary.num_examples, summary.num_objects) == (40, 44)
 
 
@@ -191,7 +191,7 @@ def test_a_truncated_image_is_found_by_its_missing_end(
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_bytes_behind_the_end_of_an_image_are_no_damage(write, image_format):
     longer = make_record(ENCODED=[encode(image_format) + bytes(500)])
-    summary = scan_records([write([longer])], LABEL_MAP)
+    summary = scan_records([write([longer])], LABEL_MAP).summary
     assert summary.image_sizes.tolist() == [[50, 100]]
 
 
@@ -220,7 +220,7 @@ def test_a_file_cut_inside_a_header_is_not_taken_for_whole(write, kept_bytes):
     # TensorFlow reads one record here and reports nothing.
     assert len(list(tf.data.TFRecordDataset(path))) == 1
     with pytest.raises(DataError, match="record 1: .* ends inside"):
-        count_records(path)
+        record_offsets(path)
 
 
 @pytest.mark.parametrize("offset", [9, 500, -2])
@@ -277,7 +277,7 @@ def test_no_pattern_at_all_is_an_error():
 
 def test_without_a_label_map_every_label_from_1_is_taken(write):
     path = write([make_record(LABEL=[7, 1], TEXT=[b"x", b"y"])])
-    assert scan_records([path], None).class_counts == {1: 1, 7: 1}
+    assert scan_records([path], None).summary.class_counts == {1: 1, 7: 1}
 
 
 def test_without_a_label_map_the_background_is_no_label(write):

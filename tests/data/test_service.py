@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf import data_service
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import own_examples
-from featsr_tf.data.service import check_services
-from featsr_tf.data.service import mapped_by_services
-from featsr_tf.data.service import watched_services
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import check_services
+from featsr_tf.data.sharding import map_by_services
+from featsr_tf.data.sharding import shard_examples
+from featsr_tf.data.sharding import watch_services
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 
@@ -44,17 +44,17 @@ def square(number, record):
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("first", [0, 8])
 def test_every_example_comes_once_and_in_order(services, count, first):
-    found = mapped_by_services(
-        numbered(first=first), square, Share(4), first, services[:count]
+    found = map_by_services(
+        numbered(first=first), square, Shard(4), first, services[:count]
     ).take(21)
     expected = numbered(first=first).map(square).take(21)
     assert list(found.as_numpy_iterator()) == list(expected.as_numpy_iterator())
 
 
 def test_a_worker_of_several_gets_its_own_rows(services):
-    share = Share(4, 2, 2, 1)
-    dataset = mapped_by_services(
-        own_examples(numbered(), share), square, share, 0, services
+    shard = Shard(4, 2, 2, 1)
+    dataset = map_by_services(
+        shard_examples(numbered(), shard), square, shard, 0, services
     )
     found = [item["number"] for item in dataset.take(6).as_numpy_iterator()]
     assert found == [2, 3, 6, 7, 10, 11]
@@ -67,8 +67,8 @@ def test_two_workers_at_one_dispatcher_are_noticed(services):
     workers = [
         SERVICE.WorkerServer(SERVICE.WorkerConfig(address)) for _ in range(2)
     ]
-    dataset = mapped_by_services(
-        numbered(), square, Share(4), 0, [dispatcher.target]
+    dataset = map_by_services(
+        numbered(), square, Shard(4), 0, [dispatcher.target]
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="sent them twice"):
         # The second worker may come late.
@@ -103,19 +103,19 @@ def test_a_server_that_is_gone_ends_the_training():
 
     with socket.create_server(("localhost", port)):
         address = f"grpc://localhost:{port}"
-        with watched_services([address], seconds=0.01, end=end):
+        with watch_services([address], seconds=0.01, end=end):
             assert not gone.wait(0.2)
-    with watched_services([address], seconds=0.01, end=end):
+    with watch_services([address], seconds=0.01, end=end):
         assert gone.wait(60)
     assert ended == [address]
 
 
 def test_a_server_started_anew_asks_for_a_new_start():
     with pytest.raises(WorkerError, match="start it again, then the same"):
-        with watched_services(["grpc://localhost:1"]):
+        with watch_services(["grpc://localhost:1"]):
             raise tf.errors.NotFoundError(None, None, "no such task")
     with pytest.raises(tf.errors.NotFoundError):
-        with watched_services([]):
+        with watch_services([]):
             raise tf.errors.NotFoundError(None, None, "no such file")
 
 
@@ -124,7 +124,7 @@ def test_the_command_starts_a_server_and_names_a_port_in_use():
     servers = data_service.start("localhost", port)
     address = f"grpc://localhost:{port}"
     check_services([address])
-    dataset = mapped_by_services(numbered(), square, Share(1), 0, [address])
+    dataset = map_by_services(numbered(), square, Shard(1), 0, [address])
     squares = [item["square"] for item in dataset.take(3).as_numpy_iterator()]
     np.testing.assert_array_equal(squares, [0, 1, 4])
     with pytest.raises(ConfigError, match=f"port {port} is not to be had"):

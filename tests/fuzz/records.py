@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from featsr_tf.data.corrupt_records import reason_of
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
+from featsr_tf.data.decode import explain_error
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import walk_frames
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
 from tests.data.example_files import encode
 from tests.data.example_files import example
@@ -90,7 +90,7 @@ def read_record(content: bytes) -> None:
         decode_details(tf.constant(content))
     except tf.errors.InvalidArgumentError as error:
         # Pillow forgives what TensorFlow does not; training names these.
-        raise DataError(reason_of(error)) from None
+        raise DataError(explain_error(error)) from None
     assert frame.original_size.numpy().tolist() == [found.height, found.width]
     assert frame.classes.numpy().tolist() == found.labels.tolist()
 
@@ -121,7 +121,7 @@ def frames_of(content: bytes) -> list:
         with open(path, "wb") as file:
             file.write(content)
         try:
-            return list(walk_frames(path))
+            return list(walk_records(path))
         except DataError:
             return []
 
@@ -137,7 +137,7 @@ def read_record_file(content: bytes) -> None:
             assert sum(frame.size for frame in frames) == len(content)
         good = lenient_count(path)
         try:
-            found = scan_records([path], LABELS, decode=True)
+            found = scan_records([path], LABELS, decode=True).summary
         except DataError as error:
             assert str(error).startswith(f"{path}: ")
             raise
@@ -154,7 +154,7 @@ def lenient_count(path: str) -> int:
         try:
             found = scan_records(
                 [path], LABELS, progress_bar=False, max_bad_examples=10**9
-            )
+            ).summary
         except DataError:
             return 0
     return found.num_examples

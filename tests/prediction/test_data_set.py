@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import scan_records
 from featsr_tf.prediction.data_set import read_images
 from featsr_tf.prediction.data_set import truth_of_row
 from tests.data.example_files import encode
@@ -62,7 +63,7 @@ def test_images_are_read_by_their_position_over_all_files(tmp_path):
         with tf.io.TFRecordWriter(path) as writer:
             for image in part:
                 writer.write(example(encode(image)))
-    found = read_images(paths, [3, 0])
+    found = read_images(scan_records(paths, None), [3, 0])
     assert set(found) == {0, 3}
     for position, image in found.items():
         np.testing.assert_array_equal(image, images[position])

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
 
-from featsr_tf.data.tfrecord_files import walk_frames
+from featsr_tf.data.tfrecord_files import walk_records
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -34,7 +34,7 @@ def write_shards(folder: pathlib.Path, name: str = "signs") -> list[str]:
 
 def frame_offset(path: str, number: int) -> int:
     """Where a record begins in its file."""
-    return list(walk_frames(path))[number].offset
+    return list(walk_records(path))[number].offset
 
 
 def edit(path: str, change: Callable[[bytearray], bytes | None]) -> None:

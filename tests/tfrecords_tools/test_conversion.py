@@ -10,7 +10,7 @@ import tensorflow as tf
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import count_records
+from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tests.data.example_files import encode
@@ -49,7 +49,10 @@ def test_images_are_dealt_out_to_the_shards_in_turn(tmp_path):
     shards = ["signs.record-00000-of-00002", "signs.record-00001-of-00002"]
     names = ["label_map.pbtxt", "signs.manifest.json", *shards]
     assert file_names(output) == names
-    assert [count_records(str(output / name)) for name in shards] == [3, 2]
+    assert [len(record_offsets(str(output / name))) for name in shards] == [
+        3,
+        2,
+    ]
     ids = [
         example["image/source_id"][0]
         for example in read_examples(*(output / name for name in shards))
@@ -263,6 +266,6 @@ def test_a_whole_store_is_refused():
 def test_the_records_pass_the_scan_of_training(tmp_path):
     convert(tmp_path, [make_split(4)], LABEL_MAP, ConversionOptions(2))
     paths = [str(path) for path in tmp_path.glob("*.record-*")]
-    summary = scan_records(paths, LABEL_MAP, decode=True)
+    summary = scan_records(paths, LABEL_MAP, decode=True).summary
     assert summary.class_counts == {1: 4}
     assert summary.object_areas.tolist() == [16 * 26] * 4

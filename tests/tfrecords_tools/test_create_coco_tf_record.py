@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
+from featsr_tf.data.tfrecord_files import expand_patterns
 from tests.tfrecords_tools.miniatures import write_coco
 from tfrecords_tools import create_coco_tf_record
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import is_for_validation
 from tfrecords_tools.create_gtsdb_tf_record import create
@@ -54,7 +54,7 @@ def test_frames_without_signs_belong_to_the_data_set(data, tmp_path):
     assert table.splitlines()[0].split() == ["gtsdb_train", "gtsdb_val"]
     paths = expand_patterns([str(tmp_path / "out" / "*.record-*")])
     label_map = load_label_map(str(tmp_path / "out" / "label_map.pbtxt"))
-    summary = scan_records(paths, label_map, decode=True)
+    summary = scan_records(paths, label_map, decode=True).summary
     assert summary.num_examples == 12
     assert sorted(summary.boxes_per_image)[-3:] == [0, 1, 2]
     assert summary.class_counts == {2: 1, 3: 1, 4: 1}
@@ -145,7 +145,7 @@ def test_a_sign_that_is_not_inside_its_frame_is_counted(
     assert table.splitlines()[-1].startswith(outcome)
     path = str(tmp_path / "out" / "*.record-*")
     label_map = load_label_map(str(tmp_path / "out" / "label_map.pbtxt"))
-    summary = scan_records(expand_patterns([path]), label_map)
+    summary = scan_records(expand_patterns([path]), label_map).summary
     assert summary.num_objects == int("clipped" in outcome)
 
 

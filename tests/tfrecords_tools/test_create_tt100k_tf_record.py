@@ -5,8 +5,8 @@ import json
 import pytest
 
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from tests.tfrecords_tools.miniatures import write_tt100k
 from tfrecords_tools import create_tt100k_tf_record
 from tfrecords_tools.manifest import load_manifest
@@ -26,7 +26,7 @@ def convert(tmp_path):
 def scan(folder, name: str):
     label_map = load_label_map(str(folder / "label_map.pbtxt"))
     paths = expand_patterns([str(folder / f"{name}.record-*")])
-    return scan_records(paths, label_map, decode=True)
+    return scan_records(paths, label_map, decode=True).summary
 
 
 def test_train_and_test_become_records_and_other_does_not(

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from tests.tfrecords_tools.miniatures import write_voc
 from tfrecords_tools import create_voc_tf_record
 
@@ -96,7 +96,10 @@ def test_several_sets_go_to_one_folder(convert):
     assert label_map.num_classes == 20
     for name, count in (("trainval", 8), ("test", 4)):
         paths = expand_patterns([str(output / f"voc_{name}.record-*")])
-        assert scan_records(paths, label_map, decode=True).num_examples == count
+        assert (
+            scan_records(paths, label_map, decode=True).summary.num_examples
+            == count
+        )
 
 
 def test_other_classes_have_a_label_map_of_their_own(convert, tmp_path, capsys):

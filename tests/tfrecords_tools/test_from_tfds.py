@@ -8,8 +8,8 @@ from tensorflow_datasets.testing import mocking
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from tests.tfrecords_tools.tfds_data import encoded_image
 from tests.tfrecords_tools.tfds_data import write_tfds
 from tfrecords_tools import from_tfds
@@ -93,7 +93,7 @@ def test_random_data_of_known_builders_become_records(
     label_map = load_label_map(str(tmp_path / "out" / "label_map.pbtxt"))
     assert label_map.num_classes == num_classes
     paths = expand_patterns([str(tmp_path / "out" / "*.record-*")])
-    summary = scan_records(paths, label_map, decode=True)
+    summary = scan_records(paths, label_map, decode=True).summary
     assert (summary.num_examples, summary.num_objects) == (3, 30)
     assert (summary.image_sizes == 10).all()
 

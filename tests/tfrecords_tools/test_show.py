@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 from PIL import ImageColor
 
-from featsr_tf.data.build import Source
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_options
 from featsr_tf.data.keys import Batch
@@ -46,8 +45,7 @@ def has_color(picture, color) -> bool:
 
 def options_for(path: str, *overrides: str):
     pipeline = small_pipeline(*overrides)
-    summary = scan_records([path], None)
-    source = Source([path], LabelMap(NAMES), summary)
+    source = scan_records([path], LabelMap(NAMES))
     return pipeline, source, training_options(pipeline, source)
 
 

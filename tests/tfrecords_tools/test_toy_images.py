@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.data.records import expand_patterns
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.create_toy_tf_record import ToyImages
@@ -80,7 +80,7 @@ def test_the_data_set_passes_its_own_scan(tmp_path):
     assert label_map.names == TOY_CLASSES
     for split, count in (("train", 4), ("val", 3)):
         paths = expand_patterns([str(tmp_path / f"toy_{split}.record-*")])
-        summary = scan_records(paths, label_map, decode=True)
+        summary = scan_records(paths, label_map, decode=True).summary
         assert summary.num_examples == count
         assert (summary.max_height, summary.max_width) == (384, 640)
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())

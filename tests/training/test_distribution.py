@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
-from featsr_tf.data.batching import batches_of_devices
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
+from featsr_tf.data.sharding import Shard
+from featsr_tf.data.sharding import batch_for_devices
 from featsr_tf.training import feature_cache
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import BASE
@@ -57,7 +57,7 @@ def build(strategy, name, overrides=OVERRIDES):
         )
 
 
-def batches(share):
+def batches(shard):
     """The same batch over and over.
 
     Its images have other numbers of samples and pairs, some none; two devices
@@ -67,7 +67,7 @@ def batches(share):
         [SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE]
     )
     examples = tf.data.Dataset.from_tensor_slices(batch).repeat()
-    return batches_of_devices(examples, share)
+    return batch_for_devices(examples, shard)
 
 
 def train_by_one_step(
@@ -76,7 +76,7 @@ def train_by_one_step(
     """Makes a step without a graph, which would take longer to make."""
     stage = build(strategy, name, overrides)
     count = strategy.num_replicas_in_sync
-    parts = list(batches(Share(batch_size, count)).take(count))
+    parts = list(batches(Shard(batch_size, count)).take(count))
     batch = strategy.experimental_distribute_values_from_function(
         lambda context: parts[context.replica_id_in_sync_group]
     )
@@ -191,7 +191,7 @@ def cached_losses(strategy, name, records, folder):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         stage = build_stage(pipeline, name, small_detector(*OVERRIDES))
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     cached = feature_cache.cached_batches(pipeline, source, stage, "", strategy)
     losses = []
     recorder = keras.callbacks.LambdaCallback(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import feature_cache
 from featsr_tf.training import feature_files
@@ -53,10 +53,10 @@ class Cache:
             *(f"{EXTENSION}.{field}" for field in fields),
         )
         self.folder = folder
-        self.source = open_source(self.pipeline.train_input_reader, 2)
+        self.source = load_records(self.pipeline.train_input_reader, 2)
         self.stage = build_stage(self.pipeline, name, detector)
 
-    def batches(self, count, skip_steps=0, share=None):
+    def batches(self, count, skip_steps=0, shard=None):
         make = feature_cache.cached_batches(
             self.pipeline,
             self.source,
@@ -64,7 +64,7 @@ class Cache:
             "",
             tf.distribute.get_strategy(),
         )
-        return list(make(share or Share(2), skip_steps).take(count))
+        return list(make(shard or Shard(2), skip_steps).take(count))
 
     def uncached(self, count):
         return training_batches(
@@ -164,11 +164,11 @@ def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     cache = open_cache("feature_cache.num_images=6", name=name)
     whole = cache.batches(2)
     # Of two images on one of three devices there is none for the third.
-    first, second, third = cache.batches(3, share=Share(2, num_replicas=3))
+    first, second, third = cache.batches(3, shard=Shard(2, num_replicas=3))
     for row, part in enumerate((first, second)):
         expected = whole[0][StageInputs.SMALL].weights[row : row + 1]
         np.testing.assert_array_equal(part[StageInputs.SMALL].weights, expected)
-    assert third[Batch.COUNTED].numpy().tolist() == [0.0]
+    assert third[Batch.EXAMPLE_MASK].numpy().tolist() == [0.0]
     assert not np.any(third[StageInputs.SMALL].weights)
     weights = third.get(StageInputs.PAIR_WEIGHTS)
     if weights is None:

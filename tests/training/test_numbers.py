@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
@@ -120,7 +120,7 @@ def poisoned_from(number):
 
 def names_of_step(records, step, name=BASE, batch_size=2):
     """The records of the images that a step of a stage sees."""
-    source = open_source(small_pipeline(*records).train_input_reader, 2)
+    source = load_records(small_pipeline(*records).train_input_reader, 2)
     numbers = range((step - 1) * batch_size, step * batch_size)
     return training_names(
         small_pipeline(*records), source, numbers, STAGES.index(name)
@@ -171,7 +171,7 @@ def test_records_left_out_as_bad_are_no_trouble(eager, records, tmp_path):
 
 def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
     pipeline = small_pipeline(*records)
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     run = mock.Mock(pipeline=pipeline, source=source)
 
     def batches(share, skip_steps):
@@ -189,7 +189,7 @@ def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
 
 def test_the_names_are_those_of_the_images_in_the_batch(records):
     pipeline = small_pipeline(*records)
-    source = open_source(pipeline.train_input_reader, 2)
+    source = load_records(pipeline.train_input_reader, 2)
     images = {f"frame {n}": noise_image(64, 64, n) for n in range(4)}
     (batch,) = training_batches(pipeline, source, 1, seed_offset=2).take(1)
     numbers = batch[Batch.SEEDS][:, 1].numpy().tolist()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.config.schema import BestBy
-from featsr_tf.data.build import open_source
+from featsr_tf.data.build import load_records
 from featsr_tf.errors import ConfigError
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
@@ -70,7 +70,7 @@ def validated_steps(folder):
 
 def test_every_figure_of_the_config_is_one_of_a_validation(readers):
     pipeline = make_pipeline(readers)
-    source = open_source(pipeline.eval_input_reader[0], 2)
+    source = load_records(pipeline.eval_input_reader[0], 2)
     detect = detection_function(small_detector(), False)
     found = validate(pipeline, detect, source, 2)
     names = {best_by.lower() for best_by in BestBy} - {"none"}

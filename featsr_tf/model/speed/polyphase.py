@@ -58,9 +58,7 @@ class PolyphaseCall:
 class PolyphaseConvolution(keras.layers.Wrapper):
     """Calls an atrous convolution on phases, where it is a plain one.
 
-    Args:
-        layer: the atrous convolution.
-        normalization: batch normalization behind it, with frozen statistics.
+    Frozen batch normalization behind it is folded into it.
     """
 
     def __init__(

@@ -1,11 +1,15 @@
-"""Examples decoded by other processes, through TensorFlow's data service.
+"""Who decodes which examples of every batch: workers, devices, data services.
 
-Every server of `python -m featsr_tf.data_service` is a dispatcher with one
-worker of its own. The k-th server decodes each k-th example, and the results
-are taken in turn: the same images in the same order as without any server.
+A batch is made of examples with running numbers, of which every device has
+equally many. Each worker decodes only its own shard of them.
+
+Every server of `python -m featsr_tf.data_service` is a dispatcher with its own
+worker. The k-th server decodes each k-th example, and the results are taken in
+turn: the same images in the same order as without any server.
 """
 
 import contextlib
+import dataclasses
 import os
 import socket
 import sys
@@ -17,10 +21,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from featsr_tf.data.batching import Share
+from featsr_tf.data.keys import Batch
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 
+_PREFETCHED_BATCHES = 2
 _PROTOCOL = "grpc://"
 _SECONDS_TO_ANSWER = 5
 _SECONDS_BETWEEN_QUESTIONS = 10.0
@@ -33,20 +38,123 @@ _GO_ON = (
 _PARALLEL_CALLS = tf.data.AUTOTUNE
 
 
-def mapped_by_services(
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What a worker sees of every batch.
+
+    Where the batch cannot be split evenly, the last devices get padding
+    examples, which the example mask takes out of every loss.
+
+    Args:
+        batch_size: examples per batch, of all devices together.
+        num_replicas: number of all devices. Default 1.
+        num_workers: number of workers, of equally many devices. Default 1.
+        worker: which of them, from 0. Default 0.
+    """
+
+    batch_size: int
+    num_replicas: int = 1
+    num_workers: int = 1
+    worker: int = 0
+
+    @property
+    def size(self) -> int:
+        """Examples of one device."""
+        return -(-self.batch_size // self.num_replicas)
+
+    @property
+    def num_devices(self) -> int:
+        """Number of the worker's devices."""
+        return self.num_replicas // self.num_workers
+
+    @property
+    def places(self) -> range:
+        """Places of the worker among those of all devices."""
+        count = self.size * self.num_devices
+        return range(self.worker * count, (self.worker + 1) * count)
+
+    @property
+    def rows(self) -> range:
+        """Rows of the batch that the worker decodes, one at least."""
+        last = self.batch_size - 1
+        return range(
+            min(self.places.start, last), min(self.places.stop, last + 1)
+        )
+
+
+def shard_examples(numbered: tf.data.Dataset, shard: Shard) -> tf.data.Dataset:
+    """Leaves out the examples of other workers.
+
+    Args:
+        numbered: endless pairs of a running number and an example; number 0
+            is in row 0.
+        shard: what the worker sees.
+    """
+    rows = shard.rows
+    if len(rows) == shard.batch_size:
+        return numbered
+
+    def is_own(number: tf.Tensor, _: Any) -> tf.Tensor:
+        row = number % shard.batch_size
+        return (row >= rows.start) & (row < rows.stop)
+
+    return numbered.filter(is_own)
+
+
+def batch_for_devices(
+    examples: tf.data.Dataset, shard: Shard
+) -> tf.data.Dataset:
+    """Makes the batches of a worker's devices.
+
+    Args:
+        examples: dicts, those of `shard_examples`.
+        shard: what the worker sees.
+
+    Returns:
+        Endless: of each batch the part of the first device, of the second and
+        so on, with static shapes. Where there are padding examples,
+        `Batch.EXAMPLE_MASK` tells which.
+    """
+    if shard.places.stop <= shard.batch_size:
+        batches = examples.batch(shard.size, drop_remainder=True)
+    else:
+        batches = examples.batch(len(shard.rows), drop_remainder=True)
+        batches = batches.map(lambda batch: _pad_examples(batch, shard))
+        batches = batches.rebatch(shard.size, drop_remainder=True)
+    # So that no device asks the others at every step whether there is more.
+    endless = tf.data.experimental.assert_cardinality(
+        tf.data.INFINITE_CARDINALITY
+    )
+    return batches.apply(endless)
+
+
+def prefetch(batches: tf.data.Dataset, num_devices: int = 1) -> tf.data.Dataset:
+    """Prepares batches, one for each device in turn, while devices are busy."""
+    return batches.prefetch(_PREFETCHED_BATCHES * num_devices)
+
+
+def _pad_examples(batch: dict[str, Any], shard: Shard) -> dict[str, Any]:
+    rows = [min(place, shard.rows.stop - 1) for place in shard.places]
+    own = tf.constant(rows) - shard.rows.start
+    padded = tf.nest.map_structure(lambda x: tf.gather(x, own), batch)
+    mask = [float(place < shard.batch_size) for place in shard.places]
+    return {**padded, Batch.EXAMPLE_MASK: tf.constant(mask)}
+
+
+def map_by_services(
     numbered: tf.data.Dataset,
     function: Callable[[tf.Tensor, tf.Tensor], Any],
-    share: Share,
+    shard: Shard,
     first: int,
     services: Sequence[str],
 ) -> tf.data.Dataset:
     """Lets servers compute a function of every example.
 
     Args:
-        numbered: of `own_examples`; what it reads must have the same paths
+        numbered: of `shard_examples`; what it reads must have the same paths
             where the servers run.
         function: of a running number and an example.
-        share: what this worker sees.
+        shard: what this worker sees.
         first: running number of the first example of all.
         services: addresses, `grpc://host:port`.
 
@@ -72,11 +180,11 @@ def mapped_by_services(
     parts = [part(*pair) for pair in enumerate(services)]
     turns = tf.data.Dataset.range(len(parts)).repeat()
     dataset = tf.data.Dataset.choose_from_datasets(parts, turns).enumerate()
-    rows = share.rows
+    rows = shard.rows
 
     def checked(position: tf.Tensor, answer: tuple[tf.Tensor, Any]) -> Any:
         batch, row = position // len(rows), position % len(rows)
-        expected = first + batch * share.batch_size + rows.start + row
+        expected = first + batch * shard.batch_size + rows.start + row
         number, example = answer
         with tf.control_dependencies(
             [
@@ -123,7 +231,7 @@ def _ask(address: str) -> None:
 
 
 @contextlib.contextmanager
-def watched_services(
+def watch_services(
     services: Sequence[str],
     seconds: float = _SECONDS_BETWEEN_QUESTIONS,
     end: Callable[[str], None] | None = None,

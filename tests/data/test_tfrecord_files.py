@@ -6,9 +6,12 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 
-from featsr_tf.data.tfrecord_files import count_records
-from featsr_tf.data.tfrecord_files import walk_frames
+from featsr_tf.data.tfrecord_files import masked_crc32c
+from featsr_tf.data.tfrecord_files import masked_crc32c_of_rows
+from featsr_tf.data.tfrecord_files import record_offsets
+from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
 from tests.data.example_files import write_records
 
@@ -49,7 +52,7 @@ def good(path: str) -> list[int]:
     """Which of the records are read."""
     return [
         RECORDS.index(frame.payload)
-        for frame in walk_frames(path)
+        for frame in walk_records(path)
         if not frame.damage
     ]
 
@@ -57,14 +60,14 @@ def good(path: str) -> list[int]:
 def damages(path: str) -> list[tuple[int, int, int, str]]:
     return [
         (frame.number, frame.offset, frame.size, frame.damage)
-        for frame in walk_frames(path)
+        for frame in walk_records(path)
         if frame.damage
     ]
 
 
 def test_whole_files_are_read_as_tensorflow_reads_them(path):
     expected = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
-    assert [frame.payload for frame in walk_frames(path)] == expected
+    assert [frame.payload for frame in walk_records(path)] == expected
     assert damages(path) == []
 
 
@@ -152,14 +155,14 @@ def test_frames_and_damage_cover_every_byte_in_order(path):
     for _ in range(50):
         position = int(generator.integers(10 * FRAME))
         change(path, flip(position))
-        frames = list(walk_frames(path))
+        frames = list(walk_records(path))
         ends = np.cumsum([frame.size for frame in frames])
         assert [frame.offset for frame in frames[1:]] == ends[:-1].tolist()
         assert [frame.number for frame in frames] == list(range(len(frames)))
         assert ends[-1] == 10 * FRAME
 
 
-@pytest.mark.parametrize("read", [count_records, lambda p: [*walk_frames(p)]])
+@pytest.mark.parametrize("read", [record_offsets, lambda p: [*walk_records(p)]])
 @pytest.mark.parametrize(
     ("kind", "compress"), [("gzip", gzip.compress), ("zlib", zlib.compress)]
 )
@@ -173,9 +176,45 @@ def test_compressed_files_are_refused_by_name(path, read, kind, compress):
 
 def test_a_length_that_begins_like_a_gzip_file_is_a_length(tmp_path):
     path = write_records(tmp_path / "a.record", [bytes(0x8B1F)])
-    assert count_records(path) == len(list(walk_frames(path))) == 1
+    assert len(record_offsets(path)) == len(list(walk_records(path))) == 1
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.record: cannot be read"):
-        list(walk_frames(str(tmp_path / "none.record")))
+        list(walk_records(str(tmp_path / "none.record")))
+
+
+LENGTHS = [0, 1, 3, 4, 8, 63, 64, 65, 67, 1023, 1024, 1025, 2048, 5000]
+
+
+def random_bytes(length: int) -> bytes:
+    return np.random.default_rng(length).bytes(length)
+
+
+def test_the_standard_check_value_of_crc32c():
+    # CRC-32C of these digits is E3069283; the mask turns it by 15 bits and
+    # adds A282EAD8.
+    turned = (0xE3069283 >> 15) | (0xE3069283 << 17) & 0xFFFFFFFF
+    expected = (turned + 0xA282EAD8) & 0xFFFFFFFF
+    assert masked_crc32c(b"123456789") == expected
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_it_equals_the_bytewise_computation_of_tensorboard(length):
+    data = random_bytes(length)
+    assert masked_crc32c(data) == pywrap_tensorflow.masked_crc32c(data)
+
+
+def test_rows_are_computed_each_for_itself():
+    rows = np.frombuffer(random_bytes(80), np.uint8).reshape(10, 8)
+    expected = [masked_crc32c(row.tobytes()) for row in rows]
+    assert masked_crc32c_of_rows(rows).tolist() == expected
+
+
+def test_any_flipped_bit_changes_it():
+    data = bytearray(random_bytes(3000))
+    whole = masked_crc32c(bytes(data))
+    for position in (0, 3, 4, 1500, 2999):
+        data[position] ^= 16
+        assert masked_crc32c(bytes(data)) != whole
+        data[position] ^= 16
