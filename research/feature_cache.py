@@ -29,7 +29,7 @@ from research.side_by_side import in_turns
 from research.side_by_side import milliseconds
 from research.side_by_side import print_environment
 from research.side_by_side import ratio
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 CACHED = "cached"
 UNCACHED = "not cached"
@@ -216,13 +216,13 @@ def make_works(
     )
     seen = iter(make_batches(Shard(pipeline.train_config.batch_size)))
     step = tf.function(stage.train_step)
-    look = tf.function(stage.look)
+    compute = tf.function(stage.compute_frozen)
     held_images, held_seen = next(images), next(seen)
     return {
         UNCACHED: lambda: step(next(images)),
         CACHED: lambda: step(next(seen)),
         "part: images": lambda: next(images),
-        "part: looking": lambda: look(held_images),
+        "part: looking": lambda: compute(held_images),
         "part: cache": lambda: next(seen),
         "part: learning": lambda: step(held_seen),
     }

@@ -21,7 +21,7 @@ from featsr_tf.config.schema import GeneratorBlock
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
 from featsr_tf.errors import exit_on_error
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 HEAD = ("", "sub stride", "sub cells", "parameters", "multiply-adds", "of head")
 

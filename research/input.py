@@ -27,7 +27,7 @@ from research.side_by_side import in_turns
 from research.side_by_side import milliseconds
 from research.side_by_side import print_environment
 from research.side_by_side import wait_for_devices
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 PIPELINE = "input pipeline"
 # So many that what was prepared before a round counts for little.

@@ -22,7 +22,7 @@ from research.side_by_side import check_rounds
 from research.side_by_side import comparison
 from research.side_by_side import in_turns
 from research.side_by_side import print_environment
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 FLOAT32 = "float32"
 _EXTENSION = "model.feature_super_resolution"

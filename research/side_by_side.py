@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from featsr_tf.errors import ConfigError
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 Name = TypeVar("Name", bound=Hashable)
 # Fewer say nothing about the spread.

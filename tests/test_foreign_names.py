@@ -21,7 +21,6 @@ from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
 from tests.metrics.scenes import truth
-from tfrecords_tools import page
 from tfrecords_tools import show
 from tfrecords_tools import stats
 from tfrecords_tools import verify
@@ -123,7 +122,7 @@ def test_the_worst_images_are_written_into_their_folder(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["pictures"]
     assert len(list(folder.glob("*.jpg"))) == len(NAMES)
     pictures, _ = read_pictures(str(folder), len(NAMES))
-    section = page.pictures("Worst", pictures, {})
+    section = show.pictures_section("Worst", pictures, {})
     write_text(tmp_path / "page.html", html_page("Page", "", [section]))
     assert SCRIPT not in (tmp_path / "page.html").read_text()
 

@@ -3,11 +3,13 @@
 import collections
 import dataclasses
 import enum
+import hashlib
 import json
 import math
 import os
 import re
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,19 @@ from typing import Any
 
 from featsr_tf.errors import DataError
 from featsr_tf.files import is_inside
+
+Box = tuple[float, float, float, float]
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+}
+_SHOWN = 60
+# Control characters, and halves of characters that no file can be named by.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Outcome(enum.StrEnum):
@@ -49,9 +64,6 @@ _DESCRIPTIONS = {
     Outcome.BOX_WITHOUT_AREA: "objects without area left out",
     Outcome.OTHER_CLASS: "objects of other classes left out",
 }
-
-
-Box = tuple[float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,26 +128,38 @@ class Split:
     images: Sequence[AnnotatedImage]
 
 
-_KINDS = {
-    dict: "an object",
-    list: "a list",
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-}
-_SHOWN = 60
-# Control characters, and halves of characters that no file can be named by.
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+def shipped_label_map(name: str) -> str:
+    """The path of a label map that comes with the converters."""
+    return str(Path(__file__).parent / "label_maps" / f"{name}_label_map.pbtxt")
+
+
+def is_for_validation(name: str, validation_fraction: float) -> bool:
+    """Whether an image belongs to the validation split.
+
+    A hash of the name decides, so that an image stays on its side whatever
+    other images there are, and whatever format it is stored in.
+
+    Args:
+        name: file name of the image.
+        validation_fraction: share of the images that are for validation.
+    """
+    digest = hashlib.sha256(Path(name).stem.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
+
+
+def part_validation(
+    images: Iterable[AnnotatedImage], validation_fraction: float
+) -> tuple[list[AnnotatedImage], list[AnnotatedImage]]:
+    """Divides images into those for training and for validation."""
+    parts: tuple[list, list] = ([], [])
+    for image in images:
+        number = is_for_validation(image.source_id, validation_fraction)
+        parts[number].append(image)
+    return parts
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """Reads a text file.
-
-    Args:
-        path: the file, in UTF-8.
-
-    Returns:
-        Its text.
+    """Reads a text file in UTF-8.
 
     Raises:
         DataError: it cannot be read, or is no text.
@@ -157,9 +181,6 @@ def load_json(
         path: the file.
         leave_out: keys that are dropped while the file is read, wherever they
             occur: the outlines of COCO take most of its memory.
-
-    Returns:
-        The object.
 
     Raises:
         DataError: unreadable, not JSON, not an object, or a key twice in one
@@ -185,16 +206,7 @@ def load_json(
 
 
 def member(record: dict, key: str, kind: type, where: str) -> Any:
-    """Looks a key up.
-
-    Args:
-        record: an object of a JSON file.
-        key: what to look up.
-        kind: dict, list, str, int, or float for any finite number.
-        where: file and entry, for the message.
-
-    Returns:
-        The value; a float where any number is allowed.
+    """Looks a key of a JSON object up; `kind` and `where` as in `check_kind`.
 
     Raises:
         DataError: no such key, or a value of another kind.
@@ -229,14 +241,7 @@ def check_kind(value: Any, kind: type, where: str) -> Any:
 
 
 def finite(value: Any, where: str) -> float:
-    """Reads a finite number.
-
-    Args:
-        value: a number or its text.
-        where: file and entry, for the message.
-
-    Returns:
-        The number.
+    """Reads a finite number from a number or its text.
 
     Raises:
         DataError: not a number, NaN or infinite.
@@ -287,15 +292,7 @@ def read_names(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
 
 
 def path_inside(folder: str | os.PathLike, name: str, where: str) -> str:
-    """Joins a path that a file of annotations gives to its folder.
-
-    Args:
-        folder: the folder that the path is relative to.
-        name: the path, such as "train/123.jpg".
-        where: file and entry, for the message.
-
-    Returns:
-        The path below the folder.
+    """Joins a path such as "train/123.jpg" of an annotation to its folder.
 
     Raises:
         DataError: the path leads out of the folder, or is none.

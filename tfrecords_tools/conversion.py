@@ -1,4 +1,9 @@
-"""Annotated images -> record files, label map and manifests, or nothing."""
+"""The engine of all converters: annotated images -> record files, or nothing.
+
+A converter is a module with the reader of one layout of annotations. Its
+`main` makes a parser with `converter_parser`, adds the flags of the layout and
+calls `run_converter`; its `create` hands `Split`s to `convert`.
+"""
 
 import argparse
 import dataclasses
@@ -6,161 +11,30 @@ import hashlib
 import itertools
 import os
 import warnings
+from collections.abc import Callable
 from collections.abc import Sequence
 
-import tqdm
-
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
-from tfrecords_tools import beam_pipeline
+from featsr_tf.errors import exit_on_error
 from tfrecords_tools import manifest
-from tfrecords_tools import shards
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
-from tfrecords_tools.manifest import ShardEntry
-from tfrecords_tools.manifest import add_counts
 from tfrecords_tools.manifest import package_versions
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import read_facts
 from tfrecords_tools.shards import shard_jobs
-from tfrecords_tools.shards import write_shard
-from tfrecords_tools.statistics_report import text_table
-
-
-def add_conversion_flags(
-    parser: argparse.ArgumentParser, num_shards: int = 10
-) -> None:
-    """Adds the flags that say how records are written.
-
-    Args:
-        parser: of the converter's other flags.
-        num_shards: default of `--num_shards`. Default 10.
-    """
-    group = parser.add_argument_group("how records are written")
-    group.add_argument(
-        "--output_path",
-        "--output",
-        required=True,
-        help="folder to write the records to",
-    )
-    group.add_argument(
-        "--num_shards",
-        type=int,
-        default=num_shards,
-        help="files per split (default %(default)s)",
-    )
-    group.add_argument(
-        "--num_workers",
-        type=int,
-        help="processes (default: one for few images, else one per core)",
-    )
-    group.add_argument(
-        "--skip_bad_images",
-        action="store_true",
-        help="leave damaged, missing and wrongly sized images out, and say"
-        " which, rather than stop",
-    )
-    group.add_argument(
-        "--skip_other_classes",
-        action="store_true",
-        help="leave out and count objects whose class is not in the label map,"
-        " rather than stop",
-    )
-    group.add_argument(
-        "--runner",
-        nargs="?",
-        const="DirectRunner",
-        help="write the shards as an Apache Beam pipeline on this runner"
-        " (%(const)s without a name); further flags that are not known here"
-        " are options of the pipeline",
-    )
-
-
-def parse_arguments(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None
-) -> argparse.Namespace:
-    """Reads the flags of a converter.
-
-    Args:
-        parser: with `add_conversion_flags`.
-        argv: arguments; None for those of the command line.
-
-    Returns:
-        The values; those for Beam are in `beam_flags`.
-    """
-    arguments, others = parser.parse_known_args(argv)
-    if others and arguments.runner is None:
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    arguments.beam_flags = tuple(others)
-    return arguments
-
-
-def options_from(arguments: argparse.Namespace) -> "ConversionOptions":
-    """The options of parsed flags.
-
-    Args:
-        arguments: result of `parse_arguments`.
-
-    Returns:
-        The options for `conversion.convert`.
-    """
-    return ConversionOptions(
-        num_shards=arguments.num_shards,
-        num_workers=arguments.num_workers,
-        skip_bad_images=arguments.skip_bad_images,
-        skip_other_classes=arguments.skip_other_classes,
-        runner=arguments.runner,
-        beam_flags=arguments.beam_flags,
-    )
-
-
-def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
-    """Says how many images and objects a data set has.
-
-    Args:
-        manifests: of each split.
-        label_map: the classes.
-
-    Returns:
-        Lines of text: one column per split, rows for images, objects, sizes
-        (by area in the original images: small is at most 32^2 px^2, medium
-        at most 96^2), classes, and each outcome that has occurred.
-    """
-    columns = [_column(manifest, label_map) for manifest in manifests]
-    rows = [["", *(manifest.name for manifest in manifests)]]
-    rows += [[name, *(c[name] for c in columns)] for name in columns[0]]
-    for outcome in Outcome:
-        counts = [manifest.outcomes.get(outcome, 0) for manifest in manifests]
-        if any(counts):
-            rows.append([outcome.description, *map(str, counts)])
-    return text_table(rows)
-
-
-def _column(manifest: Manifest, label_map: LabelMap) -> dict[str, str]:
-    """The cells of one split, by the names of the rows."""
-    cells = {
-        "images": str(manifest.num_examples),
-        "  without objects": str(manifest.num_images_without_objects),
-        "objects": str(manifest.num_objects),
-    }
-    for size, count in manifest.size_counts.items():
-        share = 100 * count / max(manifest.num_objects, 1)
-        cells[f"  {size}"] = f"{count} ({share:.0f}%)"
-    for label, name in sorted(label_map.names.items()):
-        cells[f"  {label} {name}"] = str(manifest.class_counts[name])
-    return cells
-
-
-# With fewer images it takes longer to start processes than to convert.
-_IMAGES_WORTH_PROCESSES = 5000
+from tfrecords_tools.tables import text_table
+from tfrecords_tools.workers import write_shards
 
 
 @dataclasses.dataclass(frozen=True)
 class ConversionOptions:
-    """How record files are written; see `flags.add_conversion_flags`.
+    """How record files are written.
 
     Args:
         num_shards: files per split; at most one per image. Default 10.
@@ -180,6 +54,47 @@ class ConversionOptions:
     skip_other_classes: bool = False
     runner: str | None = None
     beam_flags: tuple[str, ...] = ()
+
+
+def converter_parser(module: str, description: str) -> CommandParser:
+    """The parser of a converter, still without flags.
+
+    Args:
+        module: name of the converter's module.
+        description: its docstring, printed as it is.
+    """
+    return CommandParser(
+        module,
+        description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run_converter(
+    parser: CommandParser,
+    create: Callable[..., str],
+    argv: Sequence[str] | None,
+    num_shards: int = 10,
+) -> None:
+    """Reads the flags of a converter, converts and prints the summary.
+
+    Args:
+        parser: of `converter_parser`, with the flags of the layout.
+        create: gets the values of these flags by their names, `output_path`
+            and `options`; returns what is printed.
+        argv: arguments; None for those of the command line.
+        num_shards: default of `--num_shards`. Default 10.
+    """
+    _add_conversion_flags(parser, num_shards)
+    arguments, others = parser.parse_known_args(argv)
+    if others and arguments.runner is None:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    values = vars(arguments)
+    values["beam_flags"] = tuple(others)
+    fields = dataclasses.fields(ConversionOptions)
+    options = ConversionOptions(**{f.name: values.pop(f.name) for f in fields})
+    with exit_on_error():
+        print(create(**values, options=options))
 
 
 def convert(
@@ -220,12 +135,14 @@ def convert(
     all_jobs = [job for part in jobs.values() for job in part]
     fingerprint = _fingerprint(splits, label_map, options)
     with manifest.unfinished(output, all_jobs, fingerprint) as missing:
-        _write(missing, options)
+        write_shards(
+            missing, options.num_workers, options.runner, options.beam_flags
+        )
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
             _check_source_ids(split, facts[split.name])
         manifests = [
-            _manifest(split.name, facts[split.name], label_map)
+            Manifest.of_shards(split.name, facts[split.name], label_map)
             for split in splits
         ]
         manifest.publish(output, folder, label_map, manifests)
@@ -235,15 +152,86 @@ def convert(
     return summary_table(manifests, label_map)
 
 
+def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
+    """Says how many images and objects a data set has, and what was repaired.
+
+    One column per split, rows for images, objects, sizes (by area in the
+    original images: small is at most 32^2 px^2, medium at most 96^2),
+    classes, and each outcome that has occurred.
+    """
+    columns = [_column(manifest, label_map) for manifest in manifests]
+    rows = [["", *(manifest.name for manifest in manifests)]]
+    rows += [[name, *(c[name] for c in columns)] for name in columns[0]]
+    for outcome in Outcome:
+        counts = [manifest.outcomes.get(outcome, 0) for manifest in manifests]
+        if any(counts):
+            rows.append([outcome.description, *map(str, counts)])
+    return text_table(rows)
+
+
+def _column(manifest: Manifest, label_map: LabelMap) -> dict[str, str]:
+    """The cells of one split, by the names of the rows."""
+    cells = {
+        "images": str(manifest.num_examples),
+        "  without objects": str(manifest.num_images_without_objects),
+        "objects": str(manifest.num_objects),
+    }
+    for size, count in manifest.size_counts.items():
+        share = 100 * count / max(manifest.num_objects, 1)
+        cells[f"  {size}"] = f"{count} ({share:.0f}%)"
+    for label, name in sorted(label_map.names.items()):
+        cells[f"  {label} {name}"] = str(manifest.class_counts[name])
+    return cells
+
+
+def _add_conversion_flags(
+    parser: argparse.ArgumentParser, num_shards: int
+) -> None:
+    group = parser.add_argument_group("how records are written")
+    group.add_argument(
+        "--output_path",
+        "--output",
+        required=True,
+        help="folder to write the records to",
+    )
+    group.add_argument(
+        "--num_shards",
+        type=int,
+        default=num_shards,
+        help="files per split (default %(default)s)",
+    )
+    group.add_argument(
+        "--num_workers",
+        type=int,
+        help="processes (default: one for few images, else one per core)",
+    )
+    group.add_argument(
+        "--skip_bad_images",
+        action="store_true",
+        help="leave damaged, missing and wrongly sized images out, and say"
+        " which, rather than stop",
+    )
+    group.add_argument(
+        "--skip_other_classes",
+        action="store_true",
+        help="leave out and count objects whose class is not in the label map,"
+        " rather than stop",
+    )
+    group.add_argument(
+        "--runner",
+        nargs="?",
+        const="DirectRunner",
+        help="write the shards as an Apache Beam pipeline on this runner"
+        " (%(const)s without a name); further flags that are not known here"
+        " are options of the pipeline",
+    )
+
+
 def _check(splits: Sequence[Split], options: ConversionOptions) -> None:
-    if options.num_shards < 1:
-        raise DataError(
-            f"--num_shards is {options.num_shards}; expected 1 or more"
-        )
-    if options.num_workers is not None and options.num_workers < 1:
-        raise DataError(
-            f"--num_workers is {options.num_workers}; expected 1 or more"
-        )
+    for name in ("num_shards", "num_workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise DataError(f"--{name} is {value}; expected 1 or more")
     for split in splits:
         if not len(split.images):
             raise DataError(f"no images for the split {split.name}")
@@ -284,27 +272,6 @@ def _fingerprint(
     return digest.hexdigest()
 
 
-def _write(jobs: Sequence[ShardJob], options: ConversionOptions) -> None:
-    if options.runner is not None:
-        beam_pipeline.write_shards(jobs, options.runner, options.beam_flags)
-        return
-    total = sum(len(job.images) for job in jobs)
-    wanted = options.num_workers or _choose_num_workers(total)
-    num_workers = min(wanted, len(jobs))
-    with tqdm.tqdm(total=total, desc="converting", unit="image") as bar:
-        if num_workers > 1:
-            shards.write_shards(jobs, num_workers, bar.update)
-        else:
-            for job in jobs:
-                write_shard(job, bar.update)
-
-
-def _choose_num_workers(num_images: int) -> int:
-    if num_images < _IMAGES_WORTH_PROCESSES:
-        return 1
-    return os.cpu_count() or 1
-
-
 def _check_source_ids(split: Split, facts: Sequence[ShardFacts]) -> None:
     """Checks that no two images of a split have the same source id."""
     seen: dict[str, int] = {}
@@ -318,34 +285,3 @@ def _check_source_ids(split: Split, facts: Sequence[ShardFacts]) -> None:
                     f" split {split.name} have the source id '{source_id}'"
                 )
             seen[source_id] = index
-
-
-def _manifest(
-    name: str, facts: Sequence[ShardFacts], label_map: LabelMap
-) -> Manifest:
-    class_counts = add_counts([shard.class_counts for shard in facts])
-    return Manifest(
-        name=name,
-        label_map=manifest.LABEL_MAP_NAME,
-        num_examples=sum(shard.num_examples for shard in facts),
-        num_objects=sum(shard.num_objects for shard in facts),
-        num_images_without_objects=sum(
-            shard.num_images_without_objects for shard in facts
-        ),
-        class_counts={
-            class_name: class_counts.get(class_name, 0)
-            for _, class_name in sorted(label_map.names.items())
-        },
-        size_counts=add_counts([shard.size_counts for shard in facts]),
-        outcomes=add_counts([shard.outcomes for shard in facts]),
-        shards=tuple(
-            ShardEntry(
-                shard.file,
-                shard.num_examples,
-                shard.num_objects,
-                shard.bytes,
-                shard.sha256,
-            )
-            for shard in facts
-        ),
-    )

@@ -13,16 +13,13 @@ One of the two splits is enough. The ids of the categories become the ids of
 the label map. Segments are not kept, only their areas.
 """
 
-import argparse
 import collections
 from collections.abc import Sequence
 from pathlib import Path
 
-from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from featsr_tf.errors import exit_on_error
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
@@ -31,16 +28,94 @@ from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.conversion import ConversionOptions
-from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.conversion import options_from
-from tfrecords_tools.conversion import parse_arguments
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
 
-LABEL_MAP = str(Path(__file__).parent / "label_maps" / "coco_label_map.pbtxt")
+LABEL_MAP = shipped_label_map("coco")
 # Most of a file, and not read: the outlines of the objects.
 _LEFT_OUT = ("segmentation",)
+_SPLITS = ("train", "val")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts."""
+    parser = converter_parser("tfrecords_tools.create_coco_tf_record", __doc__)
+    for split in _SPLITS:
+        parser.add_argument(
+            f"--{split}_image_dir", metavar="FOLDER", help="the images"
+        )
+        parser.add_argument(
+            f"--{split}_annotations_file",
+            metavar="FILE",
+            help=f"such as annotations/instances_{split}2017.json",
+        )
+    parser.add_argument(
+        "--include_masks",
+        action="store_true",
+        help="not supported: this detector has boxes only",
+    )
+    run_converter(parser, _create, argv)
+
+
+def _create(
+    output_path: str,
+    include_masks: bool,
+    options: ConversionOptions,
+    **places: str | None,
+) -> str:
+    """Converts what the flags name."""
+    if include_masks:
+        raise DataError(
+            "--include_masks is not supported: this detector has boxes"
+            " only; leave the flag out"
+        )
+    splits = {}
+    for split in _SPLITS:
+        flags = (f"{split}_annotations_file", f"{split}_image_dir")
+        annotations_file, image_dir = (places[flag] for flag in flags)
+        if bool(annotations_file) != bool(image_dir):
+            raise DataError(f"--{flags[0]} and --{flags[1]} go together")
+        if annotations_file and image_dir:
+            splits[split] = (annotations_file, image_dir)
+    return create(output_path, **splits, options=options)
+
+
+def create(
+    output_path: str,
+    train: tuple[str, str] | None = None,
+    val: tuple[str, str] | None = None,
+    options: ConversionOptions | None = None,
+) -> str:
+    """Writes `coco_train.record-*`, `coco_val.record-*` and the label map.
+
+    `output_path`, `options`, result and errors are those of `convert`.
+
+    Args:
+        train: the annotations file and the folder of its images.
+        val: the same for the validation split.
+    """
+    splits: list[Split] = []
+    label_maps: list[LabelMap] = []
+    for name, places in zip(_SPLITS, (train, val), strict=True):
+        if places is not None:
+            images, label_map = read_coco(*places)
+            splits.append(Split(f"coco_{name}", images))
+            label_maps.append(label_map)
+    if not splits:
+        raise DataError(
+            "nothing to convert; give --train_annotations_file and"
+            " --train_image_dir, or the same for val"
+        )
+    if label_maps[0].names != label_maps[-1].names:
+        raise DataError(
+            f"{label_maps[0].path} and {label_maps[-1].path} differ; expected"
+            " the same ids and names in both"
+        )
+    return convert(output_path, splits, label_maps[0], options)
 
 
 def read_coco(
@@ -176,99 +251,6 @@ def _label_map(names: dict[int, str], path: Path) -> LabelMap:
     if names == shipped.names:
         return shipped
     return LabelMap(dict(sorted(names.items())), path=f"{path}: categories")
-
-
-_SPLITS = ("train", "val")
-
-
-def create(
-    output_path: str,
-    train: tuple[str, str] | None = None,
-    val: tuple[str, str] | None = None,
-    options: ConversionOptions | None = None,
-) -> str:
-    """Writes `coco_train.record-*`, `coco_val.record-*` and the label map.
-
-    Args:
-        output_path: folder to write to.
-        train: the annotations file and the folder of its images.
-        val: the same for the validation split.
-        options: how records are written.
-
-    Returns:
-        A table of what was written and repaired.
-
-    Raises:
-        DataError: anything wrong with the input; nothing is written then.
-    """
-    splits: list[Split] = []
-    label_maps: list[LabelMap] = []
-    for name, places in zip(_SPLITS, (train, val), strict=True):
-        if places is not None:
-            images, label_map = read_coco(*places)
-            splits.append(Split(f"coco_{name}", images))
-            label_maps.append(label_map)
-    if not splits:
-        raise DataError(
-            "nothing to convert; give --train_annotations_file and"
-            " --train_image_dir, or the same for val"
-        )
-    if label_maps[0].names != label_maps[-1].names:
-        raise DataError(
-            f"{label_maps[0].path} and {label_maps[-1].path} differ; expected"
-            " the same ids and names in both"
-        )
-    return convert(output_path, splits, label_maps[0], options)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the flags and converts.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
-    parser = CommandParser(
-        "tfrecords_tools.create_coco_tf_record",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for split in _SPLITS:
-        parser.add_argument(
-            f"--{split}_image_dir", metavar="FOLDER", help="the images"
-        )
-        parser.add_argument(
-            f"--{split}_annotations_file",
-            metavar="FILE",
-            help=f"such as annotations/instances_{split}2017.json",
-        )
-    parser.add_argument(
-        "--include_masks",
-        action="store_true",
-        help="not supported: this detector has boxes only",
-    )
-    add_conversion_flags(parser)
-    arguments = parse_arguments(parser, argv)
-    with exit_on_error():
-        if arguments.include_masks:
-            raise DataError(
-                "--include_masks is not supported: this detector has boxes"
-                " only; leave the flag out"
-            )
-        train, val = (_places(arguments, split) for split in _SPLITS)
-        options = options_from(arguments)
-        print(create(arguments.output_path, train, val, options))
-
-
-def _places(
-    arguments: argparse.Namespace, split: str
-) -> tuple[str, str] | None:
-    flags = (f"{split}_annotations_file", f"{split}_image_dir")
-    annotations_file, image_dir = (getattr(arguments, flag) for flag in flags)
-    if annotations_file and image_dir:
-        return annotations_file, image_dir
-    if annotations_file or image_dir:
-        raise DataError(f"--{flags[0]} and --{flags[1]} go together")
-    return None
 
 
 if __name__ == "__main__":

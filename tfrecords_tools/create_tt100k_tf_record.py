@@ -11,7 +11,6 @@ chosen on validation images, never on test images: --validation_fraction parts
 some of the training images from the others.
 """
 
-import argparse
 import dataclasses
 import warnings
 from collections.abc import Sequence
@@ -19,10 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from featsr_tf.errors import exit_on_error
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.metrics.detections import long_side_ranges
 from tfrecords_tools.annotations import AnnotatedImage
@@ -32,20 +29,18 @@ from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
+from tfrecords_tools.annotations import part_validation
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.conversion import ConversionOptions
-from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.conversion import options_from
-from tfrecords_tools.conversion import parse_arguments
-from tfrecords_tools.create_gtsdb_tf_record import is_validation_frame
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
 
 ANNOTATIONS = "annotations.json"
-LABEL_MAP = str(
-    Path(__file__).parent / "label_maps" / "tt100k_45_label_map.pbtxt"
-)
+LABEL_MAP = shipped_label_map("tt100k_45")
 # Images of train and test; objects of the test split by their long side: the
 # figures of the official evaluation, which compares at these sizes.
 PUBLISHED_IMAGES = (6105, 3071)
@@ -56,6 +51,67 @@ _ANNOTATIONS_OF_2021 = "annotations_all.json"
 _GONE_IN_2021 = {"io", "po", "wo"}
 _NEW_IN_2021 = {"im", "pss", "wc"}
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts."""
+    parser = converter_parser(
+        "tfrecords_tools.create_tt100k_tf_record", __doc__
+    )
+    parser.add_argument(
+        "--data_dir",
+        required=True,
+        help="folder with annotations.json, train/ids.txt and test/ids.txt",
+    )
+    parser.add_argument(
+        "--validation_fraction",
+        type=float,
+        default=0.0,
+        help="share of the training images for validation (default"
+        " %(default)s)",
+    )
+    run_converter(parser, create, argv)
+
+
+def create(
+    data_dir: str,
+    output_path: str,
+    validation_fraction: float = 0.0,
+    options: ConversionOptions | None = None,
+) -> str:
+    """Writes `tt100k_train.record-*`, `tt100k_test.record-*`, the label map.
+
+    `output_path`, `options`, result and errors are those of `convert`.
+
+    Args:
+        data_dir: folder with annotations.json, train/ids.txt, test/ids.txt.
+        validation_fraction: share of the training images that go to
+            `tt100k_val.record-*` instead, by a hash of their ids. Default 0.
+        options: how records are written; objects of other than the 45 classes
+            are left out whatever it says.
+
+    Returns:
+        What was read beside the published counts, and a table of what was
+        written and repaired.
+    """
+    if not 0 <= validation_fraction < 1:
+        raise DataError(
+            f"--validation_fraction is {validation_fraction}; expected 0 or"
+            " more, and less than 1"
+        )
+    label_map = load_label_map(LABEL_MAP)
+    class_names = set(label_map.names.values())
+    data = read_tt100k(data_dir, class_names)
+    train, val = part_validation(data.train, validation_fraction)
+    splits = [Split("tt100k_train", train)]
+    if validation_fraction:
+        splits.append(Split("tt100k_val", val))
+    splits.append(Split("tt100k_test", data.test))
+    options = dataclasses.replace(
+        options or ConversionOptions(), skip_other_classes=True
+    )
+    table = describe(data, class_names)
+    return f"{table}\n\n{convert(output_path, splits, label_map, options)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,88 +323,6 @@ def _read_box(bbox: dict, where: str) -> Box:
         member(bbox, corner, float, where) for corner in _CORNERS
     )
     return (ymin, xmin, ymax, xmax)
-
-
-def create(
-    data_dir: str,
-    output_path: str,
-    validation_fraction: float = 0.0,
-    options: ConversionOptions | None = None,
-) -> str:
-    """Writes `tt100k_train.record-*`, `tt100k_test.record-*`, the label map.
-
-    Args:
-        data_dir: folder with annotations.json, train/ids.txt, test/ids.txt.
-        output_path: folder to write to.
-        validation_fraction: share of the training images that go to
-            `tt100k_val.record-*` instead, by a hash of their ids. Default 0.
-        options: how records are written; objects of other than the 45 classes
-            are left out whatever it says.
-
-    Returns:
-        What was read beside the published counts, and a table of what was
-        written and repaired.
-
-    Raises:
-        DataError: anything wrong with the input; nothing is written then.
-    """
-    if not 0 <= validation_fraction < 1:
-        raise DataError(
-            f"--validation_fraction is {validation_fraction}; expected 0 or"
-            " more, and less than 1"
-        )
-    label_map = load_label_map(LABEL_MAP)
-    class_names = set(label_map.names.values())
-    data = read_tt100k(data_dir, class_names)
-    parts: dict[bool, list[AnnotatedImage]] = {False: [], True: []}
-    for image in data.train:
-        part = is_validation_frame(image.source_id, validation_fraction)
-        parts[part].append(image)
-    splits = [Split("tt100k_train", parts[False])]
-    if validation_fraction:
-        splits.append(Split("tt100k_val", parts[True]))
-    splits.append(Split("tt100k_test", data.test))
-    options = dataclasses.replace(
-        options or ConversionOptions(), skip_other_classes=True
-    )
-    table = describe(data, class_names)
-    return f"{table}\n\n{convert(output_path, splits, label_map, options)}"
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the flags and converts.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
-    parser = CommandParser(
-        "tfrecords_tools.create_tt100k_tf_record",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data_dir",
-        required=True,
-        help="folder with annotations.json, train/ids.txt and test/ids.txt",
-    )
-    parser.add_argument(
-        "--validation_fraction",
-        type=float,
-        default=0.0,
-        help="share of the training images for validation (default"
-        " %(default)s)",
-    )
-    add_conversion_flags(parser)
-    arguments = parse_arguments(parser, argv)
-    with exit_on_error():
-        print(
-            create(
-                arguments.data_dir,
-                arguments.output_path,
-                arguments.validation_fraction,
-                options_from(arguments),
-            )
-        )
 
 
 if __name__ == "__main__":

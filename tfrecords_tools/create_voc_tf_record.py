@@ -8,7 +8,6 @@ For example:
 Several sets may be written to the same folder, one after the other.
 """
 
-import argparse
 import xml.etree.ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,8 @@ from xml.etree.ElementTree import Element
 
 import tqdm
 
-from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from featsr_tf.errors import exit_on_error
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
@@ -27,17 +24,79 @@ from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.conversion import ConversionOptions
-from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.conversion import options_from
-from tfrecords_tools.conversion import parse_arguments
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
 
 YEARS = ("VOC2007", "VOC2012", "merged")
 SETS = ("train", "val", "trainval", "test")
-LABEL_MAP = str(Path(__file__).parent / "label_maps" / "voc_label_map.pbtxt")
+LABEL_MAP = shipped_label_map("voc")
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts."""
+    parser = converter_parser("tfrecords_tools.create_voc_tf_record", __doc__)
+    parser.add_argument(
+        "--data_dir",
+        required=True,
+        help="VOCdevkit, the folder with VOC2007 or VOC2012",
+    )
+    parser.add_argument(
+        "--year",
+        default="VOC2007",
+        choices=YEARS,
+        help="year, or both merged (default %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        default="train",
+        choices=SETS,
+        dest="image_set",
+        help="which images (default %(default)s)",
+    )
+    parser.add_argument(
+        "--label_map_path",
+        default=LABEL_MAP,
+        metavar="FILE",
+        help="the classes (default: the 20 of PASCAL VOC)",
+    )
+    parser.add_argument(
+        "--ignore_difficult_instances",
+        action="store_true",
+        help="leave out difficult objects (default: the records mark them)",
+    )
+    run_converter(parser, create, argv)
+
+
+def create(
+    data_dir: str,
+    output_path: str,
+    year: str = "VOC2007",
+    image_set: str = "train",
+    label_map_path: str = LABEL_MAP,
+    ignore_difficult_instances: bool = False,
+    options: ConversionOptions | None = None,
+) -> str:
+    """Writes `voc_SET.record-*` and the label map.
+
+    `output_path`, `options`, result and errors are those of `convert`.
+
+    Args:
+        data_dir: `VOCdevkit`, or the folder above it.
+        year: "VOC2007", "VOC2012" or "merged" for both.
+        image_set: "train", "val", "trainval" or "test".
+        label_map_path: the classes; by default the 20 of PASCAL VOC.
+        ignore_difficult_instances: whether to leave out objects that are
+            marked as difficult; otherwise the records mark them.
+    """
+    label_map = load_label_map(label_map_path)
+    images = read_voc(data_dir, year, image_set, ignore_difficult_instances)
+    splits = [Split(f"voc_{image_set}", images)]
+    return convert(output_path, splits, label_map, options)
 
 
 def read_voc(
@@ -199,95 +258,6 @@ def _read_box(element: Element, where: str) -> Box:
         finite(_text(box, tag, where), f"{where}: <{tag}>") for tag in _CORNERS
     )
     return (ymin - 1, xmin - 1, ymax, xmax)
-
-
-def create(
-    data_dir: str,
-    output_path: str,
-    year: str = "VOC2007",
-    image_set: str = "train",
-    label_map_path: str = LABEL_MAP,
-    ignore_difficult_instances: bool = False,
-    options: ConversionOptions | None = None,
-) -> str:
-    """Writes `voc_SET.record-*` and the label map.
-
-    Args:
-        data_dir: `VOCdevkit`, or the folder above it.
-        output_path: folder to write to.
-        year: "VOC2007", "VOC2012" or "merged" for both.
-        image_set: "train", "val", "trainval" or "test".
-        label_map_path: the classes; by default the 20 of PASCAL VOC.
-        ignore_difficult_instances: whether to leave out objects that are
-            marked as difficult; otherwise the records mark them.
-        options: how records are written.
-
-    Returns:
-        A table of what was written and repaired.
-
-    Raises:
-        DataError: anything wrong with the input; nothing is written then.
-    """
-    label_map = load_label_map(label_map_path)
-    images = read_voc(data_dir, year, image_set, ignore_difficult_instances)
-    splits = [Split(f"voc_{image_set}", images)]
-    return convert(output_path, splits, label_map, options)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the flags and converts.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
-    parser = CommandParser(
-        "tfrecords_tools.create_voc_tf_record",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--data_dir",
-        required=True,
-        help="VOCdevkit, the folder with VOC2007 or VOC2012",
-    )
-    parser.add_argument(
-        "--year",
-        default="VOC2007",
-        choices=YEARS,
-        help="year, or both merged (default %(default)s)",
-    )
-    parser.add_argument(
-        "--set",
-        default="train",
-        choices=SETS,
-        dest="image_set",
-        help="which images (default %(default)s)",
-    )
-    parser.add_argument(
-        "--label_map_path",
-        default=LABEL_MAP,
-        metavar="FILE",
-        help="the classes (default: the 20 of PASCAL VOC)",
-    )
-    parser.add_argument(
-        "--ignore_difficult_instances",
-        action="store_true",
-        help="leave out difficult objects (default: the records mark them)",
-    )
-    add_conversion_flags(parser)
-    arguments = parse_arguments(parser, argv)
-    with exit_on_error():
-        print(
-            create(
-                arguments.data_dir,
-                arguments.output_path,
-                arguments.year,
-                arguments.image_set,
-                arguments.label_map_path,
-                arguments.ignore_difficult_instances,
-                options_from(arguments),
-            )
-        )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import re
 import shlex
 import sys
 import typing
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 from featsr_tf.data.label_map import LabelMap
@@ -21,9 +23,12 @@ from featsr_tf.data.records import read_manifest
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage
+from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import is_finished
 
+LABEL_MAP_NAME = "label_map.pbtxt"
+_FINGERPRINT = "fingerprint"
 _RECORDED_PACKAGES = ("featsr_tf", "tensorflow", "pillow")
 
 
@@ -87,6 +92,44 @@ class Manifest:
         default_factory=package_versions
     )
 
+    @classmethod
+    def of_shards(
+        cls, name: str, shards: Sequence[ShardFacts], label_map: LabelMap
+    ) -> "Manifest":
+        """The manifest of a split whose shards are written.
+
+        Args:
+            name: of the split.
+            shards: what they contain.
+            label_map: the classes.
+        """
+        class_counts = _add_counts(shard.class_counts for shard in shards)
+        return cls(
+            name=name,
+            label_map=LABEL_MAP_NAME,
+            num_examples=sum(shard.num_examples for shard in shards),
+            num_objects=sum(shard.num_objects for shard in shards),
+            num_images_without_objects=sum(
+                shard.num_images_without_objects for shard in shards
+            ),
+            class_counts={
+                class_name: class_counts.get(class_name, 0)
+                for _, class_name in sorted(label_map.names.items())
+            },
+            size_counts=_add_counts(shard.size_counts for shard in shards),
+            outcomes=_add_counts(shard.outcomes for shard in shards),
+            shards=tuple(
+                ShardEntry(
+                    shard.file,
+                    shard.num_examples,
+                    shard.num_objects,
+                    shard.bytes,
+                    shard.sha256,
+                )
+                for shard in shards
+            ),
+        )
+
     def to_text(self) -> str:
         """The JSON text of the manifest."""
         values = {"format": FORMAT, **dataclasses.asdict(self)}
@@ -144,27 +187,6 @@ def check_files(manifest: Manifest, folder: str) -> list[str]:
         elif storage.sha256(path) != shard.sha256:
             problems.append(f"{path}: has another checksum than when written")
     return problems
-
-
-def add_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
-    """Adds up numbers of the same name."""
-    total: collections.Counter[str] = collections.Counter()
-    for part in counts:
-        total.update(part)
-    return dict(total)
-
-
-def _check_types(*values: Manifest | ShardEntry) -> None:
-    for value in values:
-        for field in dataclasses.fields(value):
-            kind = typing.get_origin(field.type) or field.type
-            found = getattr(value, field.name)
-            if not isinstance(found, kind):
-                raise TypeError(f"{field.name} is {found!r:.80}")
-
-
-LABEL_MAP_NAME = "label_map.pbtxt"
-_FINGERPRINT = "fingerprint"
 
 
 def partial_path(output: str) -> str:
@@ -316,3 +338,20 @@ def _remove_older_shards(output: str, manifest: Manifest) -> None:
     for name in tf.io.gfile.listdir(output):
         if re.fullmatch(pattern, name) and name not in current:
             tf.io.gfile.remove(os.path.join(output, name))
+
+
+def _add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Adds up numbers of the same name."""
+    total: collections.Counter[str] = collections.Counter()
+    for part in counts:
+        total.update(part)
+    return dict(total)
+
+
+def _check_types(*values: Manifest | ShardEntry) -> None:
+    for value in values:
+        for field in dataclasses.fields(value):
+            kind = typing.get_origin(field.type) or field.type
+            found = getattr(value, field.name)
+            if not isinstance(found, kind):
+                raise TypeError(f"{field.name} is {found!r:.80}")

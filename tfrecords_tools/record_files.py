@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
@@ -19,12 +20,18 @@ from tfrecords_tools.manifest import LABEL_MAP_NAME
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
-def add_record_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the record files and `--label_map`.
+def record_tool_parser(module: str, description: str) -> CommandParser:
+    """The parser of a tool for records: record files and `--label_map`.
 
     Args:
-        parser: of a tool for records.
+        module: name of the tool's module.
+        description: its docstring, printed as it is.
     """
+    parser = CommandParser(
+        module,
+        description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "files", nargs="+", metavar="FILES", help="record files, or globs"
     )
@@ -33,14 +40,11 @@ def add_record_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"the classes (default: {LABEL_MAP_NAME} beside the files)",
     )
+    return parser
 
 
 def add_max_bad_examples_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds `--max_bad_examples`.
-
-    Args:
-        parser: of a tool that reads all records.
-    """
+    """Adds `--max_bad_examples`, for tools that read all records."""
     parser.add_argument(
         "--max_bad_examples",
         type=int,

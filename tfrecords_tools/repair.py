@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from tfrecords_tools import storage
 from tfrecords_tools.manifest import LABEL_MAP_NAME
 from tfrecords_tools.manifest import Manifest
-from tfrecords_tools.manifest import ShardEntry
 from tfrecords_tools.record_files import data_set_of
-from tfrecords_tools.shards import size_counts
+from tfrecords_tools.shards import scan_shard
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,12 +32,7 @@ class RepairedFiles:
         self._writers: dict[str, tf.io.TFRecordWriter] = {}
 
     def add(self, source: str, record: bytes) -> None:
-        """Writes a record.
-
-        Args:
-            source: the file that it comes from.
-            record: its bytes.
-        """
+        """Writes a record that comes from a file `source`."""
         import tensorflow as tf
 
         name = os.path.basename(source)
@@ -50,9 +43,6 @@ class RepairedFiles:
 
     def finish(self, label_map: LabelMap) -> None:
         """Closes the files and writes label map and manifests beside them.
-
-        Args:
-            label_map: the classes of the records.
 
         Raises:
             DataError: there was no record to write.
@@ -67,7 +57,11 @@ class RepairedFiles:
         for name in self._writers:
             data_sets.setdefault(data_set_of(name), []).append(name)
         for name, files in data_sets.items():
-            manifest = _manifest(self.folder, name, files, label_map)
+            shards = [
+                scan_shard(str(self.folder / f), label_map) for f in files
+            ]
+            split = name.removesuffix(".record")
+            manifest = Manifest.of_shards(split, shards, label_map)
             manifest.write(str(self.folder))
 
 
@@ -118,36 +112,3 @@ def _check_names(output: Path, sources: Sequence[str]) -> None:
                 f"{output}: holds {os.path.basename(source)} itself, and"
                 " nothing is repaired in place; give --repair another folder"
             )
-
-
-def _manifest(
-    folder: Path, name: str, files: list[str], label_map: LabelMap
-) -> Manifest:
-    paths = [str(folder / file) for file in files]
-    summaries = [scan_records([path], label_map).summary for path in paths]
-    shards = [
-        ShardEntry(
-            file,
-            summary.num_examples,
-            summary.num_objects,
-            os.path.getsize(path),
-            storage.sha256(path),
-        )
-        for file, path, summary in zip(files, paths, summaries, strict=True)
-    ]
-    whole = scan_records(paths, label_map).summary
-    counts = whole.class_counts
-    return Manifest(
-        name=name.removesuffix(".record"),
-        label_map=LABEL_MAP_NAME,
-        num_examples=whole.num_examples,
-        num_objects=whole.num_objects,
-        num_images_without_objects=int((whole.boxes_per_image == 0).sum()),
-        class_counts={
-            text: counts.get(label, 0)
-            for label, text in label_map.names.items()
-        },
-        size_counts=size_counts(whole),
-        outcomes={},
-        shards=tuple(shards),
-    )

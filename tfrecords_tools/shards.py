@@ -1,28 +1,19 @@
 """Writes one shard: the unit of work, wherever it is done."""
 
 import collections
-import concurrent.futures
-import concurrent.futures.process
 import dataclasses
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from typing import Any
 
 import numpy as np
 
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
-from featsr_tf.errors import FeatsrError
 from featsr_tf.metrics.detections import area_ranges
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import AnnotatedImage
@@ -88,9 +79,9 @@ class ShardFacts:
     sha256: str
     class_counts: dict[str, int]
     size_counts: dict[str, int]
-    outcomes: dict[str, int]
-    source_ids: list[str]
-    left_out: list[str]
+    outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
+    source_ids: list[str] = dataclasses.field(default_factory=list)
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
 
 class _Log:
@@ -170,6 +161,32 @@ def is_finished(job: ShardJob) -> bool:
     )
 
 
+def scan_shard(path: str, label_map: LabelMap) -> ShardFacts:
+    """Reads what a record file of any origin contains.
+
+    Raises:
+        DataError: a record that is damaged or does not fit the label map.
+    """
+    summary = scan_records([path], label_map, progress_bar=False).summary
+    names = label_map.names
+    boxes = np.pad(summary.object_sizes, ((0, 0), (2, 0)))
+    return ShardFacts(
+        file=os.path.basename(path),
+        num_examples=summary.num_examples,
+        num_objects=summary.num_objects,
+        num_images_without_objects=int((summary.boxes_per_image == 0).sum()),
+        bytes=os.path.getsize(path),
+        sha256=storage.sha256(path),
+        class_counts={
+            names[label]: n for label, n in summary.class_counts.items()
+        },
+        size_counts={
+            size.name: int(size.contains(boxes).sum())
+            for size in area_ranges()[:3]
+        },
+    )
+
+
 def _facts_path(job: ShardJob) -> str:
     return f"{job.path}.json"
 
@@ -237,117 +254,15 @@ def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
             f"{job.file}: all images of this shard are left out, the first"
             f" because of {log.left_out[0]}; choose fewer --num_shards"
         )
-    summary = scan_records([path], job.label_map, progress_bar=False).summary
-    if summary.num_examples != num_written:
+    facts = scan_shard(path, job.label_map)
+    if facts.num_examples != num_written:
         raise DataError(
             f"{path}: {num_written} examples were written but"
-            f" {summary.num_examples} can be read; is the disk sound?"
+            f" {facts.num_examples} can be read; is the disk sound?"
         )
-    names = job.label_map.names
-    return ShardFacts(
-        file=job.file,
-        num_examples=summary.num_examples,
-        num_objects=summary.num_objects,
-        num_images_without_objects=int((summary.boxes_per_image == 0).sum()),
-        bytes=os.path.getsize(path),
-        sha256=storage.sha256(path),
-        class_counts={
-            names[label]: n for label, n in summary.class_counts.items()
-        },
-        size_counts=size_counts(summary),
+    return dataclasses.replace(
+        facts,
         outcomes=dict(log.outcomes),
         source_ids=log.source_ids,
         left_out=log.left_out,
     )
-
-
-def size_counts(summary: RecordSummary) -> dict[str, int]:
-    """Number of small, medium and large objects, by area."""
-    boxes = np.pad(summary.object_sizes, ((0, 0), (2, 0)))
-    return {
-        size.name: int(size.contains(boxes).sum()) for size in area_ranges()[:3]
-    }
-
-
-_SECONDS_BETWEEN_UPDATES = 0.3
-# What a worker process shares with the one that has started it.
-_shared: dict[str, Any] = {}
-
-
-class _Stopped(Exception):
-    """The work of this process is no longer wanted."""
-
-
-def write_shards(
-    jobs: Sequence[ShardJob], num_workers: int, on_images: Callable[[int], Any]
-) -> None:
-    """Writes shards, several at a time.
-
-    Args:
-        jobs: the shards.
-        num_workers: number of processes.
-        on_images: is called now and then with the number of new images.
-
-    Raises:
-        DataError: of the first shard that cannot be written; the others are
-            given up.
-        FeatsrError: a process was ended from outside.
-    """
-    # A copy of a process that runs TensorFlow may never return.
-    context = multiprocessing.get_context("spawn")
-    count, stop = context.Value("Q", 0), context.Event()
-    pool = concurrent.futures.ProcessPoolExecutor(
-        num_workers, context, _start, (count, stop)
-    )
-    with pool:
-        pending = {pool.submit(_write, job) for job in jobs}
-        seen = 0
-        try:
-            while pending:
-                done, pending = concurrent.futures.wait(
-                    pending,
-                    _SECONDS_BETWEEN_UPDATES,
-                    concurrent.futures.FIRST_EXCEPTION,
-                )
-                now = count.value
-                on_images(now - seen)
-                seen = now
-                for future in done:
-                    future.result()
-        except concurrent.futures.process.BrokenProcessPool:
-            raise FeatsrError(
-                "a worker process was ended from outside, perhaps for want of"
-                " memory: the same command continues; fewer --num_workers"
-                " need less memory"
-            ) from None
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def _start(count: Any, stop: Any) -> None:
-    """Prepares a worker process, before it imports TensorFlow."""
-    _shared.update(count=count, stop=stop)
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    # Ctrl-C is for the process that has started this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _write(job: ShardJob) -> None:
-    write_shard(job, _count_image)
-
-
-def _count_image() -> None:
-    if _shared["stop"].is_set():
-        raise _Stopped
-    with _shared["count"].get_lock():
-        _shared["count"].value += 1

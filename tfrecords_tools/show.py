@@ -8,6 +8,7 @@ For example:
 
 import argparse
 import dataclasses
+import html
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
@@ -23,7 +25,6 @@ import tqdm
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
-from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
@@ -33,30 +34,53 @@ from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.data.tfrecord_files import read_raw_record
+from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.boxes import box_marks
+from featsr_tf.drawing.boxes import draw_marks
+from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
 from featsr_tf.html_report.html import html_facts
 from featsr_tf.html_report.html import html_page
+from featsr_tf.html_report.html import html_pictures
 from featsr_tf.html_report.inputs import CAPTIONS_FILE
+from featsr_tf.html_report.inputs import Picture
 from featsr_tf.html_report.inputs import read_pictures
-from tfrecords_tools import page
+from featsr_tf.metrics.detections import areas
 from tfrecords_tools.record_files import add_max_bad_examples_flag
-from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import names_in
+from tfrecords_tools.record_files import record_tool_parser
 from tfrecords_tools.record_files import title_of
-from tfrecords_tools.record_pictures import IGNORED_COLOR
-from tfrecords_tools.record_pictures import SIZE_COLORS
-from tfrecords_tools.record_pictures import SmallObjects
-from tfrecords_tools.record_pictures import stored_picture
-from tfrecords_tools.record_pictures import training_picture
 from tfrecords_tools.statistics_report import overview
+
+if TYPE_CHECKING:
+    from featsr_tf.data.decode import Frame
+    from featsr_tf.data.input_pipeline import TrainingOptions
 
 PAGE_NAME = "index.html"
 _SEEDS = 2**31
+IGNORED_COLOR = "#c9c9c9"
+SIZE_COLORS = {"small": "#ffd23f", "medium": "#3fc1ff", "large": "#7ee05a"}
+# As 96 x 96 px to 32 x 32 px in the paper.
+_MEDIUM_PER_SMALL_AREA = 9
 # A view draws a record and tells its facts.
 View = Callable[[bytes], tuple[np.ndarray, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallObjects:
+    """Which objects a pipeline takes for small.
+
+    Args:
+        area: objects with a smaller area are small, px^2.
+        in_original_pixels: whether the area is measured in the original
+            image rather than in the network's input.
+    """
+
+    area: float
+    in_original_pixels: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +90,35 @@ class _Record:
     place: str
     payload: bytes
     name: str
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and draws."""
+    parser = record_tool_parser("tfrecords_tools.show", __doc__)
+    add_max_bad_examples_flag(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help=f"folder for the pictures and {PAGE_NAME}",
+    )
+    add_pipeline_flags(parser, required=False)
+    parser.add_argument(
+        "--max_images",
+        type=int,
+        default=12,
+        metavar="N",
+        help="the most images, chosen at random (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="seed of the choice and of the augmentation (default %(default)s)",
+    )
+    with exit_on_error():
+        run(parser.parse_args(argv))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -144,6 +197,113 @@ def _training_view(
     )
 
 
+def stored_picture(
+    serialized: bytes, names: Mapping[int, str]
+) -> tuple[np.ndarray, str]:
+    """Draws a whole image with its boxes.
+
+    Args:
+        serialized: the record.
+        names: class names by class id.
+
+    Returns:
+        The picture at the size of the image, and its facts.
+    """
+    from featsr_tf.data.decode import decode_example
+
+    frame = decode_example(serialized)
+    boxes, classes = frame.boxes.numpy(), frame.classes.numpy()
+    marks = [
+        dataclasses.replace(mark, dashed=bool(ignored))
+        for mark, ignored in zip(
+            box_marks(boxes, classes, names=names),
+            frame.ignored.numpy(),
+            strict=True,
+        )
+    ]
+    return draw_marks(frame.image.numpy(), marks), _facts(frame)
+
+
+def training_picture(
+    serialized: bytes,
+    seed: tuple[int, int],
+    options: "TrainingOptions",
+    small: SmallObjects,
+    names: Mapping[int, str],
+) -> tuple[np.ndarray, str]:
+    """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size.
+
+    Args:
+        serialized: the record.
+        seed: stateless seed of the augmentation.
+        options: how records become training batches.
+        small: which objects are small.
+        names: class names by class id.
+
+    Returns:
+        Both views side by side, and their facts.
+    """
+    import tensorflow as tf
+
+    from featsr_tf.data.input_pipeline import training_image
+    from featsr_tf.data.resize import half_image
+    from featsr_tf.data.resize import pad_to
+    from featsr_tf.data.resize import round_up
+
+    frame = training_image(tf.constant(serialized), tf.constant(seed), options)
+    height, width = frame.image.shape[:2]
+    padded = pad_to(frame.image, round_up(height), round_up(width))
+    half = half_image(padded[None])[0]
+    enlarged = tf.repeat(tf.repeat(half, 2, axis=0), 2, axis=1)
+    marks = _size_marks(frame, small, names)
+    views = [
+        draw_marks(np.clip(view[:height, :width], 0, 255), marks)
+        for view in (frame.image.numpy(), enlarged.numpy())
+    ]
+    titles = (
+        f"I^1.0: {width} x {height} px",
+        f"I^0.5: {width / 2:g} x {height / 2:g} px, shown twice as large",
+    )
+    scale = frame.scale.numpy()
+    facts = f"{_facts(frame)}, {scale[1]:.2f} x {scale[0]:.2f} of the original"
+    return side_by_side(views[0], views[1], titles), facts
+
+
+def _size_marks(
+    frame: "Frame", small: SmallObjects, names: Mapping[int, str]
+) -> list[Mark]:
+    """Marks boxes by their size; small ones say so."""
+    boxes, classes = frame.boxes.numpy(), frame.classes.numpy()
+    measured = areas(boxes)
+    if small.in_original_pixels:
+        measured = measured / frame.scale.numpy().prod()
+    marks = []
+    for mark, ratio, ignored in zip(
+        box_marks(boxes, classes, names=names),
+        measured / small.area,
+        frame.ignored.numpy(),
+        strict=True,
+    ):
+        size = _size_name(ratio)
+        label = f"{mark.label}, small" if size == "small" else mark.label
+        color = IGNORED_COLOR if ignored else SIZE_COLORS[size]
+        marks.append(Mark(mark.box, color, label, bool(ignored)))
+    return marks
+
+
+def _size_name(ratio: float) -> str:
+    if ratio < 1:
+        return "small"
+    return "medium" if ratio <= _MEDIUM_PER_SMALL_AREA else "large"
+
+
+def _facts(frame: "Frame") -> str:
+    height, width = frame.image.shape[:2]
+    ignored = int(frame.ignored.numpy().sum())
+    told = f"{width} x {height} px, objects: {len(frame.classes)}"
+    return f"{told}, of which {ignored} do not count" if ignored else told
+
+
 def _write(
     folder: Path,
     title: str,
@@ -181,47 +341,30 @@ def _write(
     )
     sections = [
         html_facts("Data set", overview(summary)),
-        page.pictures("Pictures", pictures, legend),
+        pictures_section("Pictures", pictures, legend),
     ]
     write_text(folder / PAGE_NAME, html_page(title, headline, sections))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the flags and draws.
+def pictures_section(
+    title: str, shown: Sequence[Picture], legend: Mapping[str, str]
+) -> str:
+    """Sets pictures below each other, as HTML.
 
     Args:
-        argv: arguments; default is the command line's.
+        title: title of the section.
+        shown: the pictures with their captions.
+        legend: the colour of each kind of box that they show.
     """
-    parser = CommandParser(
-        "tfrecords_tools.show",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    colors = "".join(
+        f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'
+        for name, color in legend.items()
     )
-    add_record_flags(parser)
-    add_max_bad_examples_flag(parser)
-    parser.add_argument(
-        "--output",
-        required=True,
-        metavar="DIR",
-        help=f"folder for the pictures and {PAGE_NAME}",
+    return (
+        f'<h2 id="pictures">{html.escape(title)}</h2>'
+        '<p class="note">A click shows a picture in full size.</p>'
+        f'<p class="legend">{colors}</p>{html_pictures(shown)}'
     )
-    add_pipeline_flags(parser, required=False)
-    parser.add_argument(
-        "--max_images",
-        type=int,
-        default=12,
-        metavar="N",
-        help="the most images, chosen at random (default %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="S",
-        help="seed of the choice and of the augmentation (default %(default)s)",
-    )
-    with exit_on_error():
-        run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

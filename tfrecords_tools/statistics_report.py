@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from featsr_tf.html_report.html import html_facts
 from featsr_tf.html_report.html import html_page
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.metrics.detections import long_side_ranges
-from tfrecords_tools import page
 from tfrecords_tools.proposals import RECALL_IOUS
 from tfrecords_tools.proposals import RULE
 from tfrecords_tools.proposals import WORTH_AN_ANCHOR
@@ -23,26 +21,9 @@ from tfrecords_tools.proposals import Threshold
 from tfrecords_tools.proposals import coverage
 from tfrecords_tools.proposals import limit
 from tfrecords_tools.proposals import propose
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Sets cells in columns, the first to the left, the others to the right.
-
-    Args:
-        rows: cells of each row; all rows have as many.
-
-    Returns:
-        One line per row, columns two spaces apart.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
+from tfrecords_tools.tables import table_section
+from tfrecords_tools.tables import text_section
+from tfrecords_tools.tables import text_table
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # A class with fewer objects is rarely learned well.
@@ -263,27 +244,29 @@ def to_html(statistics: Statistics) -> str:
     summary = statistics.summary
     sections = [
         html_facts("Data set", overview(summary)),
-        page.table(
+        table_section(
             "Object sizes, original px",
             percentile_rows(summary.object_sizes),
             "So many of all objects are at most as large.",
         ),
-        page.text("Square root of the area", histogram(summary.object_sizes)),
-        page.table(
+        text_section(
+            "Square root of the area", histogram(summary.object_sizes)
+        ),
+        table_section(
             "Classes", class_rows(summary, statistics.names), balance(summary)
         ),
-        page.table(
+        table_section(
             f"Anchors, {statistics.frame}",
             _coverage_rows(statistics),
             _ANCHOR_NOTE,
         ),
-        page.text("Proposed anchors", statistics.anchors.to_text()),
-        page.table(
+        text_section("Proposed anchors", statistics.anchors.to_text()),
+        table_section(
             "Threshold for small objects",
             _threshold_rows(statistics),
             f"Rule: {RULE}.",
         ),
-        page.text("Proposed threshold", _threshold_text(statistics)),
+        text_section("Proposed threshold", _threshold_text(statistics)),
     ]
     headline = (
         f"{summary.num_examples:,} images with {summary.num_objects:,} objects"

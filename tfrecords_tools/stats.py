@@ -15,7 +15,6 @@ import numpy as np
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
-from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import scan_records
@@ -31,9 +30,9 @@ from tfrecords_tools.proposals import ObjectShapes
 from tfrecords_tools.proposals import describe_threshold
 from tfrecords_tools.proposals import propose_threshold
 from tfrecords_tools.record_files import add_max_bad_examples_flag
-from tfrecords_tools.record_files import add_record_flags
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import names_in
+from tfrecords_tools.record_files import record_tool_parser
 from tfrecords_tools.record_files import title_of
 from tfrecords_tools.statistics_report import Statistics
 from tfrecords_tools.statistics_report import to_html
@@ -41,6 +40,20 @@ from tfrecords_tools.statistics_report import to_text
 from tfrecords_tools.statistics_report import to_values
 
 OUTPUT_SUFFIXES = (".json", ".html")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and prints the statistics."""
+    parser = record_tool_parser("tfrecords_tools.stats", __doc__)
+    add_max_bad_examples_flag(parser)
+    add_pipeline_flags(parser, required=False)
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="where to write the statistics too, .json or .html",
+    )
+    with exit_on_error():
+        run(parser.parse_args(argv))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -130,29 +143,6 @@ def _anchors_of(pipeline: Pipeline) -> AnchorGrid:
     return AnchorGrid(
         tuple(grid.scales), tuple(grid.aspect_ratios), grid.height, grid.width
     )
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Reads the flags and prints the statistics.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
-    parser = CommandParser(
-        "tfrecords_tools.stats",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_record_flags(parser)
-    add_max_bad_examples_flag(parser)
-    add_pipeline_flags(parser, required=False)
-    parser.add_argument(
-        "--output",
-        metavar="FILE",
-        help="where to write the statistics too, .json or .html",
-    )
-    with exit_on_error():
-        run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from featsr_tf.config.fields import CACHE
 from featsr_tf.config.fields import Affects
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
+from featsr_tf.config.fields import message_name
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
@@ -67,7 +68,7 @@ def reference() -> str:
 
 def _table(message_class: type, paths: list[str]) -> str:
     summary = (message_class.__doc__ or "").strip().splitlines()[0]
-    lines = [f"## {message_class.__name__}", "", summary, ""]
+    lines = [f"## {message_name(message_class)}", "", summary, ""]
     if any(paths):
         shown = ", ".join(f"`{path}`" for path in paths[:3])
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
@@ -102,13 +103,12 @@ def _affects(field: Field, paths: list[str]) -> str:
         return "ignored"
     if field.is_message and field.declaration.affects is None:
         return "see there"
-    found = {field.declaration.affects}
-    if None in found:
+    affects = field.declaration.affects
+    if affects is None:
         fields = (f"{path}.{field.name}".lstrip(".") for path in paths)
-        found = set(map(affects_of, fields))
-    if len(found) > 1:
-        return "as the message around it"
-    (affects,) = found
+        affects, *others = set(map(affects_of, fields))
+        if others:
+            return "as the message around it"
     names = [
         name.lower()
         for name in ("MODEL", "BASE", "TRAINING", "INFERENCE")
@@ -121,7 +121,8 @@ def _kind(field: Field) -> str:
     if field.is_choice:
         kind = ", ".join(field.kind.__members__)
     elif field.is_message and fields_of(field.kind):
-        kind = f"[{field.kind.__name__}](#{field.kind.__name__.lower()})"
+        name = message_name(field.kind)
+        kind = f"[{name}](#{name.lower()})"
     elif field.is_message:
         kind = "message"
     else:

@@ -95,14 +95,12 @@ def _expected(field: Field, value: Any) -> str:
         return "" if value.isprintable() else "printable characters"
     if not math.isfinite(value):
         return "a finite number"
-    limits = field.declaration
-    if not limits.has_effect:
+    if not field.declaration.has_effect:
         return ""
-    if value < limits.minimum:
-        return f"at least {limits.minimum:g}"
-    if value > limits.maximum:
-        return f"at most {limits.maximum:g}"
-    return ""
+    minimum, maximum = field.declaration.limits
+    if value < minimum:
+        return f"at least {minimum:g}"
+    return f"at most {maximum:g}" if value > maximum else ""
 
 
 def backbone_name(extractor_type: str) -> str:

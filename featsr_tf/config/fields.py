@@ -75,8 +75,7 @@ class Declaration:
             read and kept but change nothing here.
         is_unsupported: True for what the API can build and this package
             cannot: setting it is an error.
-        minimum: Least allowed number.
-        maximum: Greatest allowed number.
+        limits: Least and greatest allowed number.
         oneof: Name of the group of which at most one field may be set.
         old_name: A name that configs may use as well.
     """
@@ -85,8 +84,7 @@ class Declaration:
     affects: Affects | None = None
     is_ignored: bool = False
     is_unsupported: bool = False
-    minimum: float = 0.0
-    maximum: float = math.inf
+    limits: tuple[float, float] = (0.0, math.inf)
     oneof: str = ""
     old_name: str = ""
 
@@ -99,22 +97,15 @@ class Declaration:
 def field(
     default: Any,
     meaning: str,
-    minimum: float = 0.0,
-    maximum: float = math.inf,
     affects: Affects | None = None,
+    limits: tuple[float, float] = (0.0, math.inf),
     old_name: str = "",
 ) -> Any:
     """Declares a number, string, flag, choice or list of them with effect."""
-    return declare(
-        default,
-        Declaration(
-            meaning,
-            affects,
-            minimum=minimum,
-            maximum=maximum,
-            old_name=old_name,
-        ),
+    declaration = Declaration(
+        meaning, affects, limits=limits, old_name=old_name
     )
+    return declare(default, declaration)
 
 
 def message(
@@ -222,17 +213,17 @@ def config_message(declared: type[_Message]) -> type[_Message]:
 def _complete(declared: type[_Message], reason: str) -> type[_Message]:
     left = dict(declared.__annotations__)
     annotations = declared.__annotations__ = {}
-    for row in _ROWS.get(declared.__name__, ()):
+    for row in _ROWS.get(message_name(declared), ()):
         if isinstance(row, Row):
             _add(declared, row, reason or row.declaration.meaning)
             continue
         if row not in left:
-            raise ValueError(f"{declared.__name__} has no field {row}")
+            raise ValueError(f"{message_name(declared)} has no field {row}")
         while row in left:
             name = next(iter(left))
             annotations[name] = left.pop(name)
     annotations |= left
-    _CLASSES[declared.__name__] = dataclasses.dataclass(declared)
+    _CLASSES[message_name(declared)] = dataclasses.dataclass(declared)
     return declared
 
 
@@ -262,6 +253,15 @@ def _class_of(name: str, reason: str) -> type:
         content = {"__annotations__": {}, "__doc__": "Read without effect."}
         _complete(type(name, (), content), reason)
     return _CLASSES[name]
+
+
+def message_name(message_class: Any) -> str:
+    """Names a message class as the API and error messages do.
+
+    `PostProcessingOptions` is the message PostProcessing: in code that is the
+    name of what is built by it.
+    """
+    return message_class.__name__.removesuffix("Options")
 
 
 @dataclasses.dataclass(frozen=True)

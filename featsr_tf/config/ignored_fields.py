@@ -82,13 +82,13 @@ Hyperparams
   regularize_depthwise=false ignored: No added layer is a depthwise
     convolution.
   force_use_bias=false ignored: The added layers have a bias.
-KeepAspectRatioResizerOptions
+KeepAspectRatioResizer
   pad_to_max_dimension
   convert_to_grayscale=false unsupported: Images of one channel; images have
     three here.
   per_channel_pad_value=float[] ignored: The padding is black; no box or
     proposal lies on it.
-FixedShapeResizerOptions
+FixedShapeResizer
   resize_method
   convert_to_grayscale=false unsupported: Images of one channel; images have
     three here.
@@ -113,7 +113,7 @@ BatchNonMaxSuppression
   change_coordinate_frame=true ignored: Boxes are in pixels of the image
     throughout.
   use_hard_nms=false use_cpu_nms=false ignored: {_HARD_NMS}
-PostProcessingOptions
+PostProcessing
   logit_scale
   calibration_config=Calibration unsupported: Calibration of scores; scores
     are given as they are.

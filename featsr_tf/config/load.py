@@ -30,9 +30,6 @@ def load_pipeline(
         overrides: Such as "model.faster_rcnn.num_classes=4".
         trains: See `checks.check`.
 
-    Returns:
-        The config, with defaults for all that is not set.
-
     Raises:
         ConfigError: The file cannot be read, or says something impossible.
     """
@@ -81,11 +78,10 @@ def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
     list is replaced as a whole.
 
     Args:
-        proto: The protocol buffer message of the whole config; changed.
+        proto: The whole config; changed.
         origins: Where each field was set; changed.
-        override: Such as "model.faster_rcnn.num_classes=4",
-            "eval_input_reader.0.shuffle=false" or, for a message,
-            "path={name: value}".
+        override: Such as "eval_input_reader.0.shuffle=false" or, for a
+            message, "path={name: value}".
 
     Raises:
         ConfigError: No such field, or a value of the wrong type.

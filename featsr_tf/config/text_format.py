@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from featsr_tf.config import schema
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
+from featsr_tf.config.fields import message_name
 from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.data.protobuf_text import position
@@ -26,13 +27,6 @@ _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
 
 def decode(content: bytes, source: str) -> str:
     """Decodes the bytes of a config file.
-
-    Args:
-        content: The bytes.
-        source: Name of the file, for errors.
-
-    Returns:
-        The text.
 
     Raises:
         ConfigError: The bytes are not UTF-8 text.
@@ -86,14 +80,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
 
 
 def explain(error: text_format.ParseError) -> str:
-    """Says in our words what the parser complains about.
-
-    Args:
-        error: What `google.protobuf.text_format` raised.
-
-    Returns:
-        One line, without position, with the nearest known name.
-    """
+    """Says in one line, without position, what the parser complains about."""
     said = parse_error_text(error).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
@@ -111,7 +98,7 @@ def _message_class(name: str) -> type:
     return next(
         declared
         for declared in message_paths(schema.Pipeline).values()
-        if declared.__name__ == name
+        if message_name(declared) == name
     )
 
 
@@ -224,16 +211,9 @@ _SCALARS = {
 
 @functools.cache
 def protocol_class(message_class: type) -> Any:
-    """Makes the protocol buffer class of a declared message.
-
-    Args:
-        message_class: A dataclass of `featsr_tf.config.schema`.
-
-    Returns:
-        A class that `google.protobuf.text_format` can fill and print.
-    """
+    """Makes the protocol buffer class of a declared message."""
     file = descriptor_pb2.FileDescriptorProto(
-        name=f"{PACKAGE}/{message_class.__name__}.proto",
+        name=f"{PACKAGE}/{message_name(message_class)}.proto",
         package=PACKAGE,
         syntax="proto2",
     )
@@ -242,7 +222,7 @@ def protocol_class(message_class: type) -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(f"{PACKAGE}.{message_class.__name__}")
+        pool.FindMessageTypeByName(f"{PACKAGE}.{message_name(message_class)}")
     )
 
 
@@ -257,7 +237,7 @@ def _reachable(message_class: type) -> tuple[type, ...]:
 
 
 def _describe_message(proto: Any, message_class: type) -> None:
-    proto.name = message_class.__name__
+    proto.name = message_name(message_class)
     oneofs: dict[str, int] = {}
     for number, field in enumerate(fields_of(message_class).values(), 1):
         described = proto.field.add(name=field.name, number=number)
@@ -284,7 +264,7 @@ def _describe_message(proto: Any, message_class: type) -> None:
 def _describe_type(proto: Any, described: Any, field: Field) -> None:
     if field.is_message:
         described.type = _Proto.TYPE_MESSAGE
-        described.type_name = f".{PACKAGE}.{field.kind.__name__}"
+        described.type_name = f".{PACKAGE}.{message_name(field.kind)}"
     elif field.is_choice:
         # Values are siblings of their enumeration: each one needs its own
         # scope, so that two may have a value of the same name.
@@ -307,10 +287,6 @@ _FEW = 8
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggests what a misspelled name may have meant.
 
-    Args:
-        name: The name that is not known.
-        known: The names that are.
-
     Returns:
         "nearest known name: x", or all names when they are few and none is
         near.
@@ -328,10 +304,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def unknown_field(name: str, message_class: type) -> str:
     """Says that a message has no such field, and what may have been meant.
 
-    Args:
-        name: The name that is not a field of the message.
-        message_class: The message.
-
     Returns:
         One line with the nearest name of this message, or the path where
         that very name belongs; or that the message is not supported.
@@ -348,7 +320,7 @@ def unknown_field(name: str, message_class: type) -> str:
         ]
         if elsewhere:
             hint = f"nearest known name: {_join(elsewhere[0], name)}"
-    return f"{message_class.__name__} has no field {name!r}; {hint}"
+    return f"{message_name(message_class)} has no field {name!r}; {hint}"
 
 
 def _reason_against(path: str) -> str:
@@ -363,10 +335,6 @@ def _reason_against(path: str) -> str:
 @functools.cache
 def message_paths(message_class: type, path: str = "") -> dict[str, type]:
     """Lists where in a config the messages of each class may stand.
-
-    Args:
-        message_class: Class of the message to start from.
-        path: Where it stands.
 
     Returns:
         Path -> message class; lists stand without an index.

@@ -194,7 +194,12 @@ def build_backbone(
             f"found {alpha}"
         )
     title = f"{name} (alpha {alpha:g})" if entry.has_alpha else name
-    network = _load(entry, arguments, weights, title)
+    if weights == "imagenet":
+        network = _download(entry, arguments, title)
+    else:
+        network = entry.constructor(weights=None, **arguments)
+        if weights:
+            _read_weights(network, weights, title)
     return Backbone(
         entry=entry,
         network=network,
@@ -212,17 +217,6 @@ def _check_width(alpha: float, weights: str) -> None:
         )
     if int(32 * alpha) < 1:
         raise ConfigError(f"alpha must be at least 1/32, found {alpha:g}")
-
-
-def _load(
-    entry: BackboneEntry, arguments: dict, weights: str, title: str
-) -> keras.Model:
-    if weights == "imagenet":
-        return _download(entry, arguments, title)
-    network = entry.constructor(weights=None, **arguments)
-    if weights:
-        _read_weights(network, weights, title)
-    return network
 
 
 def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:

@@ -23,11 +23,7 @@ class _Block(keras.layers.Layer):
         self.kernel_size = kernel_size
 
     def first_channels(self, inputs, count: int):
-        """Refines features, of which the first channels are wanted.
-
-        Args:
-            inputs: `[n, k, k, C]`.
-            count: how many.
+        """Refines features `[n, k, k, C]`, of which the first are wanted.
 
         Returns:
             `[n, k, k, count]`.

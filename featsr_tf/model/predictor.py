@@ -22,14 +22,11 @@ class SeededDropout(keras.layers.Layer):
         self.rate = rate
 
     def call(self, features, seeds=None):
-        """Drops.
+        """Drops features, and divides what is left by its share.
 
         Args:
             features: `[B * K, C]`, K of each image.
             seeds: `[B, 2]` int32 of the images; None = nothing is dropped.
-
-        Returns:
-            `[B * K, C]`, what is left divided by its share.
         """
         if seeds is None or not self.rate:
             return features

@@ -98,12 +98,7 @@ def build_target_extractor(
 
 
 class _AtrousRules:
-    """Calls each layer of an extractor as its twin needs it.
-
-    Args:
-        features: the extractor.
-        pooling: one of `POOLINGS`.
-    """
+    """Calls each layer of an extractor as its twin needs it."""
 
     def __init__(self, features: keras.Model, pooling: str):
         self._pooling = pooling

@@ -10,14 +10,12 @@ import tensorflow as tf
 from featsr_tf.data.keys import Batch
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import sampling
-from featsr_tf.geometry import sampling as matching
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.training import losses
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.stage import ProposalSampling
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import counted
+from featsr_tf.training.stage import mask_padding_examples
 from featsr_tf.training.targets import TargetSource
 
 
@@ -27,7 +25,7 @@ class AnchorSampling:
 
     Attributes:
         count: anchors per image. Default 256.
-        positive_fraction: share of objects at the most. Default 0.5.
+        positive_fraction: largest share of objects. Default 0.5.
         negative_iou: anchors below it are background. Default 0.3.
         positive_iou: anchors at or above it are objects. Default 0.5.
     """
@@ -43,7 +41,6 @@ class BaseStage(Stage):
 
     Args:
         detector: see `Stage`.
-        proposal_sampling: see `Stage`.
         anchor_sampling: anchors for the proposal network's losses.
         objectness_weight: weight of the objectness loss. Default 1.0.
         anchor_localization_weight: weight of the anchors' box loss.
@@ -61,7 +58,7 @@ class BaseStage(Stage):
     def __init__(
         self,
         detector: Detector,
-        proposal_sampling: ProposalSampling,
+        *,
         anchor_sampling: AnchorSampling,
         objectness_weight: float = 1.0,
         anchor_localization_weight: float = 1.0,
@@ -71,7 +68,7 @@ class BaseStage(Stage):
         twin_aware_weight: float = 0.0,
         **kwargs,
     ):
-        super().__init__(detector, proposal_sampling, **kwargs)
+        super().__init__(detector, **kwargs)
         self.anchor_sampling = anchor_sampling
         self.objectness_weight = objectness_weight
         self.anchor_localization_weight = anchor_localization_weight
@@ -96,14 +93,14 @@ class BaseStage(Stage):
             and not _matches(variable, self.frozen_patterns)
         ]
 
-    def look(self, batch):
-        """Nothing is frozen; see `Stage.look`."""
+    def compute_frozen(self, batch):
+        """Nothing is frozen; see `Stage`."""
         return batch
 
-    def learn(self, seen):
-        """Makes one step of Faster R-CNN; see `Stage.learn`."""
-        logs, norm = self.minimize(
-            lambda: self.loss_of(seen), self.trained_variables, self.optimizer
+    def update(self, inputs):
+        """Makes one step of Faster R-CNN; see `Stage`."""
+        logs, norm = self.minimizer.minimize(
+            lambda: self.loss_of(inputs), self.trained_variables
         )
         return {**logs, GRADIENT_NORM: norm}
 
@@ -116,8 +113,9 @@ class BaseStage(Stage):
         proposals = self.detector.choose_proposals(
             logits, deltas, anchors, batch[Batch.IMAGE_SIZES]
         )
-        sample = self.sample(batch, *self.candidates(batch, proposals))
-        chosen = self.chosen(sample, features, batch[Batch.IMAGES])
+        boxes, valid = self.sampler.add_truth(batch, proposals)
+        sample = self.sampler.sample(batch, boxes, allowed=valid)
+        chosen = self.sampler.pool(sample, features, batch[Batch.IMAGES])
         predictions = self.detector.large_predictor(
             chosen.base, training=True, seeds=batch[Batch.SEEDS]
         )
@@ -130,10 +128,10 @@ class BaseStage(Stage):
             twin_loss, twin_logs = self.twin_loss(sample, chosen)
             total += self.twin_aware_weight * twin_loss
             logs |= twin_logs
-        return self.total_loss(total, logs)
+        return self.add_regularization(total, logs)
 
     def twin_loss(self, sample, chosen: ChosenProposals):
-        """Weighs the large predictor's losses on T^1.0 of the same proposals.
+        """Sums the large predictor's losses on T^1.0 of the same proposals.
 
         Batch normalization works as in stage 2: by the statistics of the
         plain extractor, which the twin does not change.
@@ -146,7 +144,7 @@ class BaseStage(Stage):
         """Weighs objectness and box loss of sampled anchors."""
         options = self.anchor_sampling
         batched = tf.repeat(anchors[None], tf.shape(logits)[0], axis=0)
-        matches = matching.match(
+        matches = sampling.match(
             batched,
             batch[Batch.BOXES],
             batch[Batch.IGNORED],
@@ -160,8 +158,8 @@ class BaseStage(Stage):
             options.count,
             options.positive_fraction,
         )
-        weights = counted(batch, weights)
-        positive = matches.labels == matching.POSITIVE
+        weights = mask_padding_examples(batch, weights)
+        positive = matches.labels == sampling.POSITIVE
         is_object = tf.cast(positive, tf.float32)
         targets = tf.gather(batch[Batch.BOXES], matches.indices, batch_dims=1)
         targets = tf.where(positive[..., None], targets, batched)

@@ -1,6 +1,7 @@
 """The three stages from a pipeline."""
 
 import functools
+from collections.abc import Callable
 
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
@@ -15,9 +16,12 @@ from featsr_tf.training import losses
 from featsr_tf.training.base_stage import AnchorSampling
 from featsr_tf.training.base_stage import BaseStage
 from featsr_tf.training.fine_tune_stage import FineTuneStage
+from featsr_tf.training.losses import PredictorLoss
+from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.optimizers import build_optimizer
-from featsr_tf.training.stage import ProposalSampling
+from featsr_tf.training.stage import ProposalSampler
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.super_resolution_stage import AdversarialLoss
 from featsr_tf.training.super_resolution_stage import PairSampling
 from featsr_tf.training.super_resolution_stage import SuperResolutionStage
 from featsr_tf.training.targets import AtrousTargets
@@ -28,7 +32,7 @@ from featsr_tf.training.targets import TargetSource
 
 
 def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
-    """Builds a stage with its optimizers, ready for `fit()`.
+    """Builds a stage with its optimizers.
 
     Call it in the scope of the distribution strategy.
 
@@ -36,27 +40,27 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
         pipeline: the config.
         name: one of `checkpoints.STAGES`.
         detector: the detector that the stage trains.
-
-    Returns:
-        The compiled stage.
     """
     build = {
         checkpoints.BASE: _base,
         checkpoints.SUPER_RESOLUTION: _super_resolution,
         checkpoints.FINE_TUNE: _fine_tune,
     }[name]
-    stage = build(pipeline, detector)
-    optimizer = _optimizer(
+    options = _stage_options(pipeline, name)
+    stage = build(
         pipeline,
-        stage_options(pipeline, name).optimizer,
-        stage.trained_variables,
+        detector,
+        minimizer=_minimizer(
+            pipeline, options.optimizer, options.gradient_clipping_by_norm
+        ),
+        regularized=pipeline.train_config.add_regularization_loss,
+        name=f"{name}_stage",
     )
-    # XLA has no crop_and_resize: what it can do it is given by parts.
-    stage.compile(optimizer=optimizer, jit_compile=False)
+    stage.optimizer.build(stage.trained_variables)
     return stage
 
 
-def stage_options(pipeline: Pipeline, name: str):
+def _stage_options(pipeline: Pipeline, name: str):
     """Finds the message with a stage's `num_steps` and `optimizer`."""
     extension = pipeline.model.feature_super_resolution
     return {
@@ -67,19 +71,12 @@ def stage_options(pipeline: Pipeline, name: str):
 
 
 def num_steps(pipeline: Pipeline, name: str) -> int:
-    """Gives the number of steps of a stage.
-
-    Args:
-        pipeline: the config.
-        name: one of `checkpoints.STAGES`.
-
-    Returns:
-        The number; 0 leaves stage 2 or 3 out.
+    """Gives the number of steps of a stage; 0 leaves stage 2 or 3 out.
 
     Raises:
         ConfigError: stage 1 has no steps.
     """
-    steps = stage_options(pipeline, name).num_steps
+    steps = _stage_options(pipeline, name).num_steps
     if name == checkpoints.BASE and not steps:
         path = "train_config.num_steps"
         raise ConfigError(
@@ -90,111 +87,123 @@ def num_steps(pipeline: Pipeline, name: str) -> int:
     return steps
 
 
-def _optimizer(pipeline, options, variables):
+def _minimizer(pipeline, optimizer, clip_norm) -> Minimizer:
     precision = pipeline.model.feature_super_resolution.precision
-    optimizer = build_optimizer(options, precision == Precision.MIXED_FLOAT16)
-    optimizer.build(variables)
-    return optimizer
+    scales_loss = precision == Precision.MIXED_FLOAT16
+    return Minimizer(build_optimizer(optimizer, scales_loss), clip_norm)
 
 
-def _base(pipeline, detector):
+def _base(pipeline, detector, **options) -> BaseStage:
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
+    twin = _twin(pipeline, detector) if extension.twin_aware_weight else None
     return BaseStage(
         detector,
-        ProposalSampling(
-            config.second_stage_batch_size,
-            config.second_stage_balance_fraction,
-            extension.jittered_boxes_per_object,
+        sampler=_sampler(
+            pipeline, detector, count=config.second_stage_batch_size
         ),
-        AnchorSampling(
-            config.first_stage_minibatch_size,
-            config.first_stage_positive_balance_fraction,
+        predictor_loss=_detector_loss(pipeline),
+        anchor_sampling=AnchorSampling(
+            count=config.first_stage_minibatch_size,
+            positive_fraction=config.first_stage_positive_balance_fraction,
         ),
-        config.first_stage_objectness_loss_weight,
-        config.first_stage_localization_loss_weight,
-        pipeline.train_config.freeze_variables,
+        objectness_weight=config.first_stage_objectness_loss_weight,
+        anchor_localization_weight=config.first_stage_localization_loss_weight,
+        frozen_patterns=pipeline.train_config.freeze_variables,
         # The empty pattern matches every variable.
-        pipeline.train_config.update_trainable_variables or [""],
-        _twin(pipeline, detector) if extension.twin_aware_weight else None,
-        extension.twin_aware_weight,
-        classification_weight=config.second_stage_classification_loss_weight,
-        localization_weight=config.second_stage_localization_loss_weight,
-        clip_norm=pipeline.train_config.gradient_clipping_by_norm,
-        name="base_stage",
-        **_loss_options(pipeline),
+        trained_patterns=pipeline.train_config.update_trainable_variables
+        or [""],
+        twin=twin,
+        twin_aware_weight=extension.twin_aware_weight,
+        **options,
     )
 
 
-def _super_resolution(pipeline, detector):
+def _super_resolution(pipeline, detector, **options) -> SuperResolutionStage:
     extension = pipeline.model.feature_super_resolution
-    options = extension.super_resolution_stage
-    discriminator = build_discriminator(pipeline, detector)
-    discriminator_optimizer = None
-    if discriminator is not None:
-        discriminator_optimizer = _optimizer(
-            pipeline,
-            options.discriminator_optimizer,
-            discriminator.trainable_variables,
-        )
+    stage = extension.super_resolution_stage
+    # First, because the seeds of initial weights follow the order of layers.
+    adversarial = _adversarial(pipeline, detector)
     return SuperResolutionStage(
         detector,
-        _sampling_by_size(pipeline),
-        PairSampling(
-            extension.pairs_per_image,
-            extension.minimum_pair_area_ratio,
-            extension.maximum_pair_area_ratio,
+        sampler=_sampler(pipeline, detector, count=extension.rois_per_image),
+        predictor_loss=PredictorLoss(
+            classification_weight=extension.losses.classification_weight,
+            localization_weight=extension.losses.localization_weight,
+            classification_loss=_classification_loss(pipeline),
         ),
-        _targets(pipeline, detector),
-        discriminator,
-        discriminator_optimizer,
-        extension.losses.content_weight,
-        extension.losses.generator_weight,
-        options.generator_updates_per_discriminator_update,
-        options.adversarial_warmup_steps,
-        extension.jit_compile,
-        classification_weight=extension.losses.classification_weight,
-        localization_weight=extension.losses.localization_weight,
-        clip_norm=options.gradient_clipping_by_norm,
-        name="super_resolution_stage",
-        **_loss_options(pipeline),
+        pair_sampling=PairSampling(
+            count=extension.pairs_per_image,
+            minimum_area_ratio=extension.minimum_pair_area_ratio,
+            maximum_area_ratio=extension.maximum_pair_area_ratio,
+        ),
+        targets=_targets(pipeline, detector),
+        adversarial=adversarial,
+        content_weight=extension.losses.content_weight,
+        generator_updates=stage.generator_updates_per_discriminator_update,
+        **options,
     )
 
 
-def _fine_tune(pipeline, detector):
-    config = pipeline.model.faster_rcnn
-    extension = pipeline.model.feature_super_resolution
+def _fine_tune(pipeline, detector, **options) -> FineTuneStage:
+    count = pipeline.model.feature_super_resolution.rois_per_image
     return FineTuneStage(
         detector,
-        _sampling_by_size(pipeline),
-        classification_weight=config.second_stage_classification_loss_weight,
-        localization_weight=config.second_stage_localization_loss_weight,
-        clip_norm=extension.fine_tune_stage.gradient_clipping_by_norm,
-        name="fine_tune_stage",
-        **_loss_options(pipeline),
+        sampler=_sampler(pipeline, detector, count),
+        predictor_loss=_detector_loss(pipeline),
+        **options,
     )
 
 
-def _loss_options(pipeline) -> dict:
-    options = pipeline.model.faster_rcnn.second_stage_classification_loss
-    loss = losses.classification_loss
-    if options.weighted_sigmoid is not None:
-        loss = losses.sigmoid_classification_loss
-    elif options.weighted_softmax is not None:
-        scale = options.weighted_softmax.logit_scale
-        loss = functools.partial(loss, logit_scale=scale)
-    return {
-        "classification_loss": loss,
-        "regularized": pipeline.train_config.add_regularization_loss,
-    }
-
-
-def _sampling_by_size(pipeline) -> ProposalSampling:
+def _sampler(pipeline, detector, count) -> ProposalSampler:
+    config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
-    return ProposalSampling(
-        extension.rois_per_image,
-        pipeline.model.faster_rcnn.second_stage_balance_fraction,
-        extension.jittered_boxes_per_object,
+    return ProposalSampler(
+        detector,
+        count=count,
+        positive_fraction=config.second_stage_balance_fraction,
+        jittered_boxes_per_object=extension.jittered_boxes_per_object,
+    )
+
+
+def _detector_loss(pipeline) -> PredictorLoss:
+    """Makes the loss with the weights of stages 1 and 3."""
+    config = pipeline.model.faster_rcnn
+    return PredictorLoss(
+        classification_weight=config.second_stage_classification_loss_weight,
+        localization_weight=config.second_stage_localization_loss_weight,
+        classification_loss=_classification_loss(pipeline),
+    )
+
+
+def _classification_loss(pipeline) -> Callable:
+    options = pipeline.model.faster_rcnn.second_stage_classification_loss
+    if options.weighted_sigmoid is not None:
+        return losses.sigmoid_classification_loss
+    if options.weighted_softmax is not None:
+        scale = options.weighted_softmax.logit_scale
+        return functools.partial(losses.classification_loss, logit_scale=scale)
+    return losses.classification_loss
+
+
+def _adversarial(pipeline, detector) -> AdversarialLoss | None:
+    discriminator = build_discriminator(pipeline, detector)
+    if discriminator is None:
+        return None
+    extension = pipeline.model.feature_super_resolution
+    options = extension.super_resolution_stage
+    minimizer = _minimizer(
+        pipeline,
+        options.discriminator_optimizer,
+        options.gradient_clipping_by_norm,
+    )
+    minimizer.optimizer.build(discriminator.trainable_variables)
+    return AdversarialLoss(
+        discriminator,
+        minimizer=minimizer,
+        generator_weight=extension.losses.generator_weight,
+        warmup_steps=options.adversarial_warmup_steps,
+        jit_compile=extension.jit_compile,
     )
 
 

@@ -1,20 +1,29 @@
-"""Keras callbacks: progress, history, TensorBoard, checkpoints.
+"""What happens between two steps: log, checkpoints, validation, pictures.
 
-A stage is one call of `fit()` with one long epoch, so that everything
-periodic counts steps and a continued stage needs no bookkeeping of epochs.
+A stage is one long epoch, so that everything periodic counts steps and a
+continued stage needs no bookkeeping of epochs.
 """
 
 import math
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tqdm
 
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.drawing.boxes import draw_detections
+from featsr_tf.drawing.boxes import side_by_side
+from featsr_tf.metrics.coco import average_precision
+from featsr_tf.metrics.evaluator import none_if_nan
+from featsr_tf.prediction.evaluation import run_detector
 from featsr_tf.training.checkpoints import StageCheckpoints
+from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.history import History
-from featsr_tf.training.interruption import StopSignals
 from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
@@ -32,10 +41,10 @@ GAUGES = (
 
 
 class StageCallback(keras.callbacks.Callback):
-    """Counts the steps of a stage.
+    """Counts the steps of a stage and acts at intervals.
 
     Args:
-        first_step: steps that the stage had seen before.
+        first_step: steps that the stage has made before.
         num_steps: steps of the whole stage.
         interval: steps between two times at which the callback acts.
     """
@@ -51,10 +60,10 @@ class StageCallback(keras.callbacks.Callback):
         """Whether the callback acts after this step, as after the last one."""
         return self.step % self.interval == 0 or self.step == self.num_steps
 
-    def make_up(self) -> None:
+    def catch_up(self) -> None:
         """Does what a stopped run has left out after its last checkpoint."""
 
-    def is_over(self) -> bool:
+    def should_stop(self) -> bool:
         """Tells whether the stage ends before its last step."""
         return False
 
@@ -79,32 +88,31 @@ class TrainingLog(StageCallback):
 
     Args:
         history: of the stage.
-        first_step: steps that the stage had seen before.
-        num_steps: steps of the whole stage.
         writer: TensorBoard writer.
+        pending: what `pending` gave at the first step. Default nothing.
         interval: steps between two records. Default 25.
-        pending: what `pending` gave at `first_step`. Default nothing.
+        **progress: see `StageCallback`.
     """
 
     def __init__(
         self,
         history: History,
-        first_step: int,
-        num_steps: int,
+        *,
         writer: tf.summary.SummaryWriter,
-        interval: int = 25,
         pending: Mapping | None = None,
+        interval: int = 25,
+        **progress,
     ):
-        super().__init__(first_step, num_steps, interval)
+        super().__init__(interval=interval, **progress)
         self.history = history
         self.writer = writer
         self._bar = None
         self._is_first = True
-        self._forget()
+        self._start_interval()
         if pending:
             self._sums, self._count = dict(pending["sums"]), pending["count"]
 
-    def _forget(self):
+    def _start_interval(self):
         self._sums = {}
         self._count = 0
         self._timed_steps = 0
@@ -112,7 +120,7 @@ class TrainingLog(StageCallback):
         self._waited = 0.0
 
     def pending(self) -> dict:
-        """Gives what no record holds yet, fit for JSON."""
+        """Gives the losses that no record holds yet, fit for JSON."""
         return {"sums": self._sums, "count": self._count}
 
     def on_train_begin(self, logs=None):
@@ -206,7 +214,7 @@ class TrainingLog(StageCallback):
             tf.summary.scalar("learning_rate", learning_rate)
             tf.summary.scalar("seconds_per_step", seconds)
             tf.summary.scalar("data_wait", waiting)
-        self._forget()
+        self._start_interval()
 
 
 class CheckpointWriter(StageCallback):
@@ -216,24 +224,21 @@ class CheckpointWriter(StageCallback):
 
     Args:
         checkpoints: of the stage.
-        first_step: steps that the stage had seen before.
-        num_steps: steps of the whole stage.
-        interval: steps between two checkpoints.
         log: of the stage, whose pending losses go with each checkpoint; None
             where another worker writes.
         signals: tell when to stop.
+        **progress: see `StageCallback`.
     """
 
     def __init__(
         self,
         checkpoints: StageCheckpoints,
-        first_step: int,
-        num_steps: int,
-        interval: int,
+        *,
         log: TrainingLog | None,
         signals: StopSignals,
+        **progress,
     ):
-        super().__init__(first_step, num_steps, interval)
+        super().__init__(**progress)
         self.checkpoints = checkpoints
         self.log = log
         self.signals = signals
@@ -247,27 +252,155 @@ class CheckpointWriter(StageCallback):
             self.signals.saved(self.checkpoints.stage, self.step)
 
 
-class DetectionPictures(StageCallback):
-    """Draws truth beside detections for TensorBoard.
+FIGURES = ("ap50", "ap")
+
+
+def validate(
+    pipeline, detect, source: RecordFiles, num_images: int
+) -> dict[str, float | None]:
+    """Evaluates a detector on the first images of a source.
 
     Args:
-        draw: makes pictures `[n, H, W, 3]` uint8 of the current detector.
+        pipeline: the config.
+        detect: of `detection_function`.
+        source: checked records that are not trained on.
+        num_images: number of images; 0 = all.
+
+    Returns:
+        Average precision by figure and size, such as "ap50_small", 0 to 1;
+        None where there is no object of the size.
+    """
+    truths, found = run_detector(
+        pipeline, detect, source, "validation", num_images or None
+    )
+    averages = average_precision(truths, found, source.label_map.names)
+    return none_if_nan(
+        {
+            f"{figure}_{size}": float(values[figure])
+            for size, values in averages.by_size().items()
+            for figure in FIGURES
+        }
+    )
+
+
+class Validation(StageCallback):
+    """Evaluates at intervals and at the end, and ends a stage early.
+
+    Args:
+        evaluate: gives the figures of the current detector by name, None
+            where they are undefined.
+        history: of the stage.
         writer: TensorBoard writer.
-        first_step: steps that the stage had seen before.
-        num_steps: steps of the whole stage.
-        interval: steps between two pictures.
+        best_by: name of the figure that decides about the best checkpoint;
+            another name = none does.
+        patience: evaluations without a greater figure after which the stage
+            ends; 0 = it never does.
+        **progress: see `StageCallback`.
     """
 
-    def __init__(self, draw, writer, first_step, num_steps, interval):
-        super().__init__(first_step, num_steps, interval)
-        self.draw = draw
+    def __init__(
+        self,
+        evaluate: Callable[[], Mapping[str, float | None]],
+        *,
+        history: History,
+        writer: tf.summary.SummaryWriter,
+        best_by: str,
+        patience: int,
+        **progress,
+    ):
+        super().__init__(**progress)
+        self.evaluate = evaluate
+        self.history = history
         self.writer = writer
+        self.best_by = best_by
+        self.patience = patience
+
+    def on_step(self, logs):
+        """Evaluates when it is time."""
+        if self.is_due:
+            self._validate()
+            self.model.stop_training = self.should_stop()
+
+    def catch_up(self) -> None:
+        """Evaluates the last checkpoint if that is missing."""
+        is_missing = not self.history.is_validated(self.step)
+        if self.step and self.is_due and is_missing:
+            self._validate()
+
+    def should_stop(self) -> bool:
+        """Tells whether the stage no longer gets better."""
+        return self.history.patience_exceeded(self.patience)
+
+    def _validate(self):
+        figures = self.evaluate()
+        self.history.append(self.step, validation=figures, best_by=self.best_by)
+        with self.writer.as_default(step=self.step):
+            for name, value in figures.items():
+                if value is not None:
+                    tf.summary.scalar(f"Validation/{name}", value)
+
+
+class DetectionImages(StageCallback):
+    """Draws truth beside detections on a few images for TensorBoard.
+
+    Args:
+        detect: of `detection_function`.
+        batches: of one image; only images with objects are drawn.
+        names: class names by id.
+        writer: TensorBoard writer.
+        count: number of images. Default 4.
+        score_threshold: lowest score of a detection that is drawn.
+            Default 0.5.
+        **progress: see `StageCallback`.
+    """
+
+    def __init__(
+        self,
+        detect: Callable,
+        batches: tf.data.Dataset,
+        *,
+        names: Mapping[int, str],
+        writer: tf.summary.SummaryWriter,
+        count: int = 4,
+        score_threshold: float = 0.5,
+        **progress,
+    ):
+        super().__init__(**progress)
+        self.detect = detect
+        self.batches = batches.filter(
+            lambda batch: tf.reduce_any(batch[Batch.CLASSES] > 0)
+        ).take(count)
+        self.names = names
+        self.writer = writer
+        self.score_threshold = score_threshold
 
     def on_step(self, logs):
         """Draws when it is time."""
         if self.is_due:
             with self.writer.as_default(step=self.step):
-                for index, picture in enumerate(self.draw()):
+                for index, batch in enumerate(self.batches):
                     tf.summary.image(
-                        f"truth_and_detections/{index}", picture[None]
+                        f"truth_and_detections/{index}", self._draw(batch)[None]
                     )
+
+    def _draw(self, batch) -> np.ndarray:
+        found = self.detect(
+            batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES]
+        )
+        image = tf.cast(batch[Batch.IMAGES][0], tf.uint8).numpy()
+        is_drawn = found.scores[0].numpy() >= self.score_threshold
+        is_object = batch[Batch.CLASSES][0].numpy() > 0
+        truth = draw_detections(
+            image,
+            batch[Batch.BOXES][0].numpy()[is_object],
+            batch[Batch.CLASSES][0].numpy()[is_object],
+            names=self.names,
+        )
+        detections = draw_detections(
+            image,
+            found.boxes[0].numpy()[is_drawn],
+            found.classes[0].numpy()[is_drawn],
+            found.scores[0].numpy()[is_drawn],
+            names=self.names,
+        )
+        return side_by_side(truth, detections, ("truth", "detections"))

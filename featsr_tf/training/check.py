@@ -1,4 +1,4 @@
-"""What a training run would be, without running it."""
+"""What a training would be, and whether it can begin, without running it."""
 
 import tensorflow as tf
 
@@ -10,6 +10,7 @@ from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import resized_size
+from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.model.build import build_detector
@@ -18,6 +19,7 @@ from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
+from featsr_tf.training.history import History
 
 
 def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
@@ -116,3 +118,36 @@ def _batch_line(pipeline, source: RecordFiles) -> str:
     with translate_data_errors(source):
         batch = next(iter(training_batches(pipeline, source)))
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"
+
+
+def check_init_from_base(
+    pipeline: Pipeline, model_dir: str, base_from: str
+) -> None:
+    """Checks that a model folder can start from the base stage of another.
+
+    Args:
+        pipeline: the config.
+        model_dir: model folder.
+        base_from: the other model folder.
+
+    Raises:
+        ConfigError: both would not train the same base detector, that of
+            `base_from` is not finished, or `model_dir` has begun its own.
+    """
+    model_folder.check_base(base_from, pipeline)
+    total = num_steps(pipeline, checkpoints.BASE)
+    step = checkpoints.newest_step(base_from, checkpoints.BASE)
+    validation = pipeline.model.feature_super_resolution.validation
+    patience = validation.patience if validation is not None else 0
+    history = History(base_from, checkpoints.BASE)
+    if step != total and not history.patience_exceeded(patience):
+        raise ConfigError(
+            f"{base_from}: its base stage is at step {step or 0} of {total}; "
+            "finish it first"
+        )
+    found = checkpoints.newest_step(model_dir, checkpoints.BASE)
+    if found not in (None, total):
+        raise ConfigError(
+            f"{model_dir}: has a base stage of its own, at step {found} of "
+            f"{total}; go on without --base_from or give another --model_dir"
+        )

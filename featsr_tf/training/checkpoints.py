@@ -1,6 +1,7 @@
 """Checkpoints of the stages in the model folder."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,12 +14,27 @@ from pathlib import Path
 import tensorflow as tf
 
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.history import History
 from featsr_tf.training.non_finite import NonFiniteError
 
+BASE = "base"
+SUPER_RESOLUTION = "super_resolution"
+FINE_TUNE = "fine_tune"
+STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
+
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _WRITING = ".writing"
+# What TensorFlow raises of damaged checkpoints and of other variables.
+_CHECKPOINT_ERRORS = (
+    AssertionError,
+    LookupError,
+    ValueError,
+    tf.errors.OpError,
+)
+# When a disk takes no more.
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def prefix_of(folder: str, step: int) -> str:
@@ -73,9 +89,6 @@ def find_damage(prefix: str) -> str | None:
 
     TensorFlow alone overlooks flipped bits, or takes them for another config.
 
-    Args:
-        prefix: of `prefix_of`.
-
     Returns:
         What is wrong; None where nothing is, or there are no checksums.
     """
@@ -122,20 +135,6 @@ def _wait_for_disk(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-BASE = "base"
-SUPER_RESOLUTION = "super_resolution"
-FINE_TUNE = "fine_tune"
-STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
-
-# What TensorFlow raises of damaged checkpoints and of other variables.
-_CHECKPOINT_ERRORS = (
-    AssertionError,
-    LookupError,
-    ValueError,
-    tf.errors.OpError,
-)
-
-
 def checkpoint_directory(model_dir: str, stage: str) -> str:
     """Names the folder of a stage's checkpoints."""
     return os.path.join(model_dir, "checkpoints", stage)
@@ -171,14 +170,14 @@ class StageCheckpoints:
         """Restores the newest checkpoint that is sound.
 
         Returns:
-            The number of steps that it had seen; 0 where there is none.
+            The number of steps that it has; 0 where there is none.
 
         Raises:
             DataError: all are damaged, or it is of another config.
         """
         path = find_sound(self._directory)
         if path is not None:
-            with named_checkpoint_errors(path):
+            with translate_checkpoint_errors(path):
                 status = self._checkpoint.read(path)
                 status.assert_existing_objects_matched()
             self.notes = read_notes(path)
@@ -188,7 +187,7 @@ class StageCheckpoints:
         """Writes a checkpoint and removes those that are not kept.
 
         Args:
-            step: number of steps that the stage has seen.
+            step: number of steps that the stage has made.
             notes: what else to keep, fit for JSON. Default nothing.
 
         Returns:
@@ -215,7 +214,7 @@ class StageCheckpoints:
             variable.path
             for part in self._objects.values()
             for variable in getattr(part, "variables", part)
-            if not is_finite(variable)
+            if not _is_finite(variable)
         ]
         if wrong:
             raise NonFiniteError(
@@ -223,8 +222,7 @@ class StageCheckpoints:
             )
 
 
-def is_finite(variable) -> bool:
-    """Tells whether all numbers of a variable are finite."""
+def _is_finite(variable) -> bool:
     value = tf.convert_to_tensor(variable)
     if not value.dtype.is_floating:
         return True
@@ -268,10 +266,6 @@ def find_sound(directory: str, preferred: int | None = None) -> str | None:
 def find_used(model_dir: str, stage: str) -> str | None:
     """Finds the checkpoint that is used of a stage, as `find_sound` does.
 
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
     Returns:
         Path of the best one where validations have chosen it, else of the
         newest; None where there are no checkpoints.
@@ -284,11 +278,8 @@ def find_used(model_dir: str, stage: str) -> str | None:
 
 
 @contextlib.contextmanager
-def named_checkpoint_errors(path: str) -> Iterator[None]:
+def translate_checkpoint_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors about a checkpoint into a `DataError`.
-
-    Args:
-        path: the checkpoint that is read.
 
     Raises:
         DataError: it cannot be read, or holds other variables.
@@ -303,6 +294,26 @@ def named_checkpoint_errors(path: str) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def translate_write_errors(model_dir: str) -> Iterator[None]:
+    """Turns errors about a disk that takes no more into a `FeatsrError`.
+
+    Raises:
+        FeatsrError: the disk is full or read-only.
+    """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reasons = map(os.strerror, _WRITE_ERRORS)
+        reason = next((r for r in reasons if r in str(error)), None)
+        if reason is None:
+            raise
+        raise FeatsrError(
+            f"{model_dir}: cannot be written to: {reason}; its checkpoints "
+            "are whole: make room and run the same command again to go on"
+        ) from error
+
+
 def newest_stage(model_dir: str) -> str | None:
     """Names the last stage that has a checkpoint, or None."""
     for stage in reversed(STAGES):
@@ -312,51 +323,26 @@ def newest_stage(model_dir: str) -> str | None:
 
 
 def newest_step(model_dir: str, stage: str) -> int | None:
-    """Tells how many steps the newest checkpoint of a stage has seen.
-
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
-    Returns:
-        The number of steps; None where there is no checkpoint.
-    """
+    """Tells how many steps the newest checkpoint of a stage has, or None."""
     directory = checkpoint_directory(model_dir, stage)
     return max(written_steps(directory), default=None)
 
 
 def used_step(model_dir: str, stage: str) -> int | None:
-    """Tells how many steps the checkpoint has seen that is used of a stage.
-
-    Args:
-        model_dir: model folder.
-        stage: name of the stage.
-
-    Returns:
-        The number of steps; None where there is no checkpoint.
-    """
+    """Tells how many steps the used checkpoint of a stage has, or None."""
     path = find_used(model_dir, stage)
     return None if path is None else step_of(path)
 
 
 def step_of(path: str) -> int:
-    """Tells how many steps a checkpoint has seen, by its path."""
+    """Tells how many steps a checkpoint has, by its path."""
     return int(path.rpartition("-")[2])
 
 
 def restore_base(detector: Detector, model_dir: str) -> str:
     """Loads what stage 1 has trained, whatever the other parts are.
 
-    Args:
-        detector: its extractor, proposal network and large predictor are
-            filled.
-        model_dir: model folder.
-
-    Returns:
-        Path of the checkpoint.
-
-    Raises:
-        DataError: the base stage has no checkpoint, or a damaged one.
+    See `restore_detector` for what it returns and raises.
     """
     parts = tf.train.Checkpoint(
         extractor=detector.extractor,
@@ -389,7 +375,7 @@ def restore_detector(
             f"train with `python -m featsr_tf.train --model_dir {model_dir}` "
             "first"
         )
-    with named_checkpoint_errors(path):
+    with translate_checkpoint_errors(path):
         status = tf.train.Checkpoint(detector=detector).read(path)
         status.assert_existing_objects_matched().expect_partial()
     return path

@@ -35,11 +35,6 @@ class Cluster:
     addresses: tuple[str, ...]
     index: int
 
-    @property
-    def is_chief(self) -> bool:
-        """Whether this worker is the one that writes the model folder."""
-        return self.index == 0
-
 
 def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     """Reads TF_CONFIG.

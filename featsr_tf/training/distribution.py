@@ -1,7 +1,7 @@
-"""Several machines that train together, each with the same command.
+"""Steps on many devices, of machines that each run the same command.
 
-One of them, the chief, writes the model folder; the others read checkpoints
-from it, so it must be on a file system that all of them share.
+One of the machines, the chief, writes the model folder; the others read
+checkpoints from it, so it must be on a file system that all of them share.
 """
 
 import contextlib
@@ -9,10 +9,13 @@ import functools
 import hashlib
 import re
 import signal
+import threading
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +24,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import WorkerError
 from featsr_tf.training.cluster import Cluster
 from featsr_tf.training.cluster import read_cluster
+from featsr_tf.training.stage import Stage
 
 # What TensorFlow raises where another worker is gone; which of them depends
 # on who notices it first.
@@ -31,6 +35,9 @@ _LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What shells add to the number of a signal that has ended a program.
+_ENDED_BY_SIGNAL = 128
 
 
 @functools.cache
@@ -112,7 +119,7 @@ def check_agreement(
     """Waits for all workers and refuses differences between them.
 
     Args:
-        strategy: how steps are spread over devices.
+        strategy: of all workers.
         what: what must be equal, for the message.
         value: what it is on this worker.
         hint: what to do where it differs.
@@ -132,15 +139,7 @@ def check_agreement(
 
 
 def any_worker(strategy: tf.distribute.Strategy, holds: bool) -> bool:
-    """Waits for all workers and tells them whether something holds on any.
-
-    Args:
-        strategy: how steps are spread over devices.
-        holds: whether it does on this worker.
-
-    Returns:
-        The same on all workers.
-    """
+    """Waits for all workers and tells them whether something holds on any."""
     return any(_gathered(strategy, int(holds)))
 
 
@@ -148,7 +147,7 @@ def _gathered(strategy: tf.distribute.Strategy, value: int) -> list[int]:
     """What each device's worker has given."""
     if strategy.cluster_resolver is None:
         return [value]
-    with named_losses_of_workers(strategy):
+    with translate_worker_errors(strategy):
         found = _gather(strategy)(tf.constant(value, tf.int64))
     return found.numpy().tolist()
 
@@ -176,13 +175,10 @@ def _gather(
 
 
 @contextlib.contextmanager
-def named_losses_of_workers(
+def translate_worker_errors(
     strategy: tf.distribute.Strategy,
 ) -> Iterator[None]:
     """Turns TensorFlow's errors about lost workers into one line.
-
-    Args:
-        strategy: how steps are spread over devices.
 
     Raises:
         WorkerError: another worker has stopped, or cannot be reached.
@@ -208,3 +204,140 @@ def _lost_worker(strategy: tf.distribute.Strategy, message: str) -> str:
             address = resolver.cluster_spec().task_address(*place)
             return f"{role} {text} ({address})"
     return "another worker"
+
+
+def fit(
+    stage: Stage,
+    strategy: tf.distribute.Strategy,
+    batches: Callable[[Shard], tf.data.Dataset],
+    batch_size: int,
+    num_steps: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Makes steps.
+
+    Args:
+        stage: built in the scope of the strategy.
+        strategy: how steps are spread over devices.
+        batches: makes the endless batches of a worker from its share.
+        batch_size: examples per batch, of all devices together.
+        num_steps: how many steps.
+        callbacks: they see the losses of the whole batch. Where one sets
+            `stage.stop_training` on any worker, the loop ends on all.
+    """
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return batches(
+            Shard(
+                batch_size,
+                context.num_replicas_in_sync,
+                context.num_input_pipelines,
+                context.input_pipeline_id,
+            )
+        )
+
+    @tf.function
+    def step(iterator):
+        logs = strategy.run(stage.train_step, args=(next(iterator),))
+        # They are equal on all devices.
+        return {
+            name: strategy.experimental_local_results(value)[0]
+            for name, value in logs.items()
+        }
+
+    iterator = iter(strategy.distribute_datasets_from_function(of_worker))
+    listeners = keras.callbacks.CallbackList(list(callbacks), model=stage)
+    stage.stop_training = False
+    listeners.on_train_begin()
+    for number in range(num_steps):
+        listeners.on_train_batch_begin(number)
+        listeners.on_train_batch_end(number, step(iterator))
+        if any_worker(strategy, stage.stop_training):
+            break
+    listeners.on_train_end()
+
+
+class _Stop(KeyboardInterrupt):
+    """Leads out of a training that a signal ends."""
+
+
+class StopSignals:
+    """Lets a training write a checkpoint before a signal ends it.
+
+    While there are steps that no checkpoint holds, a signal waits until
+    `saved` is called; otherwise, and when it comes twice, it ends the
+    training at once. In the end it does what it would have done without.
+
+    Where several machines train, a signal to one stops all after one step.
+
+    Args:
+        on_any: `any_worker`. Default: there is no other worker.
+
+    Attributes:
+        received: the signal that came to this process, or None.
+        is_stopping: whether all stop after this step.
+    """
+
+    def __init__(self, on_any: Callable[[bool], bool] = bool):
+        self.received: signal.Signals | None = None
+        self.is_stopping = False
+        self._on_any = on_any
+        self._place = "the newest checkpoint"
+        self._has_unsaved_step = False
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catches signals in a block; only the main thread gets any.
+
+        Raises:
+            SystemExit: this process got one by which it cannot end.
+            WorkerError: another worker has got a signal.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = _SIGNALS if is_main else ()
+        before = {number: signal.getsignal(number) for number in numbers}
+        for number in numbers:
+            signal.signal(number, self._note)
+        is_stopped = False
+        try:
+            yield
+        except _Stop:
+            is_stopped = True
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.received is not None:
+            print(
+                f"stopped by {self.received.name} after {self._place}; run "
+                "the same command again to go on from there",
+                flush=True,
+            )
+            signal.raise_signal(self.received)
+            if signal.getsignal(self.received) == signal.SIG_DFL:
+                # The first process of a container does not end by it.
+                raise SystemExit(_ENDED_BY_SIGNAL + self.received)
+        elif is_stopped:
+            raise WorkerError(
+                f"another worker was told to stop, after {self._place}; start "
+                "the same command on all machines again to go on from there"
+            )
+
+    def stepped(self) -> None:
+        """Is to be called by all workers after a step."""
+        self._has_unsaved_step = True
+        self.is_stopping = self._on_any(self.received is not None)
+
+    def saved(self, stage: str, step: int) -> None:
+        """Is to be called by all workers when a checkpoint holds all steps."""
+        self._place = f"step {step} of stage {stage}"
+        # Nobody leaves before the one who writes has written.
+        is_stopping = self._on_any(self.received is not None)
+        self._has_unsaved_step = False
+        if is_stopping or self.received is not None:
+            raise _Stop
+
+    def _note(self, number, _):
+        waits = self._has_unsaved_step and self.received is None
+        self.received = signal.Signals(number)
+        if not waits:
+            raise _Stop

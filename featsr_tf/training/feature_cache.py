@@ -1,9 +1,9 @@
-"""What the stages see of images, computed once and kept in files.
+"""The inputs of stages 2 and 3, computed once and kept in files.
 
-Extractor and proposal network are frozen in stages 2 and 3, so what `look`
-sees of an image never changes. Each part of it has a TFRecord file with one
-record per image; the name of the file tells by what it was computed, so that
-trainings which share a folder share what they have in common.
+Extractor and proposal network are frozen there, so what `compute_frozen` gives
+for an image never changes. Each part of it has a TFRecord file with one record
+per image; the name of the file is a digest of all that it depends on, so that
+trainings which shard a folder shard what they have in common.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.sharding import Shard
-from featsr_tf.training import feature_files
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
+from featsr_tf.training.feature_files import FeatureFiles
 from featsr_tf.training.stage import Stage
 
 # The images of both stages are the same ones.
@@ -37,7 +37,7 @@ def cached_batches(
     model_dir: str,
     strategy: tf.distribute.Strategy,
 ) -> Callable[..., tf.data.Dataset]:
-    """Makes endless batches of what a stage sees, computing what is missing.
+    """Makes endless batches of a stage's inputs, computing what is missing.
 
     Where several machines train, the chief computes and the others wait.
 
@@ -49,9 +49,9 @@ def cached_batches(
         strategy: how steps are spread over devices.
 
     Returns:
-        Makes of a `Shard`, and of the steps that the stage has seen before
-        (default 0), a dataset of what `Stage.look` gives, the images in an
-        order of its own in each pass.
+        Makes of a `Shard`, and of the steps that the stage has made before
+        (default 0), a dataset of what `Stage.compute_frozen` gives, the images
+        in each pass in another order.
 
     Raises:
         FeatsrError: the files would be larger than allowed, or than the room
@@ -69,33 +69,26 @@ def cached_batches(
     specs = _specs(stage, images)
     folder = cache_folder(pipeline, model_dir)
     frozen = _digest_of_weights(stage)
-    files = {
+    paths = {
         part: os.path.join(
             folder,
             f"{part}-{_key(pipeline, source, part, frozen)}{ENDING}",
         )
         for part in specs
     }
+    files = FeatureFiles(paths, specs, num_batches)
     if is_chief(strategy):
-        feature_files.complete(
-            stage, images, specs, files, num_batches, options.maximum_gigabytes
-        )
+        files.complete(stage, images, options.maximum_gigabytes)
     check_agreement(
         strategy,
         "the feature cache",
-        " ".join(files.values()),
+        " ".join(paths.values()),
         "give all machines the same folders and the same record files",
     )
 
     def batches(shard: Shard, skip_steps: int = 0) -> tf.data.Dataset:
-        return feature_files.read(
-            files,
-            specs,
-            num_batches * batch_size,
-            shard,
-            pipeline.model.feature_super_resolution.seed,
-            skip_steps * batch_size,
-        )
+        seed = pipeline.model.feature_super_resolution.seed
+        return files.read(shard, seed, skip=skip_steps * batch_size)
 
     return batches
 
@@ -115,8 +108,8 @@ def remove_own_cache(pipeline: Pipeline, model_dir: str) -> None:
 
 def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
     """Shapes and types of the parts, `[B, ...]`."""
-    look = tf.function(stage.look).get_concrete_function(images.element_spec)
-    return look.structured_outputs
+    compute = tf.function(stage.compute_frozen)
+    return compute.get_concrete_function(images.element_spec).structured_outputs
 
 
 def _key(

@@ -25,22 +25,186 @@ from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import replaced_at_the_end
-from featsr_tf.training.stage import Part
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import counted
+from featsr_tf.training.stage import StageInputs
+from featsr_tf.training.stage import mask_padding_examples
+
+ENDING = ".tfrecord"
+_GIGABYTE = 1e9
+_BLOCK_BYTES = 256e6
+# Kept in half precision.
+_FEATURES = (
+    StageInputs.SMALL_INPUTS,
+    StageInputs.PAIR_INPUTS,
+    StageInputs.TARGETS,
+    StageInputs.LARGE_FEATURES,
+)
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+class FeatureFiles:
+    """One TFRecord file for each part of a stage's inputs, in one folder.
+
+    Args:
+        paths: by part.
+        specs: shapes and types by part, `[B, ...]`.
+        num_batches: number of batches.
+    """
+
+    def __init__(
+        self,
+        paths: Mapping[str, str],
+        specs: Mapping[str, Any],
+        num_batches: int,
+    ):
+        self.paths = paths
+        self.specs = specs
+        self.num_batches = num_batches
+        self.batch_size = tf.nest.flatten(dict(specs))[0].shape[0]
+
+    def complete(
+        self, stage: Stage, images: tf.data.Dataset, maximum_gigabytes: float
+    ) -> None:
+        """Computes the files that are missing or cut short.
+
+        Another training that fills the same folder is waited for; what it has
+        computed is there then.
+
+        Args:
+            stage: computes the parts.
+            images: batches of images.
+            maximum_gigabytes: the most room that new files may take.
+
+        Raises:
+            FeatsrError: the files would be larger than allowed, or than the
+                room on the disk, or features are too large for half precision.
+        """
+        missing = self._missing()
+        if not missing:
+            return
+        folder = os.path.dirname(next(iter(self.paths.values())))
+        needed = self._num_bytes(missing) / _GIGABYTE
+        if needed > maximum_gigabytes:
+            raise FeatsrError(
+                f"feature cache: {', '.join(missing)} take {needed:.2g} GB in "
+                f"{folder}; expected no more than {maximum_gigabytes:g} GB; "
+                "raise feature_cache.maximum_gigabytes or lower num_images"
+            )
+        os.makedirs(folder, exist_ok=True)
+        with _locked(folder):
+            missing = self._missing()
+            if not missing:
+                return
+            for part in missing:
+                if os.path.exists(self.paths[part]):
+                    print(
+                        f"feature cache: {self.paths[part]}: is damaged (of "
+                        "another size than its content); computed anew",
+                        flush=True,
+                    )
+            self._check_room(missing, folder)
+            _write(
+                stage,
+                images,
+                self.num_batches,
+                {part: self.paths[part] for part in missing},
+            )
+
+    def read(self, shard: Shard, seed: int, skip: int) -> tf.data.Dataset:
+        """Reads all parts, in each pass in another order.
+
+        Args:
+            shard: what this worker sees of every batch.
+            seed: of the order.
+            skip: how many images to leave out at the beginning.
+
+        Returns:
+            Endless dataset of a stage's inputs, with `StageInputs.NUMBERS`.
+        """
+
+        def decode(_, records: dict[str, tf.Tensor]) -> dict[str, Any]:
+            numbers = records.pop(StageInputs.NUMBERS)
+            parts = {
+                part: _decode(part, record, self.specs[part])
+                for part, record in records.items()
+            }
+            return {**parts, StageInputs.NUMBERS: numbers}
+
+        num_images = self.num_batches * self.batch_size
+        size = shard.batch_size
+        bytes_of_batch = sum(
+            _num_bytes(part, spec) for part, spec in self.specs.items()
+        )
+        dataset = shuffled_blocks(
+            lambda _: tf.data.Dataset.zip(
+                {
+                    part: tf.data.TFRecordDataset(path)
+                    for part, path in self.paths.items()
+                }
+                | {StageInputs.NUMBERS: tf.data.Dataset.range(num_images)}
+            ),
+            num_images,
+            max(int(_BLOCK_BYTES * size // bytes_of_batch), size),
+            seed,
+            skip,
+        )
+        dataset = shard_examples(dataset.enumerate(start=skip), shard)
+        dataset = dataset.map(decode, num_parallel_calls=2)
+        batches = batch_for_devices(dataset, shard)
+        if Batch.EXAMPLE_MASK in batches.element_spec:
+            batches = batches.map(_mask_padding_examples)
+        return prefetch(batches, shard.num_devices)
+
+    def _missing(self) -> list[str]:
+        """The parts whose file is not there, or of the wrong size."""
+        return [
+            part
+            for part, path in self.paths.items()
+            if not os.path.exists(path)
+            or os.path.getsize(path) != self._num_bytes([part])
+        ]
+
+    def _num_bytes(self, parts: Sequence[str]) -> int:
+        """Size of files, with the lengths and checksums of their records."""
+        frames = self.batch_size * (HEADER_BYTES + FOOTER_BYTES)
+        return sum(
+            self.num_batches * (_num_bytes(part, self.specs[part]) + frames)
+            for part in parts
+        )
+
+    def _check_room(self, missing: Sequence[str], folder: str) -> None:
+        needed = self._num_bytes(missing) / _GIGABYTE
+        line = (
+            f"feature cache: {', '.join(missing)} take {needed:.2g} GB in "
+            f"{folder}"
+        )
+        free = shutil.disk_usage(folder).free / _GIGABYTE
+        if needed > free:
+            raise FeatsrError(
+                f"{line}, where {free:.2g} GB are free; make room, set "
+                "feature_cache.folder or lower num_images"
+            )
+        print(line, flush=True)
+
+
+def _num_bytes(part: str, spec: Any) -> int:
+    return sum(
+        item.shape.num_elements() * _stored_type(part, item.dtype).size
+        for item in tf.nest.flatten(spec)
+    )
+
+
+def _stored_type(part: str, dtype: tf.DType) -> tf.DType:
+    return tf.float16 if part in _FEATURES else dtype
 
 
 @contextlib.contextmanager
-def locked(folder: str, ending: str) -> Iterator[None]:
+def _locked(folder: str) -> Iterator[None]:
     """Lets one process at a time write to a folder.
 
     The lock is on the folder itself, so that no file is left of it, and the
     system takes it from a process that is killed. Hidden files are such a
     process's unfinished ones then, and are removed.
-
-    Args:
-        folder: must exist.
-        ending: of the names of its files.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -49,14 +213,14 @@ def locked(folder: str, ending: str) -> Iterator[None]:
         except BlockingIOError:
             print(f"{folder}: waits for another process to fill it", flush=True)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _remove_leftovers(folder, ending)
+        _remove_leftovers(folder)
         yield
     finally:
         os.close(descriptor)
 
 
-def _remove_leftovers(folder: str, ending: str) -> None:
-    leftovers = list(Path(folder).glob(f".*{ending}"))
+def _remove_leftovers(folder: str) -> None:
+    leftovers = list(Path(folder).glob(f".*{ENDING}"))
     for path in leftovers:
         path.unlink()
     if leftovers:
@@ -67,74 +231,8 @@ def _remove_leftovers(folder: str, ending: str) -> None:
         )
 
 
-ENDING = ".tfrecord"
-_GIGABYTE = 1e9
-_BLOCK_BYTES = 256e6
-# Kept in half precision.
-_FEATURES = (
-    Part.SMALL_INPUTS,
-    Part.PAIR_INPUTS,
-    Part.TARGETS,
-    Part.LARGE_FEATURES,
-)
-_LARGEST_HALF = float(np.finfo(np.float16).max)
-
-
-def complete(
-    stage: Stage,
-    images: tf.data.Dataset,
-    specs: Mapping[str, Any],
-    files: Mapping[str, str],
-    num_batches: int,
-    maximum_gigabytes: float,
-) -> None:
-    """Computes the files that are missing or cut short.
-
-    Another training that fills the same folder is waited for; what it has
-    computed is there then.
-
-    Args:
-        stage: computes the parts.
-        images: batches of images.
-        specs: shapes and types by part, `[B, ...]`.
-        files: paths by part, all in one folder.
-        num_batches: number of batches.
-        maximum_gigabytes: the most room that new files may take.
-
-    Raises:
-        FeatsrError: the files would be larger than allowed, or than the room
-            on the disk, or features are too large for half precision.
-    """
-    if not _missing(files, specs, num_batches):
-        return
-    folder = os.path.dirname(next(iter(files.values())))
-    needed = _bytes_of(_missing(files, specs, num_batches), specs, num_batches)
-    if needed > maximum_gigabytes * _GIGABYTE:
-        raise FeatsrError(
-            f"feature cache: {', '.join(_missing(files, specs, num_batches))}"
-            f" take {needed / _GIGABYTE:.2g} GB in {folder}; expected no more"
-            f" than {maximum_gigabytes:g} GB; raise"
-            " feature_cache.maximum_gigabytes or lower num_images"
-        )
-    os.makedirs(folder, exist_ok=True)
-    with locked(folder, ENDING):
-        missing = _missing(files, specs, num_batches)
-        if not missing:
-            return
-        for part in missing:
-            if os.path.exists(files[part]):
-                print(
-                    f"feature cache: {files[part]}: is damaged (of another"
-                    " size than its content); computed anew",
-                    flush=True,
-                )
-        _check_room(missing, specs, num_batches, folder)
-        new = {part: files[part] for part in missing}
-        _write(stage, images, num_batches, new)
-
-
 @contextlib.contextmanager
-def named_cache_errors(folder: str) -> Iterator[None]:
+def translate_cache_errors(folder: str) -> Iterator[None]:
     """Turns TensorFlow's error about a damaged file into a `DataError`.
 
     Args:
@@ -168,62 +266,6 @@ def _first_damaged_record(path: str) -> int | None:
     return None
 
 
-def _missing(
-    files: Mapping[str, str], specs: Mapping[str, Any], num_batches: int
-) -> list[str]:
-    """The parts whose file is not there, or of the wrong size."""
-    return [
-        part
-        for part, path in files.items()
-        if not os.path.exists(path)
-        or os.path.getsize(path) != _file_bytes(part, specs[part], num_batches)
-    ]
-
-
-def _check_room(
-    missing: Sequence[str],
-    specs: Mapping[str, Any],
-    num_batches: int,
-    folder: str,
-) -> None:
-    total = _bytes_of(missing, specs, num_batches)
-    tell = (
-        f"feature cache: {', '.join(missing)} take {total / _GIGABYTE:.2g} GB "
-        f"in {folder}"
-    )
-    free = shutil.disk_usage(folder).free
-    if total > free:
-        raise FeatsrError(
-            f"{tell}, where {free / _GIGABYTE:.2g} GB are free; make room, "
-            "set feature_cache.folder or lower num_images"
-        )
-    print(tell, flush=True)
-
-
-def _bytes_of(
-    parts: Sequence[str], specs: Mapping[str, Any], num_batches: int
-) -> int:
-    return sum(_file_bytes(part, specs[part], num_batches) for part in parts)
-
-
-def _file_bytes(part: str, spec: Any, num_batches: int) -> int:
-    """Size of a file, with the lengths and checksums of its records."""
-    batch_size = tf.nest.flatten(spec)[0].shape[0]
-    frames = batch_size * (HEADER_BYTES + FOOTER_BYTES)
-    return num_batches * (_num_bytes(part, spec) + frames)
-
-
-def _num_bytes(part: str, spec: Any) -> int:
-    return sum(
-        item.shape.num_elements() * _stored_type(part, item.dtype).size
-        for item in tf.nest.flatten(spec)
-    )
-
-
-def _stored_type(part: str, dtype: tf.DType) -> tf.DType:
-    return tf.float16 if part in _FEATURES else dtype
-
-
 def _write(
     stage: Stage,
     images: tf.data.Dataset,
@@ -231,10 +273,10 @@ def _write(
     files: Mapping[str, str],
 ) -> None:
     @tf.function
-    def look(batch):
-        seen = stage.look(batch)
+    def compute(batch):
+        inputs = stage.compute_frozen(batch)
         # What is not asked for drops out of the graph.
-        tensors = {part: tf.nest.flatten(seen[part]) for part in files}
+        tensors = {part: tf.nest.flatten(inputs[part]) for part in files}
         stored = {
             part: [tf.cast(x, _stored_type(part, x.dtype)) for x in values]
             for part, values in tensors.items()
@@ -254,7 +296,7 @@ def _write(
             unit="batch",
             dynamic_ncols=True,
         ):
-            stored, largest = look(batch)
+            stored, largest = compute(batch)
             _check_largest(largest)
             for part, tensors in stored.items():
                 for rows in zip(*(x.numpy() for x in tensors), strict=True):
@@ -291,65 +333,16 @@ def _writers(
             }
 
 
-def read(
-    files: Mapping[str, str],
-    specs: Mapping[str, Any],
-    num_images: int,
-    shard: Shard,
-    seed: int,
-    skip: int,
-) -> tf.data.Dataset:
-    """Reads all parts, in an order of its own in each pass.
-
-    Args:
-        files: paths by part.
-        specs: shapes and types by part, `[B, ...]`.
-        num_images: number of images in each file.
-        shard: what this worker sees of every batch.
-        seed: of the order.
-        skip: how many images to leave out at the beginning.
-
-    Returns:
-        Endless dataset of the parts of batches, with `Part.NUMBERS`.
-    """
-
-    def decode(_, records: dict[str, tf.Tensor]) -> dict[str, Any]:
-        numbers = records.pop(Part.NUMBERS)
-        parts = {
-            part: _decode(part, record, specs[part])
-            for part, record in records.items()
-        }
-        return {**parts, Part.NUMBERS: numbers}
-
-    size = shard.batch_size
-    total = sum(_num_bytes(part, spec) for part, spec in specs.items())
-    dataset = shuffled_blocks(
-        lambda _: tf.data.Dataset.zip(
-            {p: tf.data.TFRecordDataset(path) for p, path in files.items()}
-            | {Part.NUMBERS: tf.data.Dataset.range(num_images)}
-        ),
-        num_images,
-        max(int(_BLOCK_BYTES * size // total), size),
-        seed,
-        skip,
-    )
-    dataset = shard_examples(dataset.enumerate(start=skip), shard)
-    dataset = dataset.map(decode, num_parallel_calls=2)
-    batches = batch_for_devices(dataset, shard)
-    if Batch.EXAMPLE_MASK in batches.element_spec:
-        batches = batches.map(_without_stand_ins)
-    return prefetch(batches, shard.num_devices)
-
-
-def _without_stand_ins(seen: dict[str, Any]) -> dict[str, Any]:
-    """Takes the weights from images that stand in for missing ones."""
-    for part in (Part.SMALL, Part.LARGE):
-        if part in seen:
-            weights = counted(seen, seen[part].weights)
-            seen[part] = seen[part]._replace(weights=weights)
-    if Part.PAIR_WEIGHTS in seen:
-        seen[Part.PAIR_WEIGHTS] = counted(seen, seen[Part.PAIR_WEIGHTS])
-    return seen
+def _mask_padding_examples(inputs: dict[str, Any]) -> dict[str, Any]:
+    for part in (StageInputs.SMALL, StageInputs.LARGE):
+        if part in inputs:
+            weights = mask_padding_examples(inputs, inputs[part].weights)
+            inputs[part] = inputs[part]._replace(weights=weights)
+    if StageInputs.PAIR_WEIGHTS in inputs:
+        inputs[StageInputs.PAIR_WEIGHTS] = mask_padding_examples(
+            inputs, inputs[StageInputs.PAIR_WEIGHTS]
+        )
+    return inputs
 
 
 def _decode(part: str, record: tf.Tensor, spec: Any) -> Any:

@@ -27,22 +27,13 @@ class History:
         self.stage = stage
 
     def append(self, step: int, **content: Any) -> None:
-        """Adds a line.
-
-        Args:
-            step: steps that the stage has made.
-            **content: what else it holds, fit for JSON.
-        """
+        """Adds a line about a step with other content, fit for JSON."""
         line = json.dumps({"stage": self.stage, "step": step, **content})
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
-    def forget_after(self, step: int) -> None:
-        """Drops what a run that was cut off wrote after its last checkpoint.
-
-        Args:
-            step: of the checkpoint.
-        """
+    def truncate_after(self, step: int) -> None:
+        """Drops what a run that was cut off wrote after its checkpoint."""
         lines = self._read()
         kept = [
             line
@@ -76,12 +67,10 @@ class History:
         values = {step: v for step, v in values.items() if v is not None}
         return max(values, key=values.__getitem__) if values else None
 
-    def has_run_out(self, patience: int) -> bool:
-        """Tells whether a stage no longer gets better.
+    def patience_exceeded(self, patience: int) -> bool:
+        """Tells whether as many validations as `patience` were no better.
 
-        Args:
-            patience: validations without a greater figure that are enough;
-                0 = none are.
+        A patience of 0 is without end.
         """
         best = self.best_step()
         if not patience or best is None:

@@ -7,7 +7,6 @@ It can be copied elsewhere as a whole; its parts are:
     MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)
     MODEL_DIR/history.jsonl      losses and gauges over the steps
     MODEL_DIR/tensorboard/       the same for TensorBoard, with pictures
-    MODEL_DIR/non_finite/        steps that gave NaN or infinity (`dump.py`)
 """
 
 import contextlib

@@ -1,7 +1,11 @@
-"""Numbers that are no longer finite."""
+"""Numbers that are no longer finite: they end a training at once."""
 
+import contextlib
 import math
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from featsr_tf.errors import FeatsrError
 
@@ -21,11 +25,11 @@ class NonFiniteError(FeatsrError):
         self.values = values
         super().__init__(
             f"stage {stage}, step {step}: expected finite numbers, found "
-            f"{describe(values)}"
+            f"{_describe(values)}"
         )
 
 
-def describe(values: Mapping[str, float]) -> str:
+def _describe(values: Mapping[str, float]) -> str:
     """Names the first values that are not finite, such as "loss nan"."""
     wrong = [
         f"{name} {value}"
@@ -34,3 +38,26 @@ def describe(values: Mapping[str, float]) -> str:
     ]
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     return ", ".join(wrong[:5]) + more
+
+
+@contextlib.contextmanager
+def translate_non_finite_errors(
+    record_names: Callable[[int], Sequence[str]],
+) -> Iterator[None]:
+    """Adds to a `NonFiniteError` what to look at and what to do.
+
+    Args:
+        record_names: gives the records that a step, from 1, was made of.
+
+    Raises:
+        FeatsrError: in place of the `NonFiniteError`, in one line.
+    """
+    try:
+        yield
+    except NonFiniteError as error:
+        names = ", ".join(record_names(error.step))
+        raise FeatsrError(
+            f"{error}; its batch holds the records {names}; lower the learning "
+            "rate, or mend these images, and run the same command again: it "
+            "continues after the last checkpoint"
+        ) from None

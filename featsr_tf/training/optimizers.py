@@ -1,6 +1,9 @@
 """Keras optimizers and learning rate schedules from their configuration."""
 
+import dataclasses
+from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,8 +12,20 @@ from featsr_tf.config.schema import LearningRate
 from featsr_tf.config.schema import Optimizer
 
 
+class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Lets Keras save the dataclasses below by their fields."""
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+        }
+
+
 @keras.saving.register_keras_serializable("featsr_tf")
-class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
+@dataclasses.dataclass(frozen=True)
+class WarmUpCosineDecay(_Schedule):
     """Linear warm-up, a plateau, then half a cosine wave down to zero.
 
     Keras' own CosineDecay has no plateau; the TF Object Detection API has.
@@ -23,19 +38,11 @@ class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
         hold_steps: steps at `base` between warm-up and decay.
     """
 
-    def __init__(
-        self,
-        base: float,
-        total_steps: int,
-        warmup: float = 0.0,
-        warmup_steps: int = 0,
-        hold_steps: int = 0,
-    ):
-        self.base = base
-        self.total_steps = total_steps
-        self.warmup = warmup
-        self.warmup_steps = warmup_steps
-        self.hold_steps = hold_steps
+    base: float
+    total_steps: int
+    warmup: float = 0.0
+    warmup_steps: int = 0
+    hold_steps: int = 0
 
     def __call__(self, step):
         """Gives the learning rate of a step."""
@@ -49,19 +56,10 @@ class WarmUpCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
         decayed = 0.5 * self.base * (1.0 + tf.cos(3.14159265 * progress))
         return tf.where(step < self.warmup_steps, rise, decayed)
 
-    def get_config(self):
-        """Gives the constructor's arguments, for saving."""
-        return {
-            "base": self.base,
-            "total_steps": self.total_steps,
-            "warmup": self.warmup,
-            "warmup_steps": self.warmup_steps,
-            "hold_steps": self.hold_steps,
-        }
-
 
 @keras.saving.register_keras_serializable("featsr_tf")
-class BurnInExponentialDecay(keras.optimizers.schedules.ExponentialDecay):
+@dataclasses.dataclass(frozen=True)
+class BurnInExponentialDecay(_Schedule):
     """Exponential decay that starts after a burn-in and ends at a minimum.
 
     Args:
@@ -75,72 +73,84 @@ class BurnInExponentialDecay(keras.optimizers.schedules.ExponentialDecay):
         minimum: the rate never falls below. Default 0.0.
     """
 
-    def __init__(
-        self,
-        initial: float,
-        decay_steps: int,
-        decay_factor: float,
-        staircase: bool = False,
-        burn_in: float = 0.0,
-        burn_in_steps: int = 0,
-        minimum: float = 0.0,
-    ):
-        super().__init__(initial, decay_steps, decay_factor, staircase)
-        self.burn_in = burn_in
-        self.burn_in_steps = burn_in_steps
-        self.minimum = minimum
+    initial: float
+    decay_steps: int
+    decay_factor: float
+    staircase: bool = False
+    burn_in: float = 0.0
+    burn_in_steps: int = 0
+    minimum: float = 0.0
 
     def __call__(self, step):
         """Gives the learning rate of a step."""
         step = tf.cast(step, tf.float32) - self.burn_in_steps
-        burn_in = self.burn_in or self.initial_learning_rate
-        decayed = super().__call__(tf.maximum(step, 0.0))
-        return tf.maximum(tf.where(step < 0.0, burn_in, decayed), self.minimum)
+        decay = keras.optimizers.schedules.ExponentialDecay(
+            self.initial, self.decay_steps, self.decay_factor, self.staircase
+        )
+        rate = tf.where(
+            step < 0.0,
+            self.burn_in or self.initial,
+            decay(tf.maximum(step, 0.0)),
+        )
+        return tf.maximum(rate, self.minimum)
 
-    def get_config(self):
-        """Gives the constructor's arguments, for saving."""
-        return {
-            "initial": self.initial_learning_rate,
-            "decay_steps": self.decay_steps,
-            "decay_factor": self.decay_rate,
-            "staircase": self.staircase,
-            "burn_in": self.burn_in,
-            "burn_in_steps": self.burn_in_steps,
-            "minimum": self.minimum,
-        }
+
+@keras.saving.register_keras_serializable("featsr_tf")
+@dataclasses.dataclass(frozen=True)
+class LinearWarmUp(_Schedule):
+    """Goes linearly to another schedule's value.
+
+    Args:
+        schedule: the schedule that follows.
+        start: learning rate of the first step.
+        end: learning rate at the end of the warm-up.
+        steps: length of the warm-up.
+    """
+
+    schedule: keras.optimizers.schedules.LearningRateSchedule
+    start: float
+    end: float
+    steps: int
+
+    def __call__(self, step):
+        """Gives the learning rate of a step."""
+        share = tf.cast(step, tf.float32) / max(self.steps, 1)
+        rise = self.start + (self.end - self.start) * share
+        return tf.where(share < 1.0, rise, self.schedule(step))
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the schedule of `get_config`'s result."""
+        schedule = config["schedule"]
+        if isinstance(schedule, dict):
+            schedule = keras.saving.deserialize_keras_object(schedule)
+        return cls(**{**config, "schedule": schedule})
 
 
 def build_learning_rate(options: LearningRate):
-    """Makes a Keras schedule, or a constant.
-
-    Args:
-        options: the schedule's message.
-
-    Returns:
-        A float or a `LearningRateSchedule`.
-    """
+    """Makes a number of a constant, a Keras schedule of anything else."""
     if options.constant_learning_rate is not None:
         return options.constant_learning_rate.learning_rate
     if options.exponential_decay_learning_rate is not None:
         decay = options.exponential_decay_learning_rate
         return BurnInExponentialDecay(
-            decay.initial_learning_rate,
-            decay.decay_steps,
-            decay.decay_factor,
-            decay.staircase,
-            decay.burnin_learning_rate,
-            decay.burnin_steps,
-            decay.min_learning_rate,
+            initial=decay.initial_learning_rate,
+            decay_steps=decay.decay_steps,
+            decay_factor=decay.decay_factor,
+            staircase=decay.staircase,
+            burn_in=decay.burnin_learning_rate,
+            burn_in_steps=decay.burnin_steps,
+            minimum=decay.min_learning_rate,
         )
     if options.manual_step_learning_rate is not None:
         return _manual_steps(options.manual_step_learning_rate)
     cosine = options.cosine_decay_learning_rate
     return WarmUpCosineDecay(
-        cosine.learning_rate_base,
-        cosine.total_steps,
-        cosine.warmup_learning_rate,
-        cosine.warmup_steps,
-        cosine.hold_base_rate_steps,
+        base=cosine.learning_rate_base,
+        total_steps=cosine.total_steps,
+        warmup=cosine.warmup_learning_rate,
+        warmup_steps=cosine.warmup_steps,
+        hold_steps=cosine.hold_base_rate_steps,
     )
 
 
@@ -156,61 +166,22 @@ def _manual_steps(options):
     if not options.warmup or options.schedule[0].step == 0:
         return jumps
     return LinearWarmUp(
-        jumps, options.initial_learning_rate, values[0], boundaries[0] + 1
+        jumps,
+        start=options.initial_learning_rate,
+        end=values[0],
+        steps=boundaries[0] + 1,
     )
-
-
-@keras.saving.register_keras_serializable("featsr_tf")
-class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Goes linearly to another schedule's value.
-
-    Args:
-        schedule: the schedule that follows.
-        start: learning rate of the first step.
-        end: learning rate at the end of the warm-up.
-        steps: length of the warm-up.
-    """
-
-    def __init__(self, schedule, start: float, end: float, steps: int):
-        self.schedule = schedule
-        self.start = start
-        self.end = end
-        self.steps = steps
-
-    def __call__(self, step):
-        """Gives the learning rate of a step."""
-        share = tf.cast(step, tf.float32) / max(self.steps, 1)
-        rise = self.start + (self.end - self.start) * share
-        return tf.where(share < 1.0, rise, self.schedule(step))
-
-    def get_config(self):
-        """Gives the constructor's arguments, for saving."""
-        return {
-            "schedule": keras.saving.serialize_keras_object(self.schedule),
-            "start": self.start,
-            "end": self.end,
-            "steps": self.steps,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        """Makes the schedule of `get_config`'s result."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(**{**config, "schedule": schedule})
 
 
 def build_optimizer(
     options: Optimizer, scales_loss: bool = False
 ) -> keras.optimizers.Optimizer:
-    """Makes a Keras optimizer.
+    """Makes Adam, RMSprop, or SGD with momentum.
 
     Args:
         options: the optimizer's message.
         scales_loss: whether losses are scaled so that gradients of 16 bits
             neither vanish nor overflow. Default False.
-
-    Returns:
-        Adam, RMSprop, or SGD with momentum.
     """
     if scales_loss:
         return keras.optimizers.LossScaleOptimizer(build_optimizer(options))
@@ -234,6 +205,47 @@ def build_optimizer(
     )
 
 
+class Minimizer:
+    """Makes steps down the gradient of a loss.
+
+    Args:
+        optimizer: of the variables that all steps change.
+        clip_norm: largest global norm of the gradients; 0 = not clipped.
+            Default 10.0.
+    """
+
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer, clip_norm: float = 10.0
+    ):
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+
+    def minimize(
+        self,
+        loss: Callable[[], tuple[tf.Tensor, Any]],
+        variables: Sequence[keras.Variable],
+    ) -> tuple[Any, tf.Tensor]:
+        """Makes one step, if the gradient is finite.
+
+        Args:
+            loss: gives the scalar to minimise and anything else.
+            variables: those that are changed.
+
+        Returns:
+            What the loss gave beside the scalar, such as what is to be logged;
+            and the gradient's global norm, divided by the number of replicas,
+            over which logs are summed.
+        """
+        with tf.GradientTape() as tape:
+            total, others = loss()
+            scaled = self.optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        norm = apply_gradients(
+            self.optimizer, gradients, variables, self.clip_norm
+        )
+        return others, norm / num_replicas()
+
+
 def apply_gradients(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[tf.Tensor],
@@ -250,7 +262,7 @@ def apply_gradients(
         optimizer: the optimizer of the variables.
         gradients: of this replica's part of the loss, as the optimizer's
             `scale_loss` has scaled it.
-        variables: as many as gradients.
+        variables: one for each gradient.
         clip_norm: largest global norm; 0 = not clipped.
 
     Returns:

@@ -1,41 +1,44 @@
 """What the three stages of training have in common (section 4.3)."""
 
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
-from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import sampling
+from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.detector import Detector
-from featsr_tf.model.predictor import Predictions
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.row_ops import flatten_boxes
-from featsr_tf.training import losses
-from featsr_tf.training.optimizers import apply_gradients
+from featsr_tf.training.losses import PredictorLoss
+from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.optimizers import num_replicas
 
+# The time at which a step's data were there, for the share of waiting time.
+DATA_READY = "data_ready"
+# Names of gauges: norms before the gradients are clipped.
+GRADIENT_NORM = "gradient_norm"
+DISCRIMINATOR_GRADIENT_NORM = "discriminator_gradient_norm"
 
-class Part:
-    """Names of what `Stage.look` sees.
+
+class StageInputs:
+    """Names of what `Stage.compute_frozen` gives and a feature cache keeps.
 
     Attributes:
         SMALL: `SampledProposals` for the small predictor.
-        SMALL_INPUTS: what the refiner sees of them, F first.
-        PAIR_WEIGHTS: `[B, K]`, 0 where fewer pairs could be had.
-        PAIR_INPUTS: what the refiner sees of the pairs, F^0.5 first. Not
-            there where the pairs are the small proposals themselves.
+        SMALL_INPUTS: what the refiner takes of them, F first.
+        PAIR_WEIGHTS: `[B, K]`, 0 where fewer pairs were found.
+        PAIR_INPUTS: what the refiner takes of the pairs, F^0.5 first. Left out
+            where the pairs are the small proposals themselves.
         TARGETS: `[B, K, k, k, C]` targets of the pairs, T^1.0.
         LARGE: `SampledProposals` for the large predictor.
         LARGE_FEATURES: `[B, K, k, k, C]` their features, F.
-        NUMBERS: `[B]` int64, running number of the example that a row is of,
-            where it comes from a cache.
+        NUMBERS: `[B]` int64, running number of each row's example; only in
+            batches from a cache.
     """
 
     SMALL = "small"
@@ -48,85 +51,166 @@ class Part:
     NUMBERS = "numbers"
 
 
-def counted(batch: dict[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
-    """Takes the weights from images that stand in for missing ones.
-
-    Args:
-        batch: see `Batch`.
-        weights: `[B, K]`.
-
-    Returns:
-        `[B, K]`, 0 for images that do not count.
-    """
+def mask_padding_examples(
+    batch: dict[str, tf.Tensor], weights: tf.Tensor
+) -> tf.Tensor:
+    """Sets weights `[B, K]` to 0 in padding examples (`EXAMPLE_MASK`)."""
     if Batch.EXAMPLE_MASK not in batch:
         return weights
     return weights * batch[Batch.EXAMPLE_MASK][:, None]
 
 
-def per_image(parts: Any, batch_size: int) -> Any:
-    """Gives the rows of a batch a dimension for the image.
-
-    Args:
-        parts: tensors `[B * K, ...]`, in any structure.
-        batch_size: B.
-
-    Returns:
-        The same with `[B, K, ...]`.
-    """
+def unflatten_images(rows: Any, batch_size: int) -> Any:
+    """Reshapes tensors `[B * K, ...]`, in any structure, to `[B, K, ...]`."""
     return tf.nest.map_structure(
-        lambda x: tf.reshape(x, [batch_size, -1, *x.shape[1:]]), parts
+        lambda x: tf.reshape(x, [batch_size, -1, *x.shape[1:]]), rows
     )
 
 
-def of_batch(parts: Any) -> Any:
-    """Lists the rows of all images one after the other.
-
-    Args:
-        parts: tensors `[B, K, ...]`, in any structure.
-
-    Returns:
-        The same with `[B * K, ...]`.
-    """
+def flatten_images(rows: Any) -> Any:
+    """Reshapes tensors `[B, K, ...]`, in any structure, to `[B * K, ...]`."""
     return tf.nest.map_structure(
-        lambda x: tf.reshape(x, [-1, *x.shape[2:]]), parts
+        lambda x: tf.reshape(x, [-1, *x.shape[2:]]), rows
     )
 
 
-# The time at which a step's data were there, for the share of waiting time.
-DATA_READY = "data_ready"
-# Names of gauges: norms before the gradients are clipped.
-GRADIENT_NORM = "gradient_norm"
-DISCRIMINATOR_GRADIENT_NORM = "discriminator_gradient_norm"
-
-
-@dataclass(frozen=True)
-class ProposalSampling:
-    """How proposals are sampled for the losses of a predictor.
+class FrozenProposals(NamedTuple):
+    """Proposals of the frozen base detector, with true and jittered boxes.
 
     Attributes:
-        count: proposals per image. Default 64.
-        positive_fraction: share of objects at the most. Default 0.25.
+        features: feature maps of I^1.0 by layer, "base" and "sub".
+        boxes: `[B, N, 4]`, px of I^1.0.
+        valid: `[B, N]` bool, False for padding and empty boxes.
+        area_ratios: `[B, N]` area over the small threshold; below 1 is small.
+    """
+
+    features: dict[str, tf.Tensor]
+    boxes: tf.Tensor
+    valid: tf.Tensor
+    area_ratios: tf.Tensor
+
+
+class ProposalSampler:
+    """Samples and pools the proposals that the losses are computed on.
+
+    Args:
+        detector: makes features and proposals.
+        count: sampled proposals per image. Default 64.
+        positive_fraction: largest share of objects among them. Default 0.25.
         jittered_boxes_per_object: jittered copies of each true box that are
             added to the proposals. Default 4.
     """
 
-    count: int = 64
-    positive_fraction: float = 0.25
-    jittered_boxes_per_object: int = 4
+    def __init__(
+        self,
+        detector: Detector,
+        count: int = 64,
+        positive_fraction: float = 0.25,
+        jittered_boxes_per_object: int = 4,
+    ):
+        self.detector = detector
+        self.count = count
+        self.positive_fraction = positive_fraction
+        self.jittered_boxes_per_object = jittered_boxes_per_object
+
+    def propose(self, batch) -> FrozenProposals:
+        """Runs the frozen base detector on I^1.0 of a batch."""
+        features = self.extract_frozen(batch[Batch.IMAGES])
+        boxes, valid = self.add_truth(
+            batch, self.detector.propose(features, batch[Batch.IMAGE_SIZES])
+        )
+        ratios = self.detector.area_over_threshold(
+            *flatten_boxes(boxes), batch[Batch.SCALES]
+        )
+        ratios = tf.reshape(ratios, tf.shape(boxes)[:2])
+        return FrozenProposals(features, boxes, valid, ratios)
+
+    def extract_frozen(self, images) -> dict[str, tf.Tensor]:
+        """Runs the frozen extractor; no gradient flows through it."""
+        features = self.detector.extract(images)
+        return {name: tf.stop_gradient(f) for name, f in features.items()}
+
+    def add_truth(
+        self, batch, proposals: Proposals
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Adds true and jittered boxes to proposals; see the one of `sampling`.
+
+        Returns:
+            Boxes `[B, N, 4]`, px, and which of them are valid, `[B, N]` bool.
+        """
+        return sampling.add_truth(
+            proposals.boxes,
+            proposals.valid,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IMAGE_SIZES],
+            batch[Batch.SEEDS],
+            self.jittered_boxes_per_object,
+        )
+
+    def sample(
+        self,
+        batch,
+        boxes: tf.Tensor,
+        allowed: tf.Tensor,
+        count: int | None = None,
+        positive_fraction: float | None = None,
+    ) -> SampledProposals:
+        """Samples K proposals per image, with targets.
+
+        Args:
+            batch: see `Batch`.
+            boxes: `[B, N, 4]`, px.
+            allowed: `[B, N]` bool: which boxes may be sampled.
+            count: K. Default that of the sampler.
+            positive_fraction: default that of the sampler.
+        """
+        sample = sampling.sample_proposals(
+            boxes,
+            allowed,
+            batch[Batch.BOXES],
+            batch[Batch.CLASSES],
+            batch[Batch.IGNORED],
+            batch[Batch.SEEDS],
+            count or self.count,
+            positive_fraction or self.positive_fraction,
+        )
+        weights = mask_padding_examples(batch, sample.weights)
+        return sample._replace(weights=weights)
+
+    def pool(
+        self,
+        sample: SampledProposals,
+        features: dict[str, tf.Tensor],
+        images: tf.Tensor,
+        image_scale: float = 1.0,
+    ) -> ChosenProposals:
+        """Pools the base features of sampled proposals.
+
+        Args:
+            sample: the proposals, px of I^1.0.
+            features: feature maps of the images.
+            images: `[B, H, W, 3]`.
+            image_scale: px of the images per px of I^1.0. Default 1.0.
+        """
+        boxes, image_indices = flatten_boxes(sample.boxes)
+        base = self.detector.pool_base(
+            features["base"], boxes, image_indices, image_scale
+        )
+        return ChosenProposals(boxes, image_indices, base, features, images)
 
 
 class Stage(keras.Model):
-    """What the stages have in common.
+    """A stage of training: which losses change which parts of the detector.
+
+    A step is `compute_frozen`, whose results a feature cache may keep, and
+    `update`, which changes the trained variables.
 
     Args:
         detector: the detector that all stages share.
-        proposal_sampling: proposals for the predictors' losses.
-        classification_weight: weight of L_cls. Default 1.0.
-        localization_weight: weight of L_loc. Default 1.0.
-        clip_norm: global norm to which gradients are clipped; 0 = not
-            clipped. Default 10.0.
-        classification_loss: L_cls of logits `[n, C + 1]` and classes `[n]`.
-            Default is that of softmax.
+        sampler: samples proposals for the losses.
+        predictor_loss: L_cls and L_loc of the predictors.
+        minimizer: changes the trained variables.
         regularized: whether the regularizers of the trained variables are
             minimized too. Default True.
     """
@@ -134,22 +218,21 @@ class Stage(keras.Model):
     def __init__(
         self,
         detector: Detector,
-        proposal_sampling: ProposalSampling,
-        classification_weight: float = 1.0,
-        localization_weight: float = 1.0,
-        clip_norm: float = 10.0,
-        classification_loss: Callable = losses.classification_loss,
+        *,
+        sampler: ProposalSampler,
+        predictor_loss: PredictorLoss,
+        minimizer: Minimizer,
         regularized: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.detector = detector
-        self.classification_loss = classification_loss
+        self.sampler = sampler
+        self.predictor_loss = predictor_loss
+        self.minimizer = minimizer
         self.regularized = regularized
-        self.proposal_sampling = proposal_sampling
-        self.classification_weight = classification_weight
-        self.localization_weight = localization_weight
-        self.clip_norm = clip_norm
+        # XLA has no crop_and_resize: what it can do it is given by parts.
+        self.compile(optimizer=minimizer.optimizer, jit_compile=False)
         self.built = True
 
     @property
@@ -163,73 +246,55 @@ class Stage(keras.Model):
         return False
 
     def train_step(self, batch):
-        """One step; returns the losses.
+        """Makes one step.
 
         Args:
-            batch: see `Batch`, or what `look` has seen in one before.
-        """
-        ready = data_ready(batch)
-        seen = self.look(batch) if Batch.IMAGES in batch else batch
-        return {**sum_over_replicas(self.learn(seen)), DATA_READY: ready}
+            batch: see `Batch`, or what `compute_frozen` gave for one before.
 
-    def look(self, batch) -> dict[str, Any]:
+        Returns:
+            The losses by name, of the global batch.
+        """
+        ready = _time_of_arrival(batch)
+        inputs = self.compute_frozen(batch) if Batch.IMAGES in batch else batch
+        return {**_sum_over_replicas(self.update(inputs)), DATA_READY: ready}
+
+    def compute_frozen(self, batch) -> dict[str, Any]:
         """Computes all that no step of this stage changes.
 
         Args:
             batch: see `Batch`.
 
         Returns:
-            Parts by name, for `learn`: tensors of B rows, or tuples of them.
+            What `StageInputs` names: tensors of B rows, or tuples of them.
         """
         raise NotImplementedError
 
-    def learn(self, seen: dict[str, Any]) -> dict[str, tf.Tensor]:
+    def update(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         """Changes the trained variables.
 
         Args:
-            seen: of `look`.
+            inputs: of `compute_frozen`.
 
         Returns:
-            The losses by name.
+            The losses by name, of this replica.
         """
         raise NotImplementedError
 
     def checkpointed(self) -> dict:
         """The objects whose state makes up this stage, by name."""
-        return {"detector": self.detector, "optimizer": self.optimizer}
+        return {
+            "detector": self.detector,
+            "optimizer": self.minimizer.optimizer,
+        }
 
-    def minimize(
-        self,
-        loss: Callable[[], tuple[tf.Tensor, Any]],
-        variables: Sequence[keras.Variable],
-        optimizer: keras.optimizers.Optimizer,
-    ) -> tuple[Any, tf.Tensor]:
-        """Makes one step down the gradient of a loss, if that is finite.
-
-        Args:
-            loss: gives the scalar to minimise and anything else.
-            variables: those that are changed.
-            optimizer: the optimizer of these variables.
-
-        Returns:
-            What the loss gave beside the scalar, such as what is to be logged;
-            and this replica's share of the gradient's global norm.
-        """
-        with tf.GradientTape() as tape:
-            total, others = loss()
-            scaled = optimizer.scale_loss(total)
-        gradients = tape.gradient(scaled, [v.value for v in variables])
-        norm = apply_gradients(optimizer, gradients, variables, self.clip_norm)
-        return others, norm / num_replicas()
-
-    def total_loss(
-        self, total: tf.Tensor, parts: dict[str, tf.Tensor]
+    def add_regularization(
+        self, total: tf.Tensor, losses: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Adds the regularizers of the trained variables to a stage's losses.
 
         Args:
             total: weighted sum of the losses.
-            parts: these losses by name.
+            losses: each of them by name.
 
         Returns:
             What is minimized, and what is logged.
@@ -243,106 +308,35 @@ class Stage(keras.Model):
             # The losses of the replicas are summed.
             regularization = tf.add_n(terms) / num_replicas()
             total += regularization
-            parts = {**parts, "regularization_loss": regularization}
-        return total, {"loss": total, **parts}
+            losses = {**losses, "regularization_loss": regularization}
+        return total, {"loss": total, **losses}
 
-    def candidates(self, batch, proposals: Proposals):
-        """Adds true and jittered boxes to proposals; see `add_truth`."""
-        return sampling.add_truth(
-            proposals.boxes,
-            proposals.valid,
-            batch[Batch.BOXES],
-            batch[Batch.CLASSES],
-            batch[Batch.IMAGE_SIZES],
-            batch[Batch.SEEDS],
-            self.proposal_sampling.jittered_boxes_per_object,
-        )
+    def get_config(self):
+        """Refuses what Keras saves a model by; see `save`."""
+        raise NotImplementedError(_NOT_SAVED.format(name=self.name))
 
-    def sample(
-        self, batch, candidates, allowed, count=None, positive_fraction=None
-    ) -> sampling.SampledProposals:
-        """Samples proposals with targets for a predictor's losses."""
-        sample = sampling.sample_proposals(
-            candidates,
-            allowed,
-            batch[Batch.BOXES],
-            batch[Batch.CLASSES],
-            batch[Batch.IGNORED],
-            batch[Batch.SEEDS],
-            count or self.proposal_sampling.count,
-            positive_fraction or self.proposal_sampling.positive_fraction,
-        )
-        return sample._replace(weights=counted(batch, sample.weights))
-
-    def area_over_threshold(self, batch, candidates) -> tf.Tensor:
-        """Measures boxes `[B, N, 4]` against the small threshold, `[B, N]`."""
-        boxes, image_indices = flatten_boxes(candidates)
-        ratios = self.detector.area_over_threshold(
-            boxes, image_indices, batch[Batch.SCALES]
-        )
-        return tf.reshape(ratios, tf.shape(candidates)[:2])
-
-    def predictor_loss(
-        self, predictions: Predictions, sample: sampling.SampledProposals
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Weighs L_cls and L_loc of a predictor on sampled proposals.
-
-        Args:
-            predictions: of the B * K sampled proposals.
-            sample: the proposals and their targets.
-
-        Returns:
-            The weighted sum, and the parts by name.
-        """
-        classes = tf.reshape(sample.classes, [-1])
-        weights = tf.reshape(sample.weights, [-1])
-        boxes = tf.reshape(sample.boxes, [-1, 4])
-        targets = box_ops.encode(
-            tf.reshape(sample.target_boxes, [-1, 4]), boxes
-        )
-        own_class = tf.maximum(classes - 1, 0)
-        if predictions.box_deltas.shape[1] == 1:
-            own_class = tf.zeros_like(own_class)
-        deltas = tf.gather(predictions.box_deltas, own_class, batch_dims=1)
-        is_object = tf.cast(classes > 0, tf.float32)
-        classification = losses.weighted_mean(
-            self.classification_loss(predictions.class_logits, classes),
-            weights,
-        )
-        localization = losses.weighted_mean(
-            losses.box_loss(deltas, targets) * is_object, weights
-        )
-        total = (
-            self.classification_weight * classification
-            + self.localization_weight * localization
-        )
-        return total, {
-            "classification": classification,
-            "localization": localization,
-        }
-
-    def chosen(self, sample, features, images, image_scale=1.0):
-        """Pools the base features of sampled proposals, `ChosenProposals`."""
-        boxes, image_indices = flatten_boxes(sample.boxes)
-        base = self.detector.pool_base(
-            features["base"], boxes, image_indices, image_scale
-        )
-        return ChosenProposals(boxes, image_indices, base, features, images)
-
-    def frozen_features(self, images):
-        """Runs the frozen extractor; no gradient flows through it."""
-        features = self.detector.extract(images)
-        return {name: tf.stop_gradient(f) for name, f in features.items()}
+    def save(self, *args, **kwargs):
+        """Refuses to save a stage, and says what to save instead."""
+        raise NotImplementedError(_NOT_SAVED.format(name=self.name))
 
 
-def data_ready(batch) -> tf.Tensor:
+_NOT_SAVED = (
+    "{name}: a stage is a config's losses and optimizers around a detector, "
+    "and no model to save; write checkpoints of `stage.checkpointed()` with "
+    "`training.checkpoints.StageCheckpoints`, make the stage again with "
+    "`training.build.build_stage`, and export the detector with "
+    "`python -m featsr_tf.export`"
+)
+
+
+def _time_of_arrival(batch) -> tf.Tensor:
     """Tells when the batch had arrived, in seconds, float64."""
     with tf.control_dependencies(tf.nest.flatten(batch)[:1]):
         # TensorFlow refuses tf.timestamp where all is to be deterministic.
         return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
 
 
-def sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def _sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Makes the losses of the global batch of those of the replicas."""
     if num_replicas() == 1:
         return logs

@@ -6,17 +6,19 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
+from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.speed import XlaCall
 from featsr_tf.training import losses
+from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.stage import Part
-from featsr_tf.training.stage import ProposalSampling
+from featsr_tf.training.stage import FrozenProposals
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import of_batch
-from featsr_tf.training.stage import per_image
+from featsr_tf.training.stage import StageInputs
+from featsr_tf.training.stage import flatten_images
+from featsr_tf.training.stage import unflatten_images
 from featsr_tf.training.targets import TargetSource
 
 
@@ -37,6 +39,89 @@ class PairSampling:
     maximum_area_ratio: float = 4.0
 
 
+class AdversarialLoss:
+    """The discriminator, its optimizer and the losses of both players.
+
+    Args:
+        discriminator: gives logits `[n]` of features `[n, k, k, C]`.
+        minimizer: changes the discriminator.
+        generator_weight: weight of L_gen. Default 0.01.
+        warmup_steps: first steps, in which L_gen has no weight. Default 0.
+        jit_compile: whether XLA compiles the discriminator; see `XlaCall`.
+            Default False.
+    """
+
+    def __init__(
+        self,
+        discriminator: keras.layers.Layer,
+        minimizer: Minimizer,
+        generator_weight: float = 0.01,
+        warmup_steps: int = 0,
+        jit_compile: bool = False,
+    ):
+        self.discriminator = discriminator
+        self.discriminate = XlaCall(discriminator, jit_compile)
+        self.minimizer = minimizer
+        self.generator_weight = generator_weight
+        self.warmup_steps = warmup_steps
+
+    def generator_loss(
+        self, refined: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Computes L_gen (equation 5).
+
+        Args:
+            refined: `[n, k, k, C]` S^0.5 of the pairs.
+            weights: `[n]` of the pairs.
+
+        Returns:
+            The weighted loss, and the loss itself.
+        """
+        loss = losses.weighted_mean(
+            losses.generator_loss(self.discriminate(refined)), weights
+        )
+        # The discriminator's count is saved with its optimizer, so that a
+        # continued run does not warm up again.
+        is_warm = self.minimizer.optimizer.iterations >= self.warmup_steps
+        return self.generator_weight * tf.cast(is_warm, tf.float32) * loss, loss
+
+    def update(
+        self, targets: tf.Tensor, refined: tf.Tensor, weights: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Makes one step of the discriminator.
+
+        Args:
+            targets: `[n, k, k, C]` T^1.0 of the pairs.
+            refined: `[n, k, k, C]` S^0.5 of the pairs.
+            weights: `[n]` of the pairs.
+
+        Returns:
+            The loss and gauges by name.
+        """
+        logs, norm = self.minimizer.minimize(
+            lambda: self.discriminator_loss(targets, refined, weights),
+            self.discriminator.trainable_variables,
+        )
+        return {**logs, DISCRIMINATOR_GRADIENT_NORM: norm}
+
+    def discriminator_loss(self, targets, refined, weights):
+        """Computes L_dis (equation 6), with the mean output for each input."""
+        target_logits = self.discriminate(targets, training=True)
+        generated_logits = self.discriminate(tf.stop_gradient(refined))
+        loss = losses.weighted_mean(
+            losses.discriminator_loss(target_logits, generated_logits), weights
+        )
+        return loss, {
+            "discriminator": loss,
+            "discriminator_of_target": losses.weighted_mean(
+                tf.sigmoid(target_logits), weights
+            ),
+            "discriminator_of_generated": losses.weighted_mean(
+                tf.sigmoid(generated_logits), weights
+            ),
+        }
+
+
 class SuperResolutionStage(Stage):
     """Stage 2: generator and discriminator alternate (section 4.3).
 
@@ -46,45 +131,35 @@ class SuperResolutionStage(Stage):
 
     Args:
         detector: see `Stage`.
-        proposal_sampling: see `Stage`.
         pair_sampling: pairs for L_cont, L_gen and L_dis.
         targets: source of T^1.0; None trains by L_cls and L_loc alone.
-        discriminator: None leaves L_gen and L_dis out.
-        discriminator_optimizer: of the discriminator's variables.
+        adversarial: L_gen and L_dis; None leaves them out. Default None.
         content_weight: weight of L_cont. Default 1.0.
-        generator_weight: weight of L_gen. Default 0.01.
         generator_updates: generator steps per discriminator step. Default 1.
-        adversarial_warmup_steps: first steps, in which L_gen has no weight.
-            Default 0.
-        jit_compile: whether XLA compiles the discriminator. Default False.
         **kwargs: see `Stage`.
+
+    Attributes:
+        discriminator: that of `adversarial`, or None.
     """
 
     def __init__(
         self,
         detector: Detector,
-        proposal_sampling: ProposalSampling,
+        *,
         pair_sampling: PairSampling,
         targets: TargetSource | None,
-        discriminator: keras.layers.Layer | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+        adversarial: AdversarialLoss | None = None,
         content_weight: float = 1.0,
-        generator_weight: float = 0.01,
         generator_updates: int = 1,
-        adversarial_warmup_steps: int = 0,
-        jit_compile: bool = False,
         **kwargs,
     ):
-        super().__init__(detector, proposal_sampling, **kwargs)
+        super().__init__(detector, **kwargs)
         self.pair_sampling = pair_sampling
         self.targets = targets
-        self.discriminator = discriminator
-        self.judge = XlaCall(discriminator, jit_compile)
-        self.discriminator_optimizer = discriminator_optimizer
+        self.adversarial = adversarial
+        self.discriminator = getattr(adversarial, "discriminator", None)
         self.content_weight = content_weight
-        self.generator_weight = generator_weight
         self.generator_updates = generator_updates
-        self.adversarial_warmup_steps = adversarial_warmup_steps
 
     @property
     def trained_variables(self):
@@ -100,163 +175,144 @@ class SuperResolutionStage(Stage):
         return self.targets is not None and self.targets.of_half_images
 
     def checkpointed(self):
-        """Adds the discriminator and its optimizer."""
+        """Adds the discriminator and its optimizer; see `Stage`."""
         objects = super().checkpointed()
-        if self.discriminator is not None:
+        if self.adversarial is not None:
             objects["discriminator"] = self.discriminator
-            objects["discriminator_optimizer"] = self.discriminator_optimizer
+            objects["discriminator_optimizer"] = (
+                self.adversarial.minimizer.optimizer
+            )
         return objects
 
-    def look(self, batch):
-        """Sees small proposals, pairs and targets; see `Stage.look`."""
-        features = self.frozen_features(batch[Batch.IMAGES])
-        proposals = self.detector.propose(features, batch[Batch.IMAGE_SIZES])
-        candidates, valid = self.candidates(batch, proposals)
-        ratios = self.area_over_threshold(batch, candidates)
-        small = self.sample(batch, candidates, valid & (ratios < 1.0))
-        chosen = self.chosen(small, features, batch[Batch.IMAGES])
-        batch_size = batch[Batch.IMAGES].shape[0]
-        inputs = self.detector.refiner.collect_inputs(chosen)
-        seen = {
-            Part.SMALL: small,
-            Part.SMALL_INPUTS: per_image(inputs, batch_size),
+    def compute_frozen(self, batch):
+        """Pools small proposals, pairs and targets; see `Stage`."""
+        refiner, sampler = self.detector.refiner, self.sampler
+        images = batch[Batch.IMAGES]
+        batch_size = images.shape[0]
+        proposals = sampler.propose(batch)
+        small = sampler.sample(
+            batch,
+            proposals.boxes,
+            allowed=proposals.valid & (proposals.area_ratios < 1.0),
+        )
+        chosen = sampler.pool(small, proposals.features, images)
+        inputs = {
+            StageInputs.SMALL: small,
+            StageInputs.SMALL_INPUTS: unflatten_images(
+                refiner.collect_inputs(chosen), batch_size
+            ),
         }
         if self.targets is None:
-            return seen
+            return inputs
         if self.needs_half_images:
-            pairs = self.sample_pairs(batch, candidates, valid, ratios)
-            halved = self.halved(batch, pairs)
-            inputs = self.detector.refiner.collect_inputs(
-                halved, image_scale=0.5
+            pairs = self.sample_pairs(batch, proposals)
+            halved = self.pool_halved(batch, pairs)
+            full = sampler.pool(pairs, proposals.features, images)
+            inputs[StageInputs.PAIR_INPUTS] = unflatten_images(
+                refiner.collect_inputs(halved, image_scale=0.5), batch_size
             )
-            seen[Part.PAIR_INPUTS] = per_image(inputs, batch_size)
-            full = self.chosen(pairs, features, batch[Batch.IMAGES])
         else:
             pairs, halved, full = small, chosen, chosen
         targets = tf.stop_gradient(self.targets(halved, full))
-        seen[Part.PAIR_WEIGHTS] = pairs.weights
-        seen[Part.TARGETS] = per_image(targets, batch_size)
-        return seen
+        inputs[StageInputs.PAIR_WEIGHTS] = pairs.weights
+        inputs[StageInputs.TARGETS] = unflatten_images(targets, batch_size)
+        return inputs
 
-    def sample_pairs(self, batch, candidates, valid, ratios):
+    def sample_pairs(
+        self, batch, proposals: FrozenProposals
+    ) -> SampledProposals:
         """Samples proposals of which F^0.5 and T^1.0 are made (section 4.2)."""
         options = self.pair_sampling
+        ratios = proposals.area_ratios
         usable = (ratios >= options.minimum_area_ratio) & (
             ratios < options.maximum_area_ratio
         )
-        return self.sample(
-            batch, candidates, valid & usable, options.count, 0.5
+        return self.sampler.sample(
+            batch,
+            proposals.boxes,
+            allowed=proposals.valid & usable,
+            count=options.count,
+            positive_fraction=0.5,
         )
 
-    def halved(self, batch, pairs) -> ChosenProposals:
+    def pool_halved(self, batch, pairs: SampledProposals) -> ChosenProposals:
         """Pools F^0.5 of sampled pairs."""
         images = batch[Batch.HALF_IMAGES]
-        features = self.frozen_features(images)
-        return self.chosen(pairs, features, images, image_scale=0.5)
+        features = self.sampler.extract_frozen(images)
+        return self.sampler.pool(pairs, features, images, image_scale=0.5)
 
-    def learn(self, seen):
-        """Makes generator steps, then a discriminator step."""
+    def update(self, inputs):
+        """Makes generator steps, then a discriminator step; see `Stage`."""
         for _ in range(self.generator_updates):
-            (logs, refined), norm = self.minimize(
-                lambda: self.generator_total(seen),
-                self.trained_variables,
-                self.optimizer,
+            (logs, refined), norm = self.minimizer.minimize(
+                lambda: self.loss_of(inputs), self.trained_variables
             )
         logs[GRADIENT_NORM] = norm
-        if self.discriminator is not None:
-            discriminator_logs, norm = self.minimize(
-                lambda: self.discriminator_total(seen, refined),
-                self.discriminator.trainable_variables,
-                self.discriminator_optimizer,
-            )
-            logs |= discriminator_logs
-            logs[DISCRIMINATOR_GRADIENT_NORM] = norm
+        if self.adversarial is not None:
+            targets, weights = _targets_of(inputs)
+            logs |= self.adversarial.update(targets, refined, weights)
         return logs
 
-    def generator_total(self, seen):
+    def loss_of(self, inputs):
         """Weighs L_gen, L_cont, L_cls and L_loc.
 
         Returns:
             The sum; and what is logged, with the refined features of the
             pairs, S^0.5 by default.
         """
-        inputs = of_batch(seen[Part.SMALL_INPUTS])
-        if Part.PAIR_INPUTS in seen:
-            pairs = of_batch(seen[Part.PAIR_INPUTS])
-            small, refined = self.refine_both(inputs, pairs)
-            inputs = pairs
+        small_inputs = flatten_images(inputs[StageInputs.SMALL_INPUTS])
+        if StageInputs.PAIR_INPUTS in inputs:
+            pair_inputs = flatten_images(inputs[StageInputs.PAIR_INPUTS])
+            small, refined = self._refine_both(small_inputs, pair_inputs)
         else:
-            small = refined = self.detector.refiner.refine(inputs)
+            pair_inputs = small_inputs
+            small = refined = self.detector.refiner.refine(small_inputs)
         total, logs = self.predictor_loss(
-            self.detector.small_predictor(small), seen[Part.SMALL]
+            self.detector.small_predictor(small), inputs[StageInputs.SMALL]
         )
-        if Part.TARGETS in seen:
-            base, *_ = inputs
-            pair_total, pair_logs = self.pair_loss(seen, base, refined)
+        if StageInputs.TARGETS in inputs:
+            base, *_ = pair_inputs
+            pair_total, pair_logs = self._pair_loss(inputs, base, refined)
             total += pair_total
             logs |= pair_logs
-        total, logs = self.total_loss(total, logs)
+        total, logs = self.add_regularization(total, logs)
         return total, (logs, refined)
 
-    def refine_both(self, inputs, others) -> list[tf.Tensor]:
-        """Refines two groups of features at once, which is faster."""
+    def _refine_both(self, inputs, others) -> list[tf.Tensor]:
+        """Refines two groups of proposals at once, which is faster."""
         both = tf.nest.map_structure(
-            lambda *parts: tf.concat(parts, axis=0), inputs, others
+            lambda *tensors: tf.concat(tensors, axis=0), inputs, others
         )
         counts = [len(inputs[0]), len(others[0])]
         return tf.split(self.detector.refiner.refine(both), counts)
 
-    def pair_loss(self, seen, base, refined):
+    def _pair_loss(self, inputs, base, refined):
         """Weighs L_cont and L_gen on S^0.5 (equations 4 and 5)."""
-        targets, weights = of_batch(
-            (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
-        )
+        targets, weights = _targets_of(inputs)
         content = losses.weighted_mean(
             losses.content_loss(targets, refined), weights
         )
         total = self.content_weight * content
         logs = {
             "content": content,
-            "target_mean": masked_mean(targets, weights),
-            "input_mean": masked_mean(base, weights),
+            "target_mean": _masked_mean(targets, weights),
+            "input_mean": _masked_mean(base, weights),
         }
-        if self.discriminator is not None:
-            logits = self.judge(refined)
-            logs["generator"] = losses.weighted_mean(
-                losses.generator_loss(logits), weights
-            )
-            total += self.adversarial_weight() * logs["generator"]
+        if self.adversarial is not None:
+            weighted, loss = self.adversarial.generator_loss(refined, weights)
+            total += weighted
+            logs["generator"] = loss
         return total, logs
 
-    def adversarial_weight(self) -> tf.Tensor:
-        """Weighs L_gen; 0 until the discriminator has had its first steps."""
-        # Saved with the optimizer, so that a continued run is no new start.
-        steps = self.discriminator_optimizer.iterations
-        is_warm = steps >= self.adversarial_warmup_steps
-        return self.generator_weight * tf.cast(is_warm, tf.float32)
 
-    def discriminator_total(self, seen, refined):
-        """L_dis (equation 6), with the mean outputs for both inputs."""
-        targets, weights = of_batch(
-            (seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
-        )
-        target_logits = self.judge(targets, training=True)
-        generated_logits = self.judge(tf.stop_gradient(refined))
-        loss = losses.weighted_mean(
-            losses.discriminator_loss(target_logits, generated_logits), weights
-        )
-        return loss, {
-            "discriminator": loss,
-            "discriminator_of_target": losses.weighted_mean(
-                tf.sigmoid(target_logits), weights
-            ),
-            "discriminator_of_generated": losses.weighted_mean(
-                tf.sigmoid(generated_logits), weights
-            ),
-        }
+def _targets_of(inputs) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lists the targets of all images, and the weights of the pairs."""
+    return flatten_images(
+        (inputs[StageInputs.TARGETS], inputs[StageInputs.PAIR_WEIGHTS])
+    )
 
 
-def masked_mean(features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def _masked_mean(features: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Averages features `[n, k, k, C]` over what has a weight `[n]`."""
     return losses.weighted_mean(
         tf.reduce_mean(features, axis=[1, 2, 3]), weights

@@ -1,9 +1,4 @@
-"""Where the target features of the generator come from.
-
-A target source is a `TargetSource`: a callable of the generator's inputs and
-of the same proposals on I^1.0, which says by `of_half_images` what its inputs
-are.
-"""
+"""Where the target features of the generator come from."""
 
 from typing import Protocol
 
@@ -31,14 +26,11 @@ class TargetSource(Protocol):
     def __call__(
         self, inputs: ChosenProposals, full: ChosenProposals
     ) -> tf.Tensor:
-        """Makes targets.
+        """Makes targets `[n, k, k, C]`.
 
         Args:
             inputs: n proposals, what the generator refines.
             full: the same proposals on I^1.0.
-
-        Returns:
-            `[n, k, k, C]` targets.
         """
         ...
 
@@ -51,9 +43,7 @@ class PlaceboTargets:
 
     of_half_images = True
 
-    def __call__(
-        self, inputs: ChosenProposals, full: ChosenProposals
-    ) -> tf.Tensor:
+    def __call__(self, inputs, full):
         """Makes targets; see `TargetSource`."""
         return inputs.base
 
@@ -66,9 +56,7 @@ class NaiveTargets:
 
     of_half_images = True
 
-    def __call__(
-        self, inputs: ChosenProposals, full: ChosenProposals
-    ) -> tf.Tensor:
+    def __call__(self, inputs, full):
         """Makes targets; see `TargetSource`."""
         return full.base
 
@@ -94,9 +82,7 @@ class AtrousTargets:
         self.target_extractor = target_extractor
         self.pool_target = pool_target
 
-    def __call__(
-        self, inputs: ChosenProposals, full: ChosenProposals
-    ) -> tf.Tensor:
+    def __call__(self, inputs, full):
         """Makes targets; see `TargetSource`."""
         images = self.detector.backbone.preprocess(full.images)
         features = self.target_extractor(images, training=False)
@@ -123,8 +109,6 @@ class MagnifiedTargets:
     def __init__(self, zoom: ZoomRefiner):
         self.zoom = zoom
 
-    def __call__(
-        self, inputs: ChosenProposals, full: ChosenProposals
-    ) -> tf.Tensor:
+    def __call__(self, inputs, full):
         """Makes targets; see `TargetSource`."""
         return self.zoom(full)

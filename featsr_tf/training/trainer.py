@@ -1,11 +1,15 @@
-"""Runs the three stages one after the other, from wherever a run stopped."""
+"""Trains a detector through the three stages, from wherever a run stopped.
+
+For each stage: `_train_stage` restores its newest checkpoint and makes the
+steps that are left, between which callbacks log, save and validate.
+"""
 
 import contextlib
-import errno
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -14,106 +18,85 @@ from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import load_records
+from featsr_tf.data.build import training_batches
+from featsr_tf.data.build import training_names
 from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
 from featsr_tf.data.sharding import check_services
 from featsr_tf.data.sharding import watch_services
-from featsr_tf.errors import ConfigError
-from featsr_tf.errors import FeatsrError
 from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
+from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
 from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
+from featsr_tf.training.callbacks import CheckpointWriter
+from featsr_tf.training.callbacks import DetectionImages
+from featsr_tf.training.callbacks import StageCallback
+from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.callbacks import Validation
+from featsr_tf.training.callbacks import validate
+from featsr_tf.training.check import check_init_from_base
+from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.distribution import any_worker
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import default_strategy
 from featsr_tf.training.distribution import digest
+from featsr_tf.training.distribution import fit
 from featsr_tf.training.distribution import is_chief
-from featsr_tf.training.distribution import named_losses_of_workers
+from featsr_tf.training.distribution import translate_worker_errors
 from featsr_tf.training.distribution import warn_of_idle_devices
+from featsr_tf.training.feature_files import translate_cache_errors
 from featsr_tf.training.history import History
-from featsr_tf.training.interruption import StopSignals
-from featsr_tf.training.stage_run import Run
-from featsr_tf.training.stage_run import run_stage
-from featsr_tf.training.validation import PictureMaker
+from featsr_tf.training.non_finite import translate_non_finite_errors
+from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import StageInputs
+
+TENSORBOARD_DIRECTORY = "tensorboard"
 
 
-def check_base_from(pipeline: Pipeline, model_dir: str, base_from: str) -> None:
-    """Checks that a model folder can start from the base stage of another.
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the stages of a training share.
 
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        base_from: the other model folder.
-
-    Raises:
-        ConfigError: both would not train the same base detector, that of
-            `base_from` is not finished, or `model_dir` has begun its own.
-    """
-    model_folder.check_base(base_from, pipeline)
-    total = num_steps(pipeline, checkpoints.BASE)
-    step = checkpoints.newest_step(base_from, checkpoints.BASE)
-    validation = pipeline.model.feature_super_resolution.validation
-    patience = validation.patience if validation is not None else 0
-    history = History(base_from, checkpoints.BASE)
-    if step != total and not history.has_run_out(patience):
-        raise ConfigError(
-            f"{base_from}: its base stage is at step {step or 0} of {total}; "
-            "finish it first"
-        )
-    own = checkpoints.newest_step(model_dir, checkpoints.BASE)
-    if own not in (None, total):
-        raise ConfigError(
-            f"{model_dir}: has a base stage of its own, at step {own} of "
-            f"{total}; go on without --base_from or give another --model_dir"
-        )
-
-
-def take_base(
-    pipeline: Pipeline,
-    model_dir: str,
-    strategy: tf.distribute.Strategy,
-    detector: Detector,
-    base_from: str,
-) -> None:
-    """Makes the base stage of another model folder that of this one.
-
-    Where this one has it already, nothing is done.
-
-    Args:
+    Attributes:
         pipeline: the config.
         model_dir: model folder.
         strategy: how steps are spread over devices.
-        detector: gets the weights.
-        base_from: the other model folder, checked by `check_base_from`.
-
-    Raises:
-        DataError: the checkpoint of the other folder is damaged.
+        detector: what they train.
+        source: the training records.
+        shown: the records that are validated on and drawn, or None.
+        signals: tell when to stop.
+        data_services: addresses of processes that decode images.
     """
-    total = num_steps(pipeline, checkpoints.BASE)
-    own = checkpoints.newest_step(model_dir, checkpoints.BASE)
-    # The chief must not write before the others have looked.
-    if any_worker(strategy, own == total):
-        return
-    with strategy.scope():
-        stage = build_stage(pipeline, checkpoints.BASE, detector)
-    checkpoints.restore_base(detector, base_from)
-    if is_chief(strategy):
-        saved = checkpoints.StageCheckpoints(
-            model_dir, checkpoints.BASE, stage.checkpointed()
+
+    pipeline: Pipeline
+    model_dir: str
+    strategy: tf.distribute.Strategy
+    detector: Detector
+    source: RecordFiles
+    shown: RecordFiles | None
+    signals: StopSignals
+    data_services: Sequence[str]
+
+    @property
+    def writes(self) -> bool:
+        """Whether this worker is the one that writes the model folder."""
+        return is_chief(self.strategy)
+
+    @functools.cached_property
+    def detection_functions(self) -> Callable[[bool], Callable]:
+        """Gives the function that detects without or with super-resolution.
+
+        Each is traced once, for validations and images of all stages.
+        """
+        return functools.cache(
+            functools.partial(detection_function, self.detector)
         )
-        saved.save(total)
-        print(f"base: taken from {base_from}", flush=True)
-    check_agreement(
-        strategy, "--base_from", base_from, "give all machines the same"
-    )
-
-
-# When a disk takes no more.
-_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def train(
@@ -134,7 +117,7 @@ def train(
         strategy: how steps are spread over devices; default is
             `default_strategy`.
         base_from: another model folder, whose finished base stage this one
-            takes instead of training its own. Default none.
+            starts from instead of training its own. Default none.
         data_services: addresses of `python -m featsr_tf.data_service`, which
             decode the images. Default none: this process does.
 
@@ -143,8 +126,8 @@ def train(
 
     Raises:
         ConfigError: the model folder belongs to another config, stage 1 has
-            no steps, its base stage is not to be had from `base_from`, a
-            data service does not answer, or the machines do not agree.
+            no steps, `base_from` has no finished base stage, a data service
+            does not answer, or the machines do not agree.
         DataError: records or label maps are missing or unsound.
         WorkerError: another machine has stopped.
     """
@@ -158,7 +141,7 @@ def train(
     source = load_records(pipeline.train_input_reader, num_classes)
     model_folder.check_classes(model_dir, source.label_map)
     if base_from is not None:
-        check_base_from(pipeline, model_dir, base_from)
+        check_init_from_base(pipeline, model_dir, base_from)
         model_folder.check_classes(base_from, source.label_map)
     # Only the first reader is evaluated, and drawn while training.
     shown = [
@@ -169,90 +152,278 @@ def train(
     with strategy.scope():
         detector = build_detector(pipeline)
     run = Run(
-        pipeline,
-        model_dir,
-        strategy,
-        detector,
-        source,
-        shown[0] if shown else None,
-        _picture_maker(pipeline, shown),
-        StopSignals(functools.partial(any_worker, strategy)),
-        data_services,
+        pipeline=pipeline,
+        model_dir=model_dir,
+        strategy=strategy,
+        detector=detector,
+        source=source,
+        shown=shown[0] if shown else None,
+        signals=StopSignals(functools.partial(any_worker, strategy)),
+        data_services=data_services,
     )
     with (
         translate_data_errors(source, *shown),
-        named_write_errors(model_dir),
-        named_losses_of_workers(strategy),
+        checkpoints.translate_write_errors(model_dir),
+        translate_worker_errors(strategy),
         watch_services(data_services),
     ):
-        _run_stages(run, base_from)
+        _train_stages(run, base_from)
     return detector
 
 
-def _run_stages(run: Run, base_from: str | None) -> None:
-    strategy = run.strategy
+def _train_stages(run: Run, base_from: str | None) -> None:
     check_agreement(
-        strategy,
+        run.strategy,
         "config or records",
         f"{digest(*run.source.summary.arrays)} {to_text(run.pipeline)}",
         "give all machines the same --pipeline, --set and record files",
     )
     # Nothing is written before all input is known to be sound.
-    writes = is_chief(strategy)
-    lock = model_folder.locked(run.model_dir)
-    with lock if writes else contextlib.nullcontext(), run.signals.caught():
-        if writes:
+    lock = (
+        model_folder.locked(run.model_dir)
+        if run.writes
+        else contextlib.nullcontext()
+    )
+    with lock, run.signals.caught():
+        if run.writes:
             model_folder.prepare(
                 run.model_dir, run.pipeline, run.source.label_map
             )
         if base_from is not None:
-            take_base(
-                run.pipeline, run.model_dir, strategy, run.detector, base_from
-            )
+            import_base_stage(run, base_from)
         for name in checkpoints.STAGES:
-            run_stage(run, name)
+            if name == checkpoints.SUPER_RESOLUTION:
+                run.detector.start_small_predictor_from_large()
+                run.detector.start_refiner_from_extractor()
+            if num_steps(run.pipeline, name):
+                _train_stage(run, name)
         check_agreement(
-            strategy,
+            run.strategy,
             "weights",
             digest(*run.detector.get_weights()),
             "this must not be: report it, with the config",
         )
-        if writes:
+        if run.writes:
             feature_cache.remove_own_cache(run.pipeline, run.model_dir)
 
 
-@contextlib.contextmanager
-def named_write_errors(model_dir: str) -> Iterator[None]:
-    """Turns errors about a disk that takes no more into a `FeatsrError`.
+def _train_stage(run: Run, name: str) -> None:
+    """Makes the steps that are left of a stage.
+
+    The detector is as the stage before left it.
+    """
+    total = num_steps(run.pipeline, name)
+    with run.strategy.scope():
+        stage = build_stage(run.pipeline, name, run.detector)
+    saved = checkpoints.StageCheckpoints(
+        run.model_dir,
+        name,
+        stage.checkpointed(),
+        keep=run.pipeline.model.feature_super_resolution.keep_checkpoints,
+    )
+    step = saved.restore()
+    _check_step(run, f"the step of stage {name}", step)
+    history = History(run.model_dir, name)
+    if run.writes:
+        history.truncate_after(step)
+    callbacks = _callbacks(run, saved, history, step)
+    for callback in callbacks:
+        callback.catch_up()
+    is_finished = step >= total or any(c.should_stop() for c in callbacks)
+    # What has been validated, the chief alone knows.
+    if any_worker(run.strategy, is_finished):
+        if run.writes:
+            print(f"{name}: finished at step {step}, not repeated", flush=True)
+    else:
+        _make_steps(run, stage, name, step, callbacks)
+    has_best = run.writes and history.best_step() is not None
+    if any_worker(run.strategy, has_best):
+        # The next stage begins with what validations have chosen.
+        path = checkpoints.restore_detector(run.detector, run.model_dir, name)
+        _check_step(
+            run, f"the best step of stage {name}", checkpoints.step_of(path)
+        )
+
+
+def _check_step(run: Run, what: str, step: int) -> None:
+    """Waits for all workers, and refuses that they continue at other steps."""
+    check_agreement(
+        run.strategy,
+        f"{what} (here {step})",
+        str(step),
+        "give all machines the same --model_dir, on a file system that they "
+        "share",
+    )
+
+
+def _make_steps(
+    run: Run, stage: Stage, name: str, step: int, callbacks: list[StageCallback]
+) -> None:
+    if step and run.writes:
+        print(f"{name}: continues after step {step}", flush=True)
+    with contextlib.ExitStack() as stack:
+        for callback in callbacks:
+            stack.enter_context(contextlib.closing(callback))
+        if _is_cached(run, name):
+            stack.enter_context(
+                translate_cache_errors(
+                    feature_cache.cache_folder(run.pipeline, run.model_dir)
+                )
+            )
+        batches = _stage_batches(run, stage, name)
+        stack.enter_context(
+            translate_non_finite_errors(
+                functools.partial(_record_names, run, name, batches)
+            )
+        )
+        fit(
+            stage,
+            run.strategy,
+            functools.partial(batches, skip_steps=step),
+            run.pipeline.train_config.batch_size,
+            num_steps(run.pipeline, name) - step,
+            callbacks,
+        )
+
+
+def _is_cached(run: Run, name: str) -> bool:
+    cache = run.pipeline.model.feature_super_resolution.feature_cache
+    return cache is not None and name != checkpoints.BASE
+
+
+def _stage_batches(
+    run: Run, stage: Stage, name: str
+) -> Callable[..., tf.data.Dataset]:
+    """Makes the batches of a stage; they depend on nothing but the step.
+
+    Returns:
+        Makes endless batches of a `Shard`, and of the `skip_steps` that the
+        stage has made.
+    """
+    if _is_cached(run, name):
+        return feature_cache.cached_batches(
+            run.pipeline, run.source, stage, run.model_dir, run.strategy
+        )
+
+    def batches(shard: Shard, skip_steps: int) -> tf.data.Dataset:
+        return training_batches(
+            run.pipeline,
+            run.source,
+            skip_steps=skip_steps,
+            with_half_images=stage.needs_half_images,
+            seed_offset=checkpoints.STAGES.index(name),
+            shard=shard,
+            services=run.data_services,
+        )
+
+    return batches
+
+
+def _record_names(
+    run: Run, name: str, batches: Callable[..., tf.data.Dataset], step: int
+) -> list[str]:
+    """Names the records that a step, from 1, of a stage was made of."""
+    shard = Shard(run.pipeline.train_config.batch_size)
+    batch = next(iter(batches(shard, skip_steps=step - 1)))
+    if Batch.SEEDS in batch:
+        numbers = batch[Batch.SEEDS][:, 1]
+        seed_offset = checkpoints.STAGES.index(name)
+    else:
+        numbers = batch[StageInputs.NUMBERS]
+        seed_offset = feature_cache.SEED_OFFSET
+    return training_names(
+        run.pipeline, run.source, numbers.numpy().tolist(), seed_offset
+    )
+
+
+def _callbacks(
+    run: Run, saved: checkpoints.StageCheckpoints, history: History, step: int
+) -> list[StageCallback]:
+    """Lists what happens on this worker between steps, in this order."""
+    name = history.stage
+    extension = run.pipeline.model.feature_super_resolution
+    interval = extension.checkpoint_interval
+    progress = {
+        "first_step": step,
+        "num_steps": num_steps(run.pipeline, name),
+    }
+    write = functools.partial(
+        CheckpointWriter,
+        saved,
+        signals=run.signals,
+        interval=interval,
+        **progress,
+    )
+    if not run.writes:
+        # All workers have one, so that they stop together.
+        return [write(log=None)]
+    writer = tf.summary.create_file_writer(
+        os.path.join(run.model_dir, TENSORBOARD_DIRECTORY, name)
+    )
+    log = TrainingLog(history, writer=writer, pending=saved.notes, **progress)
+    callbacks = [log, write(log=log)]
+    detect = run.detection_functions(name != checkpoints.BASE)
+    options = extension.validation
+    if options is not None:
+        evaluate = functools.partial(
+            validate, run.pipeline, detect, run.shown, options.num_images
+        )
+        callbacks.append(
+            Validation(
+                evaluate,
+                history=history,
+                writer=writer,
+                best_by=options.best_by.lower(),
+                patience=options.patience,
+                interval=options.interval or interval,
+                **progress,
+            )
+        )
+    if run.shown is not None:
+        callbacks.append(
+            DetectionImages(
+                detect,
+                evaluation_batches(run.pipeline, run.shown, batch_size=1),
+                names=run.shown.label_map.names,
+                writer=writer,
+                interval=interval,
+                **progress,
+            )
+        )
+    return callbacks
+
+
+def import_base_stage(run: Run, base_from: str) -> None:
+    """Makes the base stage of another model folder that of this one.
+
+    Where this one has it already, nothing is done.
 
     Args:
-        model_dir: model folder, in which a block writes.
+        run: the training, whose detector gets the weights.
+        base_from: the other model folder, which `check_init_from_base` passed.
 
     Raises:
-        FeatsrError: the disk is full or read-only.
+        DataError: the checkpoint of the other folder is damaged.
     """
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        reasons = map(os.strerror, _WRITE_ERRORS)
-        reason = next((r for r in reasons if r in str(error)), None)
-        if reason is None:
-            raise
-        raise FeatsrError(
-            f"{model_dir}: cannot be written to: {reason}; its checkpoints "
-            "are whole: make room and run the same command again to go on"
-        ) from error
+    total = num_steps(run.pipeline, checkpoints.BASE)
+    found = checkpoints.newest_step(run.model_dir, checkpoints.BASE)
+    # The chief must not write before the others have looked.
+    if any_worker(run.strategy, found == total):
+        return
+    with run.strategy.scope():
+        stage = build_stage(run.pipeline, checkpoints.BASE, run.detector)
+    checkpoints.restore_base(run.detector, base_from)
+    if run.writes:
+        saved = checkpoints.StageCheckpoints(
+            run.model_dir, checkpoints.BASE, stage.checkpointed()
+        )
+        saved.save(total)
+        print(f"base: taken from {base_from}", flush=True)
+    check_agreement(
+        run.strategy, "--base_from", base_from, "give all machines the same"
+    )
 
 
 def set_determinism() -> None:
     """Makes every operation give the same numbers in every run."""
     tf.config.experimental.enable_op_determinism()
-
-
-def _picture_maker(
-    pipeline: Pipeline, sources: Sequence[RecordFiles]
-) -> PictureMaker | None:
-    if not sources:
-        return None
-    dataset = evaluation_batches(pipeline, sources[0], batch_size=1)
-    return PictureMaker(dataset, sources[0].label_map.names)

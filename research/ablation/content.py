@@ -99,17 +99,23 @@ def _held_out_pairs(pipeline, stage, source) -> Iterator[Triple]:
     import tensorflow as tf
     import tqdm
 
-    from featsr_tf.training.stage import Part
-    from featsr_tf.training.stage import of_batch
+    from featsr_tf.training.stage import StageInputs
+    from featsr_tf.training.stage import flatten_images
     from research.views import count_batches
     from research.views import fixed_views
 
     @tf.function
     def pairs_of(batch):
-        seen = stage.look(batch)
-        inputs = seen.get(Part.PAIR_INPUTS, seen[Part.SMALL_INPUTS])
-        inputs, targets, weights = of_batch(
-            (inputs, seen[Part.TARGETS], seen[Part.PAIR_WEIGHTS])
+        frozen = stage.compute_frozen(batch)
+        inputs = frozen.get(
+            StageInputs.PAIR_INPUTS, frozen[StageInputs.SMALL_INPUTS]
+        )
+        inputs, targets, weights = flatten_images(
+            (
+                inputs,
+                frozen[StageInputs.TARGETS],
+                frozen[StageInputs.PAIR_WEIGHTS],
+            )
         )
         base, *_ = inputs
         return base, stage.detector.refiner.refine(inputs), targets, weights

@@ -13,7 +13,7 @@ from research.ablation.comparison import interval
 from research.alternatives.looking import Judged
 from research.side_by_side import milliseconds
 from research.side_by_side import ratio
-from tfrecords_tools.statistics_report import text_table
+from tfrecords_tools.tables import text_table
 
 BASE = "base"
 _DRAWS = 300

@@ -25,11 +25,7 @@ from research.probe.bases import single_base
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: Arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.probe",
         description="Asks a predictor what each kind of target knows.",

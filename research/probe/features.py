@@ -20,7 +20,7 @@ from featsr_tf.model.build import build_target_features
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.zoom import MAGNIFICATION
-from featsr_tf.training.stage import of_batch
+from featsr_tf.training.stage import flatten_images
 from featsr_tf.training.super_resolution_stage import SuperResolutionStage
 from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import NaiveTargets
@@ -128,16 +128,13 @@ def pool_pairs(
 def _parts(pipeline, stage, sources, source, title) -> Iterator[tuple]:
     @tf.function
     def sample_of(batch):
-        features = stage.frozen_features(batch[Batch.IMAGES])
-        proposals = stage.detector.propose(features, batch[Batch.IMAGE_SIZES])
-        candidates, valid = stage.candidates(batch, proposals)
-        ratios = stage.area_over_threshold(batch, candidates)
-        return features, stage.sample_pairs(batch, candidates, valid, ratios)
+        proposals = stage.sampler.propose(batch)
+        return proposals.features, stage.sample_pairs(batch, proposals)
 
     @tf.function
     def features_of(batch, features, sample):
-        halved = stage.halved(batch, sample)
-        full = stage.chosen(sample, features, batch[Batch.IMAGES])
+        halved = stage.pool_halved(batch, sample)
+        full = stage.sampler.pool(sample, features, batch[Batch.IMAGES])
         return {
             name: tf.cast(make(halved, full), tf.float16)
             for name, make in sources.items()
@@ -154,7 +151,7 @@ def _parts(pipeline, stage, sources, source, title) -> Iterator[tuple]:
         pooled = features_of(batch, features, sample)
         batch_size, count = sample.classes.shape
         rows = np.repeat(np.arange(batch_size) + number * batch_size, count)
-        sample = of_batch(sample)
+        sample = flatten_images(sample)
         is_pair = sample.weights.numpy() > 0
         yield tf.nest.map_structure(
             lambda part, chosen=is_pair: np.asarray(part)[chosen],

@@ -11,6 +11,7 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import restore_base
+from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.stage import Stage
 from research.probe.bases import Base
 from research.probe.counts import Counts
@@ -79,17 +80,17 @@ class Probe:
         self._stage = stage
         self._predictor = stage.detector.small_predictor
         self._optimizer = optimizer
+        self._minimizer = Minimizer(optimizer, stage.minimizer.clip_norm)
         optimizer.build(self._predictor.trainable_variables)
         self._initial = [value.numpy() for value in optimizer.variables]
         self._step = tf.function(self._minimize, reduce_retracing=True)
 
     def _minimize(self, features, sample):
-        self._stage.minimize(
+        self._minimizer.minimize(
             lambda: self._stage.predictor_loss(
                 self._predictor(features), sample
             ),
             self._predictor.trainable_variables,
-            self._optimizer,
         )
 
     def train(

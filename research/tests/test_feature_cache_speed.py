@@ -11,7 +11,7 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.errors import ConfigError
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.stage import Part
+from featsr_tf.training.stage import StageInputs
 from research import feature_cache
 from tests.model.small import CONFIG
 from tests.model.small import small_backbone
@@ -40,7 +40,7 @@ def test_steps_and_parts_run_with_a_cache_and_without(tmp_path, eager):
         assert np.isfinite(found[title]["loss"])
     assert Batch.IMAGES in found["part: images"]
     for title in ("part: looking", "part: cache"):
-        assert Part.SMALL_INPUTS in found[title]
+        assert StageInputs.SMALL_INPUTS in found[title]
 
 
 @pytest.fixture

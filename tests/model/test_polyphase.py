@@ -56,7 +56,7 @@ def test_features_are_those_of_the_twin(name, pooling):
         lambda: [LAYERS.ZeroPadding2D(1), LAYERS.MaxPooling2D(3, 2)],
     ],
 )
-@pytest.mark.parametrize("pooling", ["PAPER", "AVERAGE"])
+@pytest.mark.parametrize("pooling", ["PAPER", "AVERAGE", "STRIDE"])
 def test_so_are_those_of_other_networks(layers, pooling):
     features = small_network(*layers(), LAYERS.Conv2D(2, 3, padding="same"))
     randomize(features)

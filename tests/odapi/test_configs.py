@@ -72,7 +72,7 @@ def test_official_configs_build_a_stage(name, shared):
     assert stage.optimizer.momentum == 0.9
     assert len(detector.proposal_settings.cell_anchors) == 12
     assert detector.postprocess.maximum_total == 300
-    assert stage.localization_weight == 2.0
+    assert stage.predictor_loss.localization_weight == 2.0
     assert stage.anchor_localization_weight == 2.0
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import tfrecords_tools
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
-from tfrecords_tools.toy_images import ToyImage
-from tfrecords_tools.toy_images import draw_toy_image
+from tfrecords_tools.create_toy_tf_record import ToyImage
+from tfrecords_tools.create_toy_tf_record import draw_toy_image
 
 Size = tuple[int, int]
 

@@ -14,11 +14,11 @@ from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 from tests.support import REPOSITORY
+from tfrecords_tools.annotations import is_for_validation
 from tfrecords_tools.create_gtsdb_tf_record import create
 from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label
 from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label_map
-from tfrecords_tools.create_gtsdb_tf_record import is_validation_frame
-from tfrecords_tools.create_gtsdb_tf_record import read_frames
+from tfrecords_tools.create_gtsdb_tf_record import read_gtsdb
 
 HEIGHT, WIDTH = 80, 136
 LINES = (
@@ -43,9 +43,12 @@ def data(tmp_path):
 
 
 def test_inclusive_corners_become_continuous_ones(data):
-    frames = {frame.path.stem: frame for frame in read_frames(data)}
-    assert [sign.box for sign in frames["00000"].signs] == [(20, 10, 52, 42)]
-    boxes = [sign.box for sign in frames["00002"].signs]
+    frames = {
+        frame.source_id: frame for frame in read_gtsdb(data, gtsdb_label_map(4))
+    }
+    (sign,) = frames["00000.jpg"].objects
+    assert sign.box == (20, 10, 52, 42)
+    boxes = [sign.box for sign in frames["00002.jpg"].objects]
     assert boxes == [(0, 0, HEIGHT, WIDTH), (6, 5, 7, 6)]
 
 
@@ -82,10 +85,10 @@ def test_the_original_download_is_read_as_it_is(tmp_path, folder):
 
 def test_the_split_follows_from_the_name_alone():
     names = [f"{number:05d}" for number in range(900)]
-    validation = [n for n in names if is_validation_frame(f"{n}.ppm", 0.2)]
+    validation = [n for n in names if is_for_validation(f"{n}.ppm", 0.2)]
     assert 0.17 < len(validation) / 900 < 0.23
     assert validation == [
-        n for n in names if is_validation_frame(f"images/{n}.jpg", 0.2)
+        n for n in names if is_for_validation(f"images/{n}.jpg", 0.2)
     ]
     # Written down so that no later version moves frames across.
     assert validation[:4] == ["00006", "00009", "00014", "00015"]

@@ -23,11 +23,11 @@ from tests.tfrecords_tools.damage import flip_bit
 from tests.tfrecords_tools.damage import frame_offset
 from tests.tfrecords_tools.damage import write_shards
 from tfrecords_tools import show
-from tfrecords_tools.record_pictures import IGNORED_COLOR
-from tfrecords_tools.record_pictures import SIZE_COLORS
-from tfrecords_tools.record_pictures import SmallObjects
-from tfrecords_tools.record_pictures import stored_picture
-from tfrecords_tools.record_pictures import training_picture
+from tfrecords_tools.show import IGNORED_COLOR
+from tfrecords_tools.show import SIZE_COLORS
+from tfrecords_tools.show import SmallObjects
+from tfrecords_tools.show import stored_picture
+from tfrecords_tools.show import training_picture
 
 NAMES = {1: "one", 2: "two"}
 GREY = encode(np.full([200, 300, 3], 128, np.uint8))

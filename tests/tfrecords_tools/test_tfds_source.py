@@ -13,10 +13,9 @@ from tests.tfrecords_tools.tfds_data import HEIGHT
 from tests.tfrecords_tools.tfds_data import WIDTH
 from tests.tfrecords_tools.tfds_data import encoded_image
 from tests.tfrecords_tools.tfds_data import write_tfds
-from tfrecords_tools.tfds_source import open_builder
-from tfrecords_tools.tfds_source import prepare
-from tfrecords_tools.tfds_source import read_split
-from tfrecords_tools.tfds_source import tfds_label_map
+from tfrecords_tools.from_tfds import open_builder
+from tfrecords_tools.from_tfds import prepare
+from tfrecords_tools.from_tfds import read_split
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def test_a_worker_process_can_have_them(images):
 
 
 def test_the_label_map_has_the_labels_plus_1(images):
-    assert tfds_label_map(images).names == {1: "cat", 2: "dog"}
+    assert images.class_names == ("cat", "dog")
 
 
 def test_a_part_of_a_split_is_a_split(data_dir):

@@ -10,7 +10,7 @@ from featsr_tf.errors import DataError
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.create_toy_tf_record import ToyImages
 from tfrecords_tools.create_toy_tf_record import create
-from tfrecords_tools.toy_images import draw_toy_image
+from tfrecords_tools.create_toy_tf_record import draw_toy_image
 from tfrecords_tools.toy_signs import TOY_CLASSES
 from tfrecords_tools.toy_signs import draw_sign
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.stage import DATA_READY
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE
@@ -67,17 +68,17 @@ def gradients_of(stage, batch=BOTH):
         For each minimization of a step, the gradients by path of what gets
         one; and the losses.
     """
-    seen = []
+    found = []
 
-    def differentiate(loss, variables, optimizer):
+    def differentiate(self, loss, variables):
         everything = variables_of(stage)
         with tf.GradientTape() as tape:
             total, logs = loss()
         gradients = tape.gradient(total, [v.value for v in everything.values()])
         gradients = dict(zip(everything, gradients, strict=True))
-        seen.append({p: g for p, g in gradients.items() if g is not None})
+        found.append({p: g for p, g in gradients.items() if g is not None})
         return logs, tf.constant(0.0)
 
-    with mock.patch.object(stage, "minimize", differentiate):
+    with mock.patch.object(Minimizer, "minimize", differentiate):
         logs = step(stage, batch)
-    return seen, logs
+    return found, logs

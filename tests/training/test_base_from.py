@@ -8,7 +8,6 @@ import pytest
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.training import model_folder
-from featsr_tf.training import stage_run
 from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
@@ -61,7 +60,7 @@ def make_base(pipeline, folder, step=STEPS):
 def train_without_steps(pipeline, folder, base_from):
     """Trains, but no stage makes a step; names the stages that would."""
     fitted = []
-    with mock.patch.object(stage_run, "fit", lambda s, *_: fitted.append(s)):
+    with mock.patch.object(trainer, "fit", lambda s, *_: fitted.append(s)):
         detector = trainer.train(
             pipeline, str(folder), base_from=str(base_from)
         )

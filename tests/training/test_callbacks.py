@@ -8,14 +8,18 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.training import callbacks
 from featsr_tf.training.callbacks import CheckpointWriter
-from featsr_tf.training.callbacks import DetectionPictures
+from featsr_tf.training.callbacks import DetectionImages
 from featsr_tf.training.callbacks import TrainingLog
+from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.history import History
-from featsr_tf.training.interruption import StopSignals
 from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
+from tests.training.batches import LARGE
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
 
 SILENT = tf.summary.create_noop_writer()
 
@@ -59,8 +63,12 @@ def records(path):
 def training_log(path, first_step=0, num_steps=5, stage="base", **options):
     options = {"writer": SILENT, "interval": 2, **options}
     history = History(str(path), stage)
-    history.forget_after(first_step)
-    return start(TrainingLog(history, first_step, num_steps, **options))
+    history.truncate_after(first_step)
+    return start(
+        TrainingLog(
+            history, first_step=first_step, num_steps=num_steps, **options
+        )
+    )
 
 
 def test_means_are_written_at_intervals_and_at_the_end(tmp_path, clock):
@@ -133,7 +141,9 @@ def test_a_record_holds_the_mean_of_losses_from_before_a_stop(tmp_path, clock):
         step(log, clock, loss=loss)
     # As it comes out of a checkpoint.
     pending = json.loads(json.dumps(log.pending()))
-    log = training_log(parts, 3, num_steps=4, interval=4, pending=pending)
+    log = training_log(
+        parts, first_step=3, num_steps=4, interval=4, pending=pending
+    )
     step(log, clock, loss=0.7)
     whole, stopped = records(tmp_path), records(parts)
     assert [r["losses"] for r in stopped] == [r["losses"] for r in whole]
@@ -197,16 +207,41 @@ def test_tensorboard_gets_the_same_numbers(tmp_path, clock):
 
 def test_checkpoints_are_written_at_intervals_and_at_the_end():
     checkpoints = mock.Mock()
-    writer = CheckpointWriter(checkpoints, 3, 9, 4, mock.Mock(), StopSignals())
+    writer = CheckpointWriter(
+        checkpoints,
+        log=mock.Mock(),
+        signals=StopSignals(),
+        first_step=3,
+        num_steps=9,
+        interval=4,
+    )
     for _ in range(6):
         writer.on_train_batch_end(0, {})
     steps = [call.args[0] for call in checkpoints.save.call_args_list]
     assert steps == [4, 8, 9]
 
 
-def test_pictures_are_drawn_at_intervals_and_at_the_end():
-    draw = mock.Mock(return_value=[])
-    pictures = DetectionPictures(draw, SILENT, 3, num_steps=9, interval=4)
+def test_images_with_objects_are_drawn_at_intervals_and_at_the_end():
+    whole = make_batch([SMALL], [], [LARGE])
+    images = DetectionImages(
+        mock.Mock(side_effect=nothing_found),
+        tf.data.Dataset.from_tensor_slices(whole).batch(1),
+        names={1: "round", 2: "square"},
+        writer=SILENT,
+        first_step=3,
+        num_steps=9,
+        interval=4,
+    )
     for _ in range(6):
-        pictures.on_train_batch_end(0, {})
-    assert draw.call_count == 3
+        images.on_train_batch_end(0, {})
+    # Steps 4, 8 and 9; two of the three images have objects.
+    assert images.detect.call_count == 3 * 2
+
+
+def nothing_found(*_):
+    return DetectionBatch(
+        boxes=tf.zeros([1, 0, 4]),
+        scores=tf.zeros([1, 0]),
+        classes=tf.zeros([1, 0], tf.int32),
+        count=tf.zeros([1], tf.int32),
+    )

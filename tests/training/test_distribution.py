@@ -20,8 +20,8 @@ from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.distribution import default_strategy
+from featsr_tf.training.distribution import fit
 from featsr_tf.training.stage import DATA_READY
-from featsr_tf.training.stage_run import fit
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.support import REPOSITORY

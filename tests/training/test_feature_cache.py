@@ -18,7 +18,7 @@ from featsr_tf.training import feature_files
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.stage import Part
+from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.trainer import train
 from tests.model.small import small_backbone
 from tests.model.small import small_detector
@@ -119,8 +119,8 @@ def test_losses_are_those_without_a_cache(open_cache, name, field):
 
 def test_a_pass_holds_every_image_once(open_cache):
     cache = open_cache("feature_cache.num_images=6")
-    look = tf.function(cache.stage.look)
-    expected = [look(batch) for batch in cache.uncached(3)]
+    compute = tf.function(cache.stage.compute_frozen)
+    expected = [compute(batch) for batch in cache.uncached(3)]
     rows = rows_by_boxes(expected)
     assert len(rows) == 6
     first, second = cache.batches(6)[:3], cache.batches(6)[3:]
@@ -129,17 +129,19 @@ def test_a_pass_holds_every_image_once(open_cache):
         for key, tensors in rows.items():
             for ours, theirs in zip(found[key], tensors, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+        numbers = [batch[StageInputs.NUMBERS].numpy() for batch in first]
+        assert sorted(np.concatenate(numbers)) == list(range(6))
     orders = [list(rows_by_boxes(batches)) for batches in (first, second)]
     assert orders[0] != orders[1]
 
 
 def rows_by_boxes(batches):
-    """What is seen of each image, by the boxes of its proposals."""
+    """The inputs of each image, by the boxes of its proposals."""
     return {
-        np.asarray(batch[Part.SMALL].boxes)[row].tobytes(): [
+        np.asarray(batch[StageInputs.SMALL].boxes)[row].tobytes(): [
             np.asarray(x)[row]
             for part, tensors in sorted(batch.items())
-            if part != Part.NUMBERS
+            if part != StageInputs.NUMBERS
             for x in tf.nest.flatten(tensors)
         ]
         for batch in batches
@@ -164,13 +166,13 @@ def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     # Of two images on one of three devices there is none for the third.
     first, second, third = cache.batches(3, shard=Shard(2, num_replicas=3))
     for row, part in enumerate((first, second)):
-        expected = whole[0][Part.SMALL].weights[row : row + 1]
-        np.testing.assert_array_equal(part[Part.SMALL].weights, expected)
+        expected = whole[0][StageInputs.SMALL].weights[row : row + 1]
+        np.testing.assert_array_equal(part[StageInputs.SMALL].weights, expected)
     assert third[Batch.EXAMPLE_MASK].numpy().tolist() == [0.0]
-    assert not np.any(third[Part.SMALL].weights)
-    weights = third.get(Part.PAIR_WEIGHTS)
+    assert not np.any(third[StageInputs.SMALL].weights)
+    weights = third.get(StageInputs.PAIR_WEIGHTS)
     if weights is None:
-        weights = third[Part.LARGE].weights
+        weights = third[StageInputs.LARGE].weights
     assert not np.any(weights)
 
 
@@ -190,7 +192,7 @@ def test_what_is_there_is_not_computed_again(open_cache):
     assert all(path.stat().st_mtime_ns == t for path, t in written.items())
     names = {path.name for path in cache.folder.iterdir()}
     added = {name.partition("-")[0] for name in names - set(before.values())}
-    assert added == {Part.TARGETS, Part.PAIR_WEIGHTS}
+    assert added == {StageInputs.TARGETS, StageInputs.PAIR_WEIGHTS}
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_a_training_clears_its_own_cache_away(tmp_path, records):
         mock.patch.object(feature_cache, "cached_batches", spy),
     ):
         train(pipeline, str(tmp_path), tf.distribute.get_strategy())
-    assert seen[1] - seen[0] == {Part.LARGE, Part.LARGE_FEATURES}
+    assert seen[1] - seen[0] == {StageInputs.LARGE, StageInputs.LARGE_FEATURES}
     assert not Path(
         feature_cache.cache_folder(pipeline, str(tmp_path))
     ).exists()

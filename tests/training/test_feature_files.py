@@ -12,7 +12,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import feature_files
-from featsr_tf.training.feature_files import named_cache_errors
+from featsr_tf.training.feature_files import translate_cache_errors
 from tests.model.small import small_detector
 from tests.training.batches import write_noise
 from tests.training.test_feature_cache import Cache
@@ -62,7 +62,7 @@ def test_a_flipped_bit_is_named_by_file_and_record(filled, contents):
     changed[len(changed) // 2 + 20] ^= 1
     path.write_bytes(changed)
     with pytest.raises(DataError) as caught:
-        with named_cache_errors(str(filled.folder)):
+        with translate_cache_errors(str(filled.folder)):
             filled.batches(1)
     assert str(caught.value).startswith(f"{path}: record 1: ")
     assert "delete it" in str(caught.value)
@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_named_by_file_and_record(filled, contents):
 def test_errors_that_no_file_explains_pass(filled):
     error = tf.errors.DataLossError(None, None, "of a record")
     with pytest.raises(tf.errors.DataLossError, match="of a record"):
-        with named_cache_errors(str(filled.folder)):
+        with translate_cache_errors(str(filled.folder)):
             raise error
 
 

@@ -42,7 +42,7 @@ def test_the_figure_that_decides_is_that_of_the_last_validation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values, patience, has_run_out",
+    "values, patience, patience_exceeded",
     [
         ([0.5, 0.2, 0.3], 2, True),
         ([0.5, 0.2, 0.3], 3, False),
@@ -53,9 +53,12 @@ def test_the_figure_that_decides_is_that_of_the_last_validation(tmp_path):
     ],
 )
 def test_patience_counts_validations_after_the_best(
-    tmp_path, values, patience, has_run_out
+    tmp_path, values, patience, patience_exceeded
 ):
-    assert history_of(tmp_path, *values).has_run_out(patience) is has_run_out
+    assert (
+        history_of(tmp_path, *values).patience_exceeded(patience)
+        is patience_exceeded
+    )
 
 
 def test_stages_have_their_own_best_steps(tmp_path):
@@ -67,7 +70,7 @@ def test_stages_have_their_own_best_steps(tmp_path):
 def test_what_came_after_a_checkpoint_is_forgotten_in_its_stage(tmp_path):
     base = history_of(tmp_path, 0.1, 0.2, 0.3)
     other = history_of(tmp_path, 0.1, 0.2, stage="fine_tune")
-    base.forget_after(20)
+    base.truncate_after(20)
     assert [record["step"] for record in base.validations()] == [10, 20]
     assert not base.is_validated(30)
     assert other.is_validated(20)
@@ -79,7 +82,7 @@ def test_half_a_line_of_a_killed_run_is_no_record(tmp_path):
     whole = path.read_text()
     path.write_text(whole + '{"stage": "base", "step": 20, "validat')
     assert history.best_step() == 10
-    history.forget_after(10)
+    history.truncate_after(10)
     assert path.read_text() == whole
 
 

@@ -15,8 +15,8 @@ from featsr_tf.config import parse_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
+from featsr_tf.training.checkpoints import translate_write_errors
 from featsr_tf.training.history import History
-from featsr_tf.training.trainer import named_write_errors
 from tests.config.sample import SAMPLE
 from tests.support import REPOSITORY
 
@@ -73,7 +73,7 @@ def test_a_killed_training_leaves_no_lock(tmp_path):
     ],
 )
 def test_a_disk_that_takes_no_more_is_told_in_one_line(error):
-    with pytest.raises(FeatsrError) as told, named_write_errors("model"):
+    with pytest.raises(FeatsrError) as told, translate_write_errors("model"):
         raise error
     message = str(told.value)
     assert message.startswith("model: cannot be written to: ")
@@ -86,7 +86,10 @@ def test_other_errors_pass_as_they_are():
         OSError(errno.ENOENT, "no"),
         tf.errors.AbortedError(None, None, "no"),
     ):
-        with pytest.raises(type(error)) as passed, named_write_errors("model"):
+        with (
+            pytest.raises(type(error)) as passed,
+            translate_write_errors("model"),
+        ):
             raise error
         assert passed.value is error
 
@@ -107,7 +110,7 @@ def test_a_line_that_a_full_disk_has_cut_is_no_record(tmp_path):
         with pytest.raises(OSError):
             history.append(2, losses={"loss": 1.0})
     assert path.read_text() == whole + '{"stage":'
-    history.forget_after(1)
+    history.truncate_after(1)
     assert path.read_text() == whole
 
 

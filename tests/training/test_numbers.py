@@ -1,35 +1,26 @@
-"""A number that is not finite stops a training and can be looked at."""
+"""A number that is not finite stops a training, which says where."""
 
-import json
 import math
 from unittest import mock
 
 import keras
 import numpy as np
-import PIL.Image
 import pytest
 import tensorflow as tf
 
-from featsr_tf import replay
 from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
-from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import FeatsrError
-from featsr_tf.geometry.sampling import SampledProposals
-from featsr_tf.training import dump
-from featsr_tf.training import feature_cache
-from featsr_tf.training import stage_run
 from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
-from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.checkpoints import newest_step
-from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.optimizers import apply_gradients
 from featsr_tf.training.stage import GRADIENT_NORM
-from featsr_tf.training.stage import Part
+from featsr_tf.training.stage import StageInputs
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -124,102 +115,76 @@ def poisoned_from(number):
 
         return dataset.enumerate(start=skip_steps).map(poison)
 
-    return mock.patch.object(stage_run, "training_batches", batches)
+    return mock.patch.object(trainer, "training_batches", batches)
+
+
+def names_of_step(records, step, name=BASE, batch_size=2):
+    """The records of the images that a step of a stage sees."""
+    source = load_records(small_pipeline(*records).train_input_reader, 2)
+    numbers = range((step - 1) * batch_size, step * batch_size)
+    return training_names(
+        small_pipeline(*records), source, numbers, STAGES.index(name)
+    )
 
 
 @pytest.mark.parametrize("precision", ["FLOAT32", "MIXED_FLOAT16"])
-def test_a_training_stops_at_once_and_leaves_what_replay_shows_again(
-    precision, eager, records, tmp_path, capsys
+def test_a_training_stops_at_once_and_names_step_losses_and_records(
+    precision, eager, records, tmp_path
 ):
     pipeline = small_pipeline(*records, f"{EXTENSION}.precision={precision}")
     with poisoned_from(3), pytest.raises(FeatsrError) as stopped:
         trainer.train(pipeline, str(tmp_path), SINGLE)
     message = str(stopped.value)
-    folder = tmp_path / "non_finite" / "base-3"
     assert "stage base, step 3: expected finite numbers, found" in message
-    assert f"python -m featsr_tf.replay {folder}" in message
+    assert ", loss nan" in message
+    names = names_of_step(records, step=3)
+    assert len(set(names)) == 2
+    assert f"; its batch holds the records {', '.join(names)}; " in message
+    assert "run the same command again" in message
     assert "\n" not in message
     assert newest_step(str(tmp_path), BASE) == 2
 
-    content = json.loads((folder / "step.json").read_text())
-    assert content["values"]["loss"] == "nan"
-    source = load_records(pipeline.train_input_reader, 2)
-    expected = training_names(pipeline, source, [4, 5])
-    assert content["records"] == expected
-    with PIL.Image.open(folder / "image_1.png") as picture:
-        assert picture.size == (64, 64)
 
-    capsys.readouterr()
-    replay.main([str(folder)])
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("stage base, step 3: ")
-    now, then = line.removeprefix("stage base, step 3: ").split(
-        "; in the training: "
+def test_records_left_out_as_bad_are_no_trouble(eager, records, tmp_path):
+    """Running numbers count the good records alone."""
+    path = tmp_path / "bad.record"
+    boxes = np.array([SMALL[1]]) / 64.0
+    images = [encode(noise_image(64, 64, n)) for n in range(4)]
+    images[1] = b"no image"
+    write_records(
+        path,
+        [
+            example(image, boxes, [1], f"bad {n}")
+            for n, image in enumerate(images)
+        ],
     )
-    assert "loss nan" in now and "loss nan" in then
-
-
-def write_dump(records, folder):
-    """Dumps a first step as if its loss had been NaN."""
-    pipeline = small_pipeline(*records)
-    source = load_records(pipeline.train_input_reader, 2)
-    stage = build(small_detector(), BASE)
-    error = NonFiniteError(BASE, 1, {"loss": math.nan})
-    batches = training_batches(pipeline, source)
-    return dump.write(pipeline, source, str(folder), stage, batches, error)
-
-
-def test_replay_says_so_where_all_is_finite_now(
-    eager, records, tmp_path, capsys
-):
-    folder = write_dump(records, tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        replay.main([folder])
-    assert stopped.value.code == 1
-    assert "step 1: all is finite; in the training: loss nan" in (
-        capsys.readouterr().out
-    )
-
-
-@pytest.mark.parametrize("missing", ["batch.npz", "step.json"])
-def test_a_folder_that_is_not_whole_is_refused(
-    records, tmp_path, missing, capsys
-):
-    folder = write_dump(records, tmp_path)
-    (tmp_path / "non_finite" / "base-1" / missing).write_bytes(b"cut")
-    with pytest.raises(SystemExit) as stopped:
-        replay.main([folder])
-    assert stopped.value.code == 2
-    assert "base-1: expected a folder that a" in capsys.readouterr().err
-
-
-def test_what_a_stage_sees_of_a_cache_is_kept_with_its_records(
-    records, tmp_path
-):
+    reader = "train_input_reader"
     pipeline = small_pipeline(
         *records,
-        f"{EXTENSION}.feature_cache.num_images=4",
-        f"{EXTENSION}.feature_cache.folder='{tmp_path}/cache'",
+        f"{reader}.tf_record_input_reader.input_path=['{path}']",
+        f"{reader}.max_bad_examples=1",
     )
+    with poisoned_from(1), pytest.raises(FeatsrError, match="step 1: expected"):
+        with pytest.warns(match="record 1"):
+            trainer.train(pipeline, str(tmp_path / "model"), SINGLE)
+
+
+def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
+    pipeline = small_pipeline(*records)
     source = load_records(pipeline.train_input_reader, 2)
-    stage = build(small_detector(), SUPER_RESOLUTION)
-    make = feature_cache.cached_batches(pipeline, source, stage, "", SINGLE)
-    batches = make(Shard(2), skip_steps=1)
-    error = NonFiniteError(SUPER_RESOLUTION, 2, {"content": math.inf})
-    folder = dump.write(pipeline, source, str(tmp_path), stage, batches, error)
-    *_, values, batch = dump._read(folder)
-    assert values == {"content": math.inf}
-    expected = next(iter(batches))
-    assert batch.keys() == expected.keys()
-    assert isinstance(batch[Part.SMALL], SampledProposals)
-    for found, wanted in zip(
-        tf.nest.flatten(batch), tf.nest.flatten(expected), strict=True
-    ):
-        np.testing.assert_array_equal(found, wanted)
-    content = json.loads(open(f"{folder}/step.json").read())
-    assert content["records"] == training_names(
-        pipeline, source, expected[Part.NUMBERS].numpy().tolist(), 1
-    )
+    run = mock.Mock(pipeline=pipeline, source=source)
+
+    def batches(share, skip_steps):
+        assert (share.batch_size, skip_steps) == (2, 1)
+        numbers = tf.constant([[3, 1]], tf.int64)
+        return tf.data.Dataset.from_tensor_slices(
+            {StageInputs.NUMBERS: numbers}
+        )
+
+    names = trainer._record_names(run, FINE_TUNE, batches, step=2)
+    # The images of a cache are those of both stages.
+    assert names == training_names(pipeline, source, [3, 1], seed_offset=1)
+    assert len(set(names)) == 2
 
 
 def test_the_names_are_those_of_the_images_in_the_batch(records):

@@ -84,13 +84,13 @@ def test_a_gradient_beyond_16_bits_is_no_error_but_a_smaller_scale():
     _, stage = losses_of(SUPER_RESOLUTION, "MIXED_FLOAT16")
     before = [v.numpy() for v in stage.trained_variables]
     stage.optimizer.dynamic_scale.assign(2.0**40)
-    scale = float(stage.discriminator_optimizer.dynamic_scale)
+    scale = float(stage.adversarial.minimizer.optimizer.dynamic_scale)
     logs = step(stage)
     assert all(map(math.isfinite, logs.values()))
     assert logs[GRADIENT_NORM] == 0.0
     assert logs[DISCRIMINATOR_GRADIENT_NORM] > 0.0
     assert float(stage.optimizer.dynamic_scale) == 2.0**39
-    assert float(stage.discriminator_optimizer.dynamic_scale) == scale
+    assert float(stage.adversarial.minimizer.optimizer.dynamic_scale) == scale
     for found, expected in zip(stage.trained_variables, before, strict=True):
         np.testing.assert_array_equal(found, expected)
     stage.optimizer.dynamic_scale.assign(2.0**15)

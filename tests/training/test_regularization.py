@@ -84,7 +84,10 @@ def test_the_sigmoid_loss_of_the_api_can_be_chosen():
         f"{DETECTOR}.second_stage_post_processing.score_converter=SIGMOID",
     )
     stage = build_stage(small_pipeline(*sigmoid), "fine_tune", small_detector())
-    assert stage.classification_loss is losses.sigmoid_classification_loss
+    assert (
+        stage.predictor_loss.classification_loss
+        is losses.sigmoid_classification_loss
+    )
 
 
 def test_logits_of_the_softmax_loss_can_be_scaled():
@@ -95,7 +98,7 @@ def test_logits_of_the_softmax_loss_can_be_scaled():
     stage = build_stage(small_pipeline(scaled), "base", small_detector())
     logits, classes = np.float32([[2.0, -1.0, 0.5]]), [1]
     np.testing.assert_allclose(
-        stage.classification_loss(logits, classes),
+        stage.predictor_loss.classification_loss(logits, classes),
         losses.classification_loss(logits / 2, classes),
         rtol=1e-6,
     )

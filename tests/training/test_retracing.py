@@ -15,9 +15,8 @@ import featsr_tf
 from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.evaluation import evaluate_model
-from featsr_tf.training import stage_run
+from featsr_tf.training import trainer
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.trainer import train
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -85,13 +84,13 @@ def test_nothing_is_traced_twice_by_training_evaluation_or_prediction(
     pipeline, tmp_path, traces
 ):
     folder = str(tmp_path / "model")
-    validate = mock.Mock(wraps=stage_run.validate)
-    with mock.patch.object(stage_run, "validate", validate):
-        train(pipeline, folder, tf.distribute.get_strategy())
+    validate = mock.Mock(wraps=trainer.validate)
+    with mock.patch.object(trainer, "validate", validate):
+        trainer.train(pipeline, folder, tf.distribute.get_strategy())
     # Batches of two images and of the one that is left.
     assert validate.call_count == 3 * STEPS // 2
-    # Each stage is validated; the base and the other detector are drawn.
-    assert traces.pop("detector") == 3 + 2
+    # The base and the other detector, for validations and images.
+    assert traces.pop("detector") == 2
     assert traces == dict.fromkeys(
         ("base_stage", "super_resolution_stage", "fine_tune_stage"), 1
     )

@@ -13,7 +13,6 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
-from featsr_tf.training import stage_run
 from featsr_tf.training import trainer
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.checkpoints import BASE
@@ -60,7 +59,7 @@ def numbered_batches(monkeypatch):
         stacked = tf.nest.map_structure(lambda *v: tf.stack(v), *batches)
         return tf.data.Dataset.from_tensor_slices(stacked)
 
-    monkeypatch.setattr(stage_run, "training_batches", training_batches)
+    monkeypatch.setattr(trainer, "training_batches", training_batches)
     return asked
 
 
@@ -153,7 +152,7 @@ def test_first_weights_of_a_stage_do_not_depend_on_the_steps_before(
     eager, numbered_batches, records, tmp_path
 ):
     states = []
-    build = stage_run.build_stage
+    build = trainer.build_stage
 
     def build_stage(pipeline, name, detector):
         # Initializers draw their seeds from it.
@@ -161,7 +160,7 @@ def test_first_weights_of_a_stage_do_not_depend_on_the_steps_before(
         return build(pipeline, name, detector)
 
     pipeline = make_pipeline(records, STEPS)
-    with mock.patch.object(stage_run, "build_stage", build_stage):
+    with mock.patch.object(trainer, "build_stage", build_stage):
         train(pipeline, tmp_path)
         first, states = states, []
         train(pipeline, tmp_path)
@@ -182,7 +181,7 @@ def test_without_stage_2_stage_3_starts_from_the_large_predictor(
             small = detector.small_predictor.classes.bias.numpy()
             seen.append((stage.name, small.tolist()))
 
-    with mock.patch.object(stage_run, "fit", fit):
+    with mock.patch.object(trainer, "fit", fit):
         train(make_pipeline(records, WITHOUT_STAGE_2), tmp_path)
     assert seen == [("fine_tune_stage", [1.0, 2.0, 3.0])]
 

@@ -15,8 +15,7 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.fine_tune_stage import FineTuneStage
-from featsr_tf.training.stage import ProposalSampling
+from featsr_tf.training.losses import PredictorLoss
 from tests.model.small import small_detector
 from tests.training.batches import LARGE
 from tests.training.batches import make_batch
@@ -291,20 +290,27 @@ SAMPLE = SampledProposals(
 
 @pytest.mark.parametrize("box_classes", [2, 1])
 def test_a_predictor_is_judged_by_class_and_by_the_box_of_that_class(
-    detector, box_classes
+    box_classes,
 ):
-    stage = FineTuneStage(
-        detector,
-        ProposalSampling(),
-        classification_weight=10.0,
-        localization_weight=100.0,
-    )
+    loss = PredictorLoss(classification_weight=10.0, localization_weight=100.0)
     # Boxes of the other class are far off and cost nothing.
     deltas = np.full((3, box_classes, 4), 50.0, "float32")
     deltas[0, box_classes - 1] = 0.0
-    total, logs = stage.predictor_loss(
+    total, logs = loss(
         Predictions(tf.zeros([3, 3]), tf.constant(deltas)), SAMPLE
     )
     np.testing.assert_allclose(logs["classification"], np.log(3), rtol=1e-6)
     np.testing.assert_allclose(logs["localization"], 0.25, rtol=1e-4)
     np.testing.assert_allclose(total, 10 * np.log(3) + 25.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_says_what_to_save_in_its_place(detector, name, tmp_path):
+    stage = build(detector, name)
+    for save in (lambda: stage.save(tmp_path / "s.keras"), stage.get_config):
+        with pytest.raises(NotImplementedError) as refused:
+            save()
+        message = str(refused.value)
+        assert message.startswith(f"{name}_stage: a stage is ")
+        assert "StageCheckpoints" in message and "\n" not in message
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from featsr_tf.errors import WorkerError
-from featsr_tf.training.interruption import StopSignals
+from featsr_tf.training.distribution import StopSignals
 
 
 @pytest.fixture(autouse=True)

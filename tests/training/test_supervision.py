@@ -8,7 +8,7 @@ import pytest
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
-from featsr_tf.training.stage import Part
+from featsr_tf.training.stage import StageInputs
 from tests.model.small import small_detector
 from tests.training.steps import BOTH
 from tests.training.steps import build
@@ -86,7 +86,8 @@ def test_a_supervision_has_its_losses_and_one_pass_per_image_and_scale(
     )
     assert int(stage.optimizer.iterations) == 2
     if extra_logs & DISCRIMINATOR_LOGS:
-        assert int(stage.discriminator_optimizer.iterations) == 1
+        optimizer = stage.adversarial.minimizer.optimizer
+        assert int(optimizer.iterations) == 1
     else:
         assert stage.discriminator is None
 
@@ -126,9 +127,9 @@ def test_the_magnified_target_is_followed_by_small_proposals_themselves(
     stage = build_supervised(
         detector, "MAGNIFIED", f"{EXTENSION}.losses.generator_weight=0"
     )
-    seen = stage.look(BOTH)
-    assert Part.PAIR_INPUTS not in seen
-    small, weights = seen[Part.SMALL], seen[Part.PAIR_WEIGHTS]
+    inputs = stage.compute_frozen(BOTH)
+    assert StageInputs.PAIR_INPUTS not in inputs
+    small, weights = inputs[StageInputs.SMALL], inputs[StageInputs.PAIR_WEIGHTS]
     np.testing.assert_array_equal(weights, small.weights)
     height, width = np.moveaxis(
         small.boxes[..., 2:] - small.boxes[..., :2], -1, 0
@@ -137,11 +138,11 @@ def test_the_magnified_target_is_followed_by_small_proposals_themselves(
     assert np.all((height * width)[weights > 0] < 1024)
     refiner = detector.refiner
     with mock.patch.object(refiner, "refine", wraps=refiner.refine) as refine:
-        logs = step(stage, seen)
+        logs = step(stage, inputs)
     refine.assert_called_once()
     # A new generator leaves its input as it is.
-    base, _ = seen[Part.SMALL_INPUTS]
-    means = np.mean((seen[Part.TARGETS] - base) ** 2, axis=(2, 3, 4))
+    base, _ = inputs[StageInputs.SMALL_INPUTS]
+    means = np.mean((inputs[StageInputs.TARGETS] - base) ** 2, axis=(2, 3, 4))
     np.testing.assert_allclose(
         logs["content"], np.average(means, weights=weights), rtol=1e-4
     )

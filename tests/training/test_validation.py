@@ -12,11 +12,10 @@ from featsr_tf.data.build import load_records
 from featsr_tf.errors import ConfigError
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
-from featsr_tf.training import stage_run
 from featsr_tf.training import trainer
+from featsr_tf.training.callbacks import validate
+from featsr_tf.training.check import check_init_from_base
 from featsr_tf.training.checkpoints import BASE
-from featsr_tf.training.trainer import check_base_from
-from featsr_tf.training.validation import validate
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import write_noise
@@ -53,7 +52,7 @@ def make_pipeline(readers, *fields, steps=(4, 1, 0)):
 def figures(*values):
     """Stands for `validate`: the deciding figure of each call."""
     return mock.patch.object(
-        stage_run,
+        trainer,
         "validate",
         mock.Mock(side_effect=[{"ap50_small": value} for value in values]),
     )
@@ -89,7 +88,7 @@ def test_the_best_checkpoint_is_kept_and_used_by_whatever_follows(
     with figures(0.1, 0.7, 0.3, 0.2):
         trained = trainer.train(pipeline, str(tmp_path), SINGLE)
     folder = checkpoints.checkpoint_directory(str(tmp_path), BASE)
-    assert checkpoints.checkpoint_files.written_steps(folder) == [2, 4]
+    assert checkpoints.written_steps(folder) == [2, 4]
     used = small_detector()
     path = checkpoints.restore_detector(used, str(tmp_path), BASE)
     assert path.endswith("ckpt-2")
@@ -109,7 +108,7 @@ def test_a_stage_ends_early_and_is_not_repeated(
         assert checkpoints.newest_step(str(tmp_path), BASE) == 2
     assert "base: finished at step 2, not repeated" in capsys.readouterr().out
     # Another model may begin with it.
-    check_base_from(pipeline, str(tmp_path / "other"), str(tmp_path))
+    check_init_from_base(pipeline, str(tmp_path / "other"), str(tmp_path))
 
 
 @pytest.mark.parametrize("last", [2, 4])
@@ -119,7 +118,7 @@ def test_an_evaluation_in_which_a_run_was_killed_is_made_up_for(
     pipeline = make_pipeline(readers, steps=(4, 0, 0))
     dying = [{"ap50_small": 0.1}] * (last - 1) + [KeyboardInterrupt]
     with (
-        mock.patch.object(stage_run, "validate", side_effect=dying),
+        mock.patch.object(trainer, "validate", side_effect=dying),
         pytest.raises(KeyboardInterrupt),
     ):
         trainer.train(pipeline, str(tmp_path), SINGLE)

@@ -17,10 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from featsr_tf.errors import exit_on_error
-from featsr_tf.training import stage_run
 from featsr_tf.training import trainer
+from featsr_tf.training.distribution import fit
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage_run import fit
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 
@@ -39,25 +38,25 @@ def stopped():
     place, _, last = os.environ.get("STOP_AT", ":0").partition(":")
     steps = []
 
-    def learn(stage: Stage, seen):
+    def update(stage: Stage, inputs):
         steps.append(stage.name)
         is_there = steps.count(f"{place}_stage") == int(last) > 0
         by = os.environ["STOP_BY"] if is_there else None
         if by not in (None, "NAN"):
             os.kill(os.getpid(), signal.Signals[by])
-        logs = original(stage, seen)
+        logs = original(stage, inputs)
         if by == "NAN":
             return {name: value * math.nan for name, value in logs.items()}
         return logs
 
     def fit_stage(stage, *arguments, **options):
         nonlocal original
-        original = type(stage).learn
-        with mock.patch.object(type(stage), "learn", learn):
+        original = type(stage).update
+        with mock.patch.object(type(stage), "update", update):
             fit(stage, *arguments, **options)
 
     original = None
-    return mock.patch.object(stage_run, "fit", fit_stage)
+    return mock.patch.object(trainer, "fit", fit_stage)
 
 
 if __name__ == "__main__":

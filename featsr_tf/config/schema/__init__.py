@@ -95,14 +95,14 @@ class InputReader:
 class EvalConfig:
     """How detections are judged."""
 
-    batch_size: int = field(1, "Images per step.", minimum=1, maximum=65536)
+    batch_size: int = field(1, "Images per step.", limits=(1, 65536))
     metrics_set: list[str] = field(
         [],
         "Protocol of `featsr_tf.evaluate`: coco_detection_metrics, "
         "pascal_voc_detection_metrics, else that of Tsinghua-Tencent 100K.",
     )
     min_score_threshold: float = field(
-        0.5, "Least score of detections that are drawn.", maximum=1
+        0.5, "Least score of detections that are drawn.", limits=(0, 1)
     )
 
 
@@ -111,7 +111,7 @@ class Model:
     """The detector and its feature super-resolution."""
 
     faster_rcnn: FasterRcnn = message(
-        FasterRcnn, "The base detector.", affects=MODEL | BASE | CACHE
+        FasterRcnn, "The base detector.", MODEL | BASE | CACHE
     )
     feature_super_resolution: FeatureSuperResolution = message(
         FeatureSuperResolution, "What this package adds."
@@ -129,17 +129,13 @@ class Pipeline:
     """
 
     model: Model = message(Model, "The detector.")
-    train_config: TrainConfig = message(
-        TrainConfig, "Stage 1.", affects=BASE | CACHE
-    )
+    train_config: TrainConfig = message(TrainConfig, "Stage 1.", BASE | CACHE)
     train_input_reader: InputReader = message(
-        InputReader, "Training data.", affects=BASE | CACHE | INFERENCE
+        InputReader, "Training data.", BASE | CACHE | INFERENCE
     )
-    eval_config: EvalConfig = message(
-        EvalConfig, "Evaluation.", affects=INFERENCE
-    )
+    eval_config: EvalConfig = message(EvalConfig, "Evaluation.", INFERENCE)
     eval_input_reader: list[InputReader] = field(
-        [], "Evaluation data; only the first is used.", affects=INFERENCE
+        [], "Evaluation data; only the first is used.", INFERENCE
     )
     source: str = dataclasses.field(default="", compare=False, repr=False)
     origins: dict[str, str] = dataclasses.field(

@@ -9,21 +9,21 @@ from featsr_tf.config.fields import optional
 class RandomHorizontalFlip:
     """Mirrors the image left to right."""
 
-    probability: float = field(0.5, "Share of images changed.", maximum=1)
+    probability: float = field(0.5, "Share of images changed.", limits=(0, 1))
 
 
 @config_message
 class RandomVerticalFlip:
     """Mirrors the image top to bottom."""
 
-    probability: float = field(0.5, "Share of images changed.", maximum=1)
+    probability: float = field(0.5, "Share of images changed.", limits=(0, 1))
 
 
 @config_message
 class RandomRotation90:
     """Turns the image by 90 degrees, counter-clockwise."""
 
-    probability: float = field(0.5, "Share of images changed.", maximum=1)
+    probability: float = field(0.5, "Share of images changed.", limits=(0, 1))
 
 
 @config_message
@@ -31,7 +31,7 @@ class RandomAdjustBrightness:
     """Adds one random number to all pixels."""
 
     max_delta: float = field(
-        0.2, "Greatest change; 1 = from black to white.", maximum=1
+        0.2, "Greatest change; 1 = from black to white.", limits=(0, 1)
     )
 
 
@@ -39,16 +39,16 @@ class RandomAdjustBrightness:
 class RandomAdjustContrast:
     """Scales the difference of every pixel from the mean."""
 
-    min_delta: float = field(0.8, "Least factor.", maximum=100)
-    max_delta: float = field(1.25, "Greatest factor.", maximum=100)
+    min_delta: float = field(0.8, "Least factor.", limits=(0, 100))
+    max_delta: float = field(1.25, "Greatest factor.", limits=(0, 100))
 
 
 @config_message
 class RandomAdjustSaturation:
     """Scales the saturation of the colours."""
 
-    min_delta: float = field(0.8, "Least factor.", maximum=100)
-    max_delta: float = field(1.25, "Greatest factor.", maximum=100)
+    min_delta: float = field(0.8, "Least factor.", limits=(0, 100))
+    max_delta: float = field(1.25, "Greatest factor.", limits=(0, 100))
 
 
 @config_message
@@ -56,7 +56,7 @@ class RandomAdjustHue:
     """Turns the hue of the colours."""
 
     max_delta: float = field(
-        0.02, "Greatest change; 1 = once around.", maximum=0.5
+        0.02, "Greatest change; 1 = once around.", limits=(0, 0.5)
     )
 
 
@@ -67,7 +67,7 @@ class RandomDistortColor:
     color_ordering: int = field(
         0,
         "0 = contrast comes last, 1 = contrast comes before saturation.",
-        maximum=1,
+        limits=(0, 1),
     )
 
 
@@ -75,23 +75,23 @@ class RandomDistortColor:
 class RandomPixelValueScale:
     """Multiplies every value of every pixel by its own random number."""
 
-    minval: float = field(0.9, "Least factor.", maximum=100)
-    maxval: float = field(1.1, "Greatest factor.", maximum=100)
+    minval: float = field(0.9, "Least factor.", limits=(0, 100))
+    maxval: float = field(1.1, "Greatest factor.", limits=(0, 100))
 
 
 @config_message
 class RandomRGBtoGray:
     """Takes the colour away."""
 
-    probability: float = field(0.1, "Share of images changed.", maximum=1)
+    probability: float = field(0.1, "Share of images changed.", limits=(0, 1))
 
 
 @config_message
 class RandomImageScale:
     """Resizes the frame, before `image_resizer` or `training_crop`."""
 
-    min_scale_ratio: float = field(0.5, "Least factor.", 0.01, 16)
-    max_scale_ratio: float = field(2.0, "Greatest factor.", 0.01, 16)
+    min_scale_ratio: float = field(0.5, "Least factor.", limits=(0.01, 16))
+    max_scale_ratio: float = field(2.0, "Greatest factor.", limits=(0.01, 16))
 
 
 @config_message
@@ -99,21 +99,31 @@ class RandomCropImage:
     """Crops the frame, before `image_resizer` or `training_crop`."""
 
     min_object_covered: float = field(
-        1.0, "Share of at least one box that the crop must cover.", maximum=1
+        1.0,
+        "Share of at least one box that the crop must cover.",
+        limits=(0, 1),
     )
-    min_aspect_ratio: float = field(0.75, "Least width by height.", 0.01, 100)
+    min_aspect_ratio: float = field(
+        0.75, "Least width by height.", limits=(0.01, 100)
+    )
     max_aspect_ratio: float = field(
-        1.33, "Greatest width by height.", 0.01, 100
+        1.33, "Greatest width by height.", limits=(0.01, 100)
     )
-    min_area: float = field(0.1, "Least share of the frame.", 0.0001, 1)
-    max_area: float = field(1.0, "Greatest share of the frame.", 0.0001, 1)
+    min_area: float = field(
+        0.1, "Least share of the frame.", limits=(0.0001, 1)
+    )
+    max_area: float = field(
+        1.0, "Greatest share of the frame.", limits=(0.0001, 1)
+    )
     overlap_thresh: float = field(
         0.3,
         "Objects of which a smaller share is left are ignored (removed in the "
         "API).",
-        maximum=1,
+        limits=(0, 1),
     )
-    random_coef: float = field(0.0, "Share of frames left alone.", maximum=1)
+    random_coef: float = field(
+        0.0, "Share of frames left alone.", limits=(0, 1)
+    )
 
 
 @config_message
@@ -124,17 +134,16 @@ class RandomSquareCropByScale:
         128,
         "Pixels at the border of the frame in which no crop is centred; "
         "halved until less than half of the frame.",
-        minimum=1,
-        maximum=16384,
+        limits=(1, 16384),
     )
     scale_min: float = field(
-        0.6, "Least side by the longer side of the frame.", 0.01, 16
+        0.6, "Least side by the longer side of the frame.", limits=(0.01, 16)
     )
     scale_max: float = field(
-        1.3, "Greatest side by the longer side of the frame.", 0.01, 16
+        1.3, "Greatest side by the longer side of the frame.", limits=(0.01, 16)
     )
     num_scales: int = field(
-        8, "Number of sides to draw from.", minimum=1, maximum=10000
+        8, "Number of sides to draw from.", limits=(1, 10000)
     )
 
 

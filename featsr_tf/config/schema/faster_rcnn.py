@@ -66,15 +66,15 @@ class Regularizer:
 class NormalInitializer:
     """Weights drawn from a normal distribution."""
 
-    mean: float = field(0.0, "Mean.", minimum=-100, maximum=100)
-    stddev: float = field(1.0, "Standard deviation.", maximum=100)
+    mean: float = field(0.0, "Mean.", limits=(-100, 100))
+    stddev: float = field(1.0, "Standard deviation.", limits=(0, 100))
 
 
 @config_message
 class VarianceScalingInitializer:
     """Weights whose variance follows from the size of the layer."""
 
-    factor: float = field(2.0, "Factor of the variance.", 1e-9, 1e9)
+    factor: float = field(2.0, "Factor of the variance.", limits=(1e-9, 1e9))
     uniform: bool = field(
         False, "Uniform rather than truncated normal distribution."
     )
@@ -105,7 +105,7 @@ class Hyperparams:
     op: Operation = field(
         Operation.CONV,
         "Kind of layer, which the place of the message says.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     regularizer: Regularizer | None = optional(
         "Regularizer of the kernels.", BASE | CACHE
@@ -141,13 +141,12 @@ class KeepAspectRatioResizerOptions:
     """Resizes the shorter side, but never beyond a longest side."""
 
     min_dimension: int = field(
-        600, "Shorter side in pixels.", minimum=32, maximum=16384
+        600, "Shorter side in pixels.", limits=(32, 16384)
     )
     max_dimension: int = field(
         1024,
         "Longer side in pixels; when it would be more, it decides instead.",
-        minimum=32,
-        maximum=16384,
+        limits=(32, 16384),
     )
     resize_method: ResizeType = field(ResizeType.AREA, _METHOD)
     pad_to_max_dimension: bool = field(
@@ -159,8 +158,8 @@ class KeepAspectRatioResizerOptions:
 class FixedShapeResizerOptions:
     """Resizes to one shape, whatever the aspect ratio of the image."""
 
-    height: int = field(300, "Height in pixels.", minimum=32, maximum=16384)
-    width: int = field(300, "Width in pixels.", minimum=32, maximum=16384)
+    height: int = field(300, "Height in pixels.", limits=(32, 16384))
+    width: int = field(300, "Width in pixels.", limits=(32, 16384))
     resize_method: ResizeType = field(ResizeType.AREA, _METHOD)
 
 
@@ -189,16 +188,16 @@ class BatchNonMaxSuppression:
     """Non-maximum suppression of the detections, class by class."""
 
     score_threshold: float = field(
-        0.0, "Detections with a lower score are dropped.", maximum=1
+        0.0, "Detections with a lower score are dropped.", limits=(0, 1)
     )
     iou_threshold: float = field(
-        0.6, "Overlap above which the weaker of two is dropped.", maximum=1
+        0.6, "Overlap above which the weaker of two is dropped.", limits=(0, 1)
     )
     max_detections_per_class: int = field(
-        100, "Detections kept per class.", minimum=1, maximum=100000
+        100, "Detections kept per class.", limits=(1, 100000)
     )
     max_total_detections: int = field(
-        100, "Detections kept per image.", minimum=1, maximum=100000
+        100, "Detections kept per image.", limits=(1, 100000)
     )
 
 
@@ -216,7 +215,7 @@ class PostProcessingOptions:
         "(in the API the default is IDENTITY).",
     )
     logit_scale: float = field(
-        1.0, "Divisor of the logits before that.", 1e-6, 1e6
+        1.0, "Divisor of the logits before that.", limits=(1e-6, 1e6)
     )
 
 
@@ -225,7 +224,7 @@ class SoftmaxLoss:
     """Cross entropy of the softmax over the classes."""
 
     logit_scale: float = field(
-        1.0, "Divisor of the logits in training.", 1e-6, 1e6
+        1.0, "Divisor of the logits in training.", limits=(1e-6, 1e6)
     )
 
 
@@ -258,7 +257,7 @@ class FeatureExtractor:
     batch_norm_trainable: bool = field(
         False,
         "Whether batch normalization learns its statistics in stage 1.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
 
 
@@ -266,20 +265,15 @@ class FeatureExtractor:
 class GridAnchorGenerator:
     """Anchors of every scale and aspect ratio at every feature cell."""
 
-    height: int = field(
-        256, "Height in pixels of scale 1.", minimum=1, maximum=16384
-    )
-    width: int = field(
-        256, "Width in pixels of scale 1.", minimum=1, maximum=16384
-    )
+    height: int = field(256, "Height in pixels of scale 1.", limits=(1, 16384))
+    width: int = field(256, "Width in pixels of scale 1.", limits=(1, 16384))
     scales: list[float] = field(
         [0.25, 0.5, 1.0, 2.0],
         "Sides as multiples of `height` and `width`.",
-        minimum=1e-4,
-        maximum=1000,
+        limits=(1e-4, 1000),
     )
     aspect_ratios: list[float] = field(
-        [0.5, 1.0, 2.0], "Width by height.", minimum=0.01, maximum=100
+        [0.5, 1.0, 2.0], "Width by height.", limits=(0.01, 100)
     )
 
 
@@ -305,7 +299,7 @@ class MaskRCNNBoxPredictor:
         False, "Dropout before the dense layers, in stage 1."
     )
     dropout_keep_probability: float = field(
-        0.5, "Share that dropout keeps.", 0.01, 1
+        0.5, "Share that dropout keeps.", limits=(0.01, 1)
     )
     share_box_across_classes: bool = field(
         False, "Whether all classes share one box instead of one box each."
@@ -328,8 +322,7 @@ class FasterRcnn:
     num_classes: int = field(
         0,
         "Number of classes; the ids of the label map are 1 to this number.",
-        minimum=1,
-        maximum=100000,
+        limits=(1, 100000),
     )
     image_resizer: ImageResizer = message(
         ImageResizer, "How a frame becomes the input of the network."
@@ -345,59 +338,55 @@ class FasterRcnn:
         "network; not set = He and small normal values, no regularizer, RELU."
     )
     first_stage_box_predictor_kernel_size: int = field(
-        3, "Kernel of the proposal convolution.", minimum=1, maximum=15
+        3, "Kernel of the proposal convolution.", limits=(1, 15)
     )
     first_stage_box_predictor_depth: int = field(
-        512, "Channels of the proposal convolution.", minimum=1, maximum=8192
+        512, "Channels of the proposal convolution.", limits=(1, 8192)
     )
     first_stage_minibatch_size: int = field(
         256,
         "Anchors per image in the losses.",
-        minimum=1,
-        maximum=100000,
-        affects=BASE | CACHE,
+        BASE | CACHE,
+        limits=(1, 100000),
     )
     first_stage_positive_balance_fraction: float = field(
         0.5,
         "Share of positive anchors among them.",
-        maximum=1,
-        affects=BASE | CACHE,
+        BASE | CACHE,
+        limits=(0, 1),
     )
     first_stage_nms_score_threshold: float = field(
         0.0,
         "Proposals with a lower score are dropped.",
-        maximum=1,
-        affects=BASE | CACHE | INFERENCE,
+        BASE | CACHE | INFERENCE,
+        limits=(0, 1),
     )
     first_stage_nms_iou_threshold: float = field(
         0.7,
         "Overlap above which the weaker proposal is dropped.",
-        maximum=1,
-        affects=BASE | CACHE | INFERENCE,
+        BASE | CACHE | INFERENCE,
+        limits=(0, 1),
     )
     first_stage_max_proposals: int = field(
         300,
         "Proposals kept per image.",
-        minimum=1,
-        maximum=100000,
-        affects=BASE | CACHE | INFERENCE,
+        BASE | CACHE | INFERENCE,
+        limits=(1, 100000),
     )
     first_stage_localization_loss_weight: float = field(
-        1.0, "Weight of the box loss of the first stage.", affects=BASE | CACHE
+        1.0, "Weight of the box loss of the first stage.", BASE | CACHE
     )
     first_stage_objectness_loss_weight: float = field(
-        1.0,
-        "Weight of the objectness loss of the first stage.",
-        affects=BASE | CACHE,
+        1.0, "Weight of the objectness loss of the first stage.", BASE | CACHE
     )
     initial_crop_size: int = field(
-        14, "Cells per side cut out of the features.", minimum=1, maximum=64
+        14, "Cells per side cut out of the features.", limits=(1, 64)
     )
     maxpool_kernel_size: int = field(
-        2, "Max-pooling of the crop: kernel.", minimum=1, maximum=64
+        2, "Max-pooling of the crop: kernel.", limits=(1, 64)
     )
     maxpool_stride: int = field(
-        2, "Max-pooling of the crop: stride.", minimum=1, maximum=64
+        2, "Max-pooling of the crop: stride.", limits=(1, 64)
     )
     second_stage_box_predictor: BoxPredictor = message(
         BoxPredictor, "The second stage."
@@ -405,31 +394,30 @@ class FasterRcnn:
     second_stage_batch_size: int = field(
         64,
         "Proposals per image in its losses.",
-        minimum=1,
-        maximum=100000,
-        affects=BASE | CACHE,
+        BASE | CACHE,
+        limits=(1, 100000),
     )
     second_stage_balance_fraction: float = field(
-        0.25, "Share of objects among them.", maximum=1, affects=BASE | CACHE
+        0.25, "Share of objects among them.", BASE | CACHE, limits=(0, 1)
     )
     # No feature depends on it, but the names of kept cache files do.
     second_stage_post_processing: PostProcessingOptions = message(
         PostProcessingOptions,
         "From class logits and boxes to detections.",
-        affects=INFERENCE | CACHE,
+        INFERENCE | CACHE,
     )
     second_stage_localization_loss_weight: float = field(
-        1.0, "Weight of the box loss of the second stage.", affects=BASE | CACHE
+        1.0, "Weight of the box loss of the second stage.", BASE | CACHE
     )
     second_stage_classification_loss_weight: float = field(
         1.0,
         "Weight of the classification loss of the second stage.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     second_stage_classification_loss: ClassificationLoss = message(
         ClassificationLoss,
         "Classification loss of the second stage.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     clip_anchors_to_image: bool = field(
         False, "Whether anchors are clipped to the image."

@@ -1,6 +1,7 @@
 """What this package adds to the API: feature super-resolution."""
 
 import enum
+import math
 
 from featsr_tf.config.fields import BASE
 from featsr_tf.config.fields import CACHE
@@ -79,20 +80,19 @@ class BackboneOptions:
         "",
         'First values: "imagenet", the path of a .weights.h5 file, or '
         "nothing for random values.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     alpha: float = field(
         1.0,
         "Width multiplier of MobileNet.",
-        minimum=0.01,
-        maximum=4,
-        affects=MODEL | BASE | CACHE,
+        MODEL | BASE | CACHE,
+        limits=(0.01, 4),
     )
     sub_layer: str = field(
         "",
         "Keras layer that gives F_sub (section 4.2); nothing = the default "
         "of the backbone.",
-        affects=MODEL | CACHE,
+        MODEL | CACHE,
     )
 
 
@@ -100,16 +100,24 @@ class BackboneOptions:
 class TrainingCropOptions:
     """A piece of the rescaled frame, on which training works instead of it."""
 
-    height: int = field(0, "Height in pixels, a multiple of 32.", 64, 16384)
-    width: int = field(0, "Width in pixels, a multiple of 32.", 64, 16384)
+    height: int = field(
+        0, "Height in pixels, a multiple of 32.", limits=(64, 16384)
+    )
+    width: int = field(
+        0, "Width in pixels, a multiple of 32.", limits=(64, 16384)
+    )
     minimum_scale: float = field(
-        1.0, "Least pixels of the crop per pixel of the frame.", 0.01, 16
+        1.0,
+        "Least pixels of the crop per pixel of the frame.",
+        limits=(0.01, 16),
     )
     maximum_scale: float = field(
-        1.0, "Most pixels of the crop per pixel of the frame.", 0.01, 16
+        1.0,
+        "Most pixels of the crop per pixel of the frame.",
+        limits=(0.01, 16),
     )
     object_probability: float = field(
-        0.9, "Share of crops that are placed around an object.", maximum=1
+        0.9, "Share of crops that are placed around an object.", limits=(0, 1)
     )
 
 
@@ -124,17 +132,16 @@ class GeneratorOptions:
         "with weighted channels, as in RCAN; NAF: gates instead of "
         "activations, as in NAFNet.",
     )
-    residual_blocks: int = field(2, "Number of blocks.", 1, 64)
+    residual_blocks: int = field(2, "Number of blocks.", limits=(1, 64))
     hidden_channels: int = field(
         0,
         "Channels inside a block; 0 = as wide as its input, as in Figure 5.",
-        maximum=16384,
+        limits=(0, 16384),
     )
     kernel_size: int = field(
         3,
         "Kernel of the convolutions over cells; an odd number.",
-        minimum=1,
-        maximum=15,
+        limits=(1, 15),
     )
 
 
@@ -145,13 +152,12 @@ class ZoomOptions:
     window_size: int = field(
         64,
         "Side of a window in pixels of the input, a multiple of 16.",
-        minimum=32,
-        maximum=16384,
+        limits=(32, 16384),
     )
     margin: int = field(
         8,
         "Least pixels between a proposal and the edge of its window.",
-        maximum=8192,
+        limits=(0, 8192),
     )
 
 
@@ -160,7 +166,7 @@ class DiscriminatorOptions:
     """The discriminator: a multi-layer perceptron (section 4.2)."""
 
     hidden_units: list[int] = field(
-        [512, 256], "Units of the hidden layers.", minimum=1, maximum=65536
+        [512, 256], "Units of the hidden layers.", limits=(1, 65536)
     )
     spectral_normalization: bool = field(
         False,
@@ -176,31 +182,30 @@ class FeatureSuperResolution:
         1024.0,
         "Proposals with a smaller area in square pixels are small: 32 x 32 "
         "for TT100K, 96 x 96 for VOC and COCO in the paper.",
-        minimum=1,
-        maximum=1e9,
-        affects=MODEL | CACHE,
+        MODEL | CACHE,
+        limits=(1, 1e9),
     )
     small_area_frame: AreaFrame = field(
         AreaFrame.ORIGINAL,
         "Pixels of the ORIGINAL frame or of the RESIZED input.",
-        affects=MODEL | CACHE,
+        MODEL | CACHE,
     )
     minimum_pair_area_ratio: float = field(
         1.0,
         "Pairs F^0.5 / T^1.0: least area by `small_area_threshold`.",
-        affects=MODEL | CACHE,
+        MODEL | CACHE,
     )
     maximum_pair_area_ratio: float = field(
         4.0,
         "Pairs F^0.5 / T^1.0: the area stays below this ratio.",
-        affects=MODEL | CACHE,
+        MODEL | CACHE,
     )
     backbone: BackboneOptions = message(
         BackboneOptions, "Weights of the extractor."
     )
     training_crop: TrainingCropOptions | None = optional(
         "Crops to train on; not set = whole frames through `image_resizer`.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     supervision: Supervision = field(
         Supervision.ATROUS,
@@ -208,19 +213,19 @@ class FeatureSuperResolution:
         "input as a PLACEBO, features of the twice enlarged image for truly "
         "small proposals (MAGNIFIED), or NONE. Without effect where the "
         "refiner has nothing to learn.",
-        affects=MODEL | Affects.PAIR_WEIGHTS | Affects.TARGETS,
+        MODEL | Affects.PAIR_WEIGHTS | Affects.TARGETS,
     )
     twin_pooling: TwinPooling = field(
         TwinPooling.PAPER,
         "What stands for strides in the twin.",
-        affects=MODEL | BASE | Affects.TARGETS,
+        MODEL | BASE | Affects.TARGETS,
     )
     twin_aware_weight: float = field(
         0.0,
         "Weight, in stage 1, of the large predictor's losses on features of "
         "the ATROUS twin, so that the shared weights learn for both; 0 = "
         "without, as in the paper.",
-        affects=BASE | CACHE,
+        BASE | CACHE,
     )
     refiner: RefinerType = field(
         RefinerType.GENERATOR,
@@ -228,85 +233,82 @@ class FeatureSuperResolution:
         "trainable copy of the extractor behind its sub layer on a denser "
         "grid (TAIL_GENERATOR), a second look through enlarged windows "
         "(ZOOM), or NONE: two predictors, one for each size.",
-        affects=MODEL | Affects.SMALL_INPUTS | Affects.PAIR_INPUTS,
+        MODEL | Affects.SMALL_INPUTS | Affects.PAIR_INPUTS,
     )
     gate_objectness_threshold: float = field(
         0.0,
         "Proposals of the super-resolved detector whose objectness is below "
         "this are not judged at all, which saves time; the base detector "
         "judges them. 0 = all are judged, as in the paper.",
-        maximum=1,
-        affects=MODEL | INFERENCE,
+        MODEL | INFERENCE,
+        limits=(0, 1),
     )
     gate_score_threshold: float = field(
         0.0,
         "Small proposals are refined whose score before is at least this; "
         "the others keep what the large predictor says.",
-        maximum=1,
-        affects=MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        limits=(0, 1),
     )
     gate_maximum: int = field(
         0,
         "Small proposals per image that are refined, those of the best "
         "scores before; 0 = all. With both at 0 there is no first look, as "
         "in the paper.",
-        maximum=100000,
-        affects=MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
+        limits=(0, 100000),
     )
     generator: GeneratorOptions = message(
-        GeneratorOptions, "The generator.", affects=MODEL
+        GeneratorOptions, "The generator.", MODEL
     )
     zoom: ZoomOptions = message(
         ZoomOptions,
         "The windows of ZOOM.",
-        affects=MODEL
+        MODEL
         | INFERENCE
         | Affects.SMALL_INPUTS
         | Affects.PAIR_INPUTS
         | Affects.TARGETS,
     )
     discriminator: DiscriminatorOptions = message(
-        DiscriminatorOptions, "The discriminator.", affects=MODEL
+        DiscriminatorOptions, "The discriminator.", MODEL
     )
     losses: LossWeights = message(
-        LossWeights, "Loss weights of stage 2.", affects=TRAINING
+        LossWeights, "Loss weights of stage 2.", TRAINING
     )
     super_resolution_stage: SuperResolutionStageOptions = message(
-        SuperResolutionStageOptions, "Stage 2.", affects=TRAINING
+        SuperResolutionStageOptions, "Stage 2.", TRAINING
     )
     fine_tune_stage: FineTuneStageOptions = message(
-        FineTuneStageOptions, "Stage 3.", affects=TRAINING
+        FineTuneStageOptions, "Stage 3.", TRAINING
     )
     feature_cache: FeatureCacheOptions | None = optional(
         "Stages 2 and 3 see a fixed number of images again and again, whose "
         "features are computed once; not set = each step sees new crops.",
-        affects=TRAINING,
+        TRAINING,
     )
     validation: ValidationOptions | None = optional(
         "Average precision over the steps, and the best checkpoint; not set = "
         "the newest checkpoint of a stage is its result.",
-        affects=BASE | TRAINING,
+        BASE | TRAINING,
     )
     rois_per_image: int = field(
         32,
         "Proposals per image in the losses of stages 2 and 3.",
-        1,
-        100000,
-        affects=TRAINING | CACHE,
+        TRAINING | CACHE,
+        limits=(1, 100000),
     )
     pairs_per_image: int = field(
         16,
         "Pairs F^0.5 / T^1.0 per image in stage 2.",
-        1,
-        100000,
-        affects=TRAINING | CACHE,
+        TRAINING | CACHE,
+        limits=(1, 100000),
     )
     jittered_boxes_per_object: int = field(
         4,
         "Jittered true boxes added to the proposals.",
-        0,
-        1000,
-        affects=BASE | CACHE,
+        BASE | CACHE,
+        limits=(0, 1000),
     )
     precision: Precision = field(
         Precision.FLOAT32,
@@ -314,28 +316,27 @@ class FeatureSuperResolution:
         "SavedModels; weights, outputs and losses are 32-bit floats in any "
         "case, so that a trained detector can be used with another precision. "
         "MIXED_FLOAT16 trains with a loss scale.",
-        affects=BASE | CACHE | INFERENCE,
+        BASE | CACHE | INFERENCE,
     )
     jit_compile: bool = field(
         False,
         "Whether XLA compiles the networks where the shapes of their inputs "
         "are known: all in training, the extractor in evaluation. On one "
         "device; each size of images is compiled anew.",
-        affects=TRAINING | INFERENCE,
+        TRAINING | INFERENCE,
     )
-    seed: int = field(0, "Seed of all randomness.", affects=BASE | CACHE)
+    seed: int = field(0, "Seed of all randomness.", BASE | CACHE)
     checkpoint_interval: int = field(
         250,
         "Steps between two checkpoints and lines of progress.",
-        minimum=1,
-        affects=TRAINING,
+        TRAINING,
+        limits=(1, math.inf),
         old_name="steps_per_epoch",
     )
     keep_checkpoints: int = field(
         2,
         "Newest checkpoints of each stage that are kept; with only one, its "
         "damage would lose the stage.",
-        minimum=1,
-        maximum=1000000,
-        affects=TRAINING,
+        TRAINING,
+        limits=(1, 1000000),
     )

@@ -1,6 +1,7 @@
 """The stages of training: optimizers, learning rates, losses, validation."""
 
 import enum
+import math
 
 from featsr_tf.config.fields import BASE
 from featsr_tf.config.fields import CACHE
@@ -16,7 +17,7 @@ from featsr_tf.config.schema.augmentation import PreprocessingStep
 class ConstantLearningRate:
     """The same learning rate at every step."""
 
-    learning_rate: float = field(0.002, "Learning rate.", maximum=100)
+    learning_rate: float = field(0.002, "Learning rate.", limits=(0, 100))
 
 
 @config_message
@@ -24,13 +25,13 @@ class ExponentialDecayLearningRate:
     """A learning rate that is multiplied by a factor again and again."""
 
     initial_learning_rate: float = field(
-        0.002, "Learning rate of the first step.", maximum=100
+        0.002, "Learning rate of the first step.", limits=(0, 100)
     )
     decay_steps: int = field(
-        4000000, "Steps between two multiplications.", minimum=1
+        4000000, "Steps between two multiplications.", limits=(1, math.inf)
     )
     decay_factor: float = field(
-        0.95, "Factor of each multiplication.", maximum=1
+        0.95, "Factor of each multiplication.", limits=(0, 1)
     )
     staircase: bool = field(
         True, "Whether the rate falls in jumps rather than smoothly."
@@ -38,13 +39,13 @@ class ExponentialDecayLearningRate:
     burnin_learning_rate: float = field(
         0.0,
         "Learning rate of the burn-in steps; 0 = the initial one.",
-        maximum=100,
+        limits=(0, 100),
     )
     burnin_steps: int = field(
         0, "Steps before the first one that counts for the decay."
     )
     min_learning_rate: float = field(
-        0.0, "The rate never falls below.", maximum=100
+        0.0, "The rate never falls below.", limits=(0, 100)
     )
 
 
@@ -55,7 +56,7 @@ class LearningRateSchedule:
     step: int = field(
         0, "First step with the new rate; at 0 it replaces the initial one."
     )
-    learning_rate: float = field(0.002, "New learning rate.", maximum=100)
+    learning_rate: float = field(0.002, "New learning rate.", limits=(0, 100))
 
 
 @config_message
@@ -63,7 +64,7 @@ class ManualStepLearningRate:
     """A learning rate that jumps at given steps."""
 
     initial_learning_rate: float = field(
-        0.002, "Learning rate of the first step.", maximum=100
+        0.002, "Learning rate of the first step.", limits=(0, 100)
     )
     schedule: list[LearningRateSchedule] = field(
         [], "The jumps, by increasing step."
@@ -80,13 +81,13 @@ class CosineDecayLearningRate:
     """A linear warm-up, then half a cosine wave down to zero."""
 
     learning_rate_base: float = field(
-        0.002, "Learning rate after the warm-up.", maximum=100
+        0.002, "Learning rate after the warm-up.", limits=(0, 100)
     )
     total_steps: int = field(
-        4000000, "Step at which the rate reaches zero.", minimum=1
+        4000000, "Step at which the rate reaches zero.", limits=(1, math.inf)
     )
     warmup_learning_rate: float = field(
-        0.0002, "Learning rate of the first step.", maximum=100
+        0.0002, "Learning rate of the first step.", limits=(0, 100)
     )
     warmup_steps: int = field(10000, "Length of the warm-up in steps.")
     hold_base_rate_steps: int = field(
@@ -117,9 +118,9 @@ class RMSPropOptimizer:
     """RMSProp."""
 
     learning_rate: LearningRate = message(LearningRate, "Learning rate.")
-    momentum_optimizer_value: float = field(0.9, "Momentum.", maximum=1)
+    momentum_optimizer_value: float = field(0.9, "Momentum.", limits=(0, 1))
     decay: float = field(
-        0.9, "Decay of the mean of squared gradients.", maximum=1
+        0.9, "Decay of the mean of squared gradients.", limits=(0, 1)
     )
     epsilon: float = field(1.0, "Added to the denominator.")
 
@@ -129,7 +130,7 @@ class MomentumOptimizer:
     """Stochastic gradient descent with momentum."""
 
     learning_rate: LearningRate = message(LearningRate, "Learning rate.")
-    momentum_optimizer_value: float = field(0.9, "Momentum.", maximum=1)
+    momentum_optimizer_value: float = field(0.9, "Momentum.", limits=(0, 1))
 
 
 @config_message
@@ -172,22 +173,20 @@ class TrainConfig:
     """Training of the base detector (stage 1)."""
 
     batch_size: int = field(
-        32, "Images per step, over all devices.", minimum=1, maximum=65536
+        32, "Images per step, over all devices.", limits=(1, 65536)
     )
     data_augmentation_options: list[PreprocessingStep] = field(
         [], "Steps of data augmentation, in this order."
     )
-    optimizer: Optimizer = message(
-        Optimizer, "Optimizer of stage 1.", affects=BASE
-    )
+    optimizer: Optimizer = message(Optimizer, "Optimizer of stage 1.", BASE)
     gradient_clipping_by_norm: float = field(
-        0.0, "Greatest norm of the gradient; 0 = no limit.", affects=BASE
+        0.0, "Greatest norm of the gradient; 0 = no limit.", BASE
     )
     num_steps: int = field(
         0,
         "Steps of stage 1; training needs at least one (0 is without end in "
         "the API).",
-        affects=BASE,
+        BASE,
     )
     update_trainable_variables: list[str] = field(
         [],
@@ -205,9 +204,8 @@ class TrainConfig:
     max_number_of_boxes: int = field(
         100,
         "Objects per image; what is cut beyond is counted and reported.",
-        minimum=1,
-        maximum=100000,
-        affects=BASE | CACHE | INFERENCE,
+        BASE | CACHE | INFERENCE,
+        limits=(1, 100000),
     )
 
 
@@ -241,7 +239,9 @@ class SuperResolutionStageOptions:
 
     num_steps: int = field(1000, "Steps; 0 leaves the stage out.")
     generator_updates_per_discriminator_update: int = field(
-        1, "Steps of the generator per step of the discriminator.", 1, 1000
+        1,
+        "Steps of the generator per step of the discriminator.",
+        limits=(1, 1000),
     )
     adversarial_warmup_steps: int = field(
         0,
@@ -284,8 +284,7 @@ class FeatureCacheOptions:
         2000,
         "Images, as crops and augmentation make them, which both stages see "
         "again and again.",
-        minimum=1,
-        maximum=1e9,
+        limits=(1, 1e9),
     )
     maximum_gigabytes: float = field(
         8.0, "Most that the files may take; more is an error."

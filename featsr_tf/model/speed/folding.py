@@ -50,10 +50,6 @@ class FoldedConvolution(keras.layers.Wrapper):
 
     It has no weights but those of the two layers. While the normalization
     learns from batches both are called as they are.
-
-    Args:
-        layer: a `Conv2D` or `DepthwiseConv2D` without activation.
-        normalization: the `BatchNormalization` of its channels.
     """
 
     def __init__(

@@ -58,9 +58,7 @@ class PolyphaseCall:
 class PolyphaseConvolution(keras.layers.Wrapper):
     """Calls an atrous convolution on phases, where it is a plain one.
 
-    Args:
-        layer: the atrous convolution.
-        normalization: batch normalization behind it, with frozen statistics.
+    Frozen batch normalization behind it is folded into it.
     """
 
     def __init__(
@@ -111,17 +109,16 @@ def _call_layer(layer: keras.Layer, normalization, *args, **kwargs):
         return keras.layers.Lambda(
             lambda phases: split(_over_phases(phases, reduce)), name=name
         )(*args)
+    joins_phases = max(getattr(layer, "strides", (1, 1))) > 1
+    # A pool that is not dilated sees neighbours, which lie in other phases.
+    joins_phases |= max(getattr(layer, "pool_size", (1, 1))) > 1
     if normalization is not None:
         layer = FoldedConvolution(layer, normalization, name=name)
-    if max(getattr(layer, "strides", (1, 1))) > 1 or _is_strided(layer):
+    if joins_phases:
         return keras.layers.Lambda(
             lambda phases: split(layer(join(phases))), name=f"{name}_joined"
         )(*args)
     return layer(*args, **kwargs)
-
-
-def _is_strided(layer: keras.Layer) -> bool:
-    return isinstance(layer, FoldedConvolution) and max(layer.layer.strides) > 1
 
 
 def _over_phases(phases: tf.Tensor, reduce) -> tf.Tensor:

@@ -1,6 +1,5 @@
 """A Beam runner writes the records that processes write, or says why not."""
 
-import argparse
 import importlib.util
 
 import pytest
@@ -14,10 +13,9 @@ from tests.tfrecords_tools.annotated import make_object
 from tests.tfrecords_tools.annotated import make_split
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
-from tfrecords_tools.conversion import add_conversion_flags
 from tfrecords_tools.conversion import convert
-from tfrecords_tools.conversion import options_from
-from tfrecords_tools.conversion import parse_arguments
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.create_toy_tf_record import main
 
 HAS_BEAM = importlib.util.find_spec("apache_beam") is not None
@@ -81,10 +79,15 @@ def test_a_missing_beam_is_named(tmp_path):
     ],
 )
 def test_beam_runs_on_this_machine_if_no_runner_is_named(flags, runner):
-    parser = argparse.ArgumentParser()
-    add_conversion_flags(parser)
-    arguments = parse_arguments(parser, ["--output_path", "out", *flags])
-    assert options_from(arguments).runner == runner
+    given = []
+
+    def create(output_path: str, options: ConversionOptions) -> str:
+        given.append((output_path, options.runner))
+        return ""
+
+    parser = converter_parser("a_converter", "Converts.")
+    run_converter(parser, create, ["--output_path", "out", *flags])
+    assert given == [("out", runner)]
 
 
 def test_unknown_flags_without_a_runner_are_refused(tmp_path, capsys):
