@@ -56,7 +56,7 @@ from tfrecords_tools.record_files import title_of
 from tfrecords_tools.statistics_report import overview
 
 if TYPE_CHECKING:
-    from featsr_tf.data.decode import Frame
+    from featsr_tf.data.decode import LabeledImage
     from featsr_tf.data.input_pipeline import TrainingOptions
 
 PAGE_NAME = "index.html"
@@ -270,7 +270,7 @@ def training_picture(
 
 
 def _size_marks(
-    frame: "Frame", small: SmallObjects, names: Mapping[int, str]
+    frame: "LabeledImage", small: SmallObjects, names: Mapping[int, str]
 ) -> list[Mark]:
     """Marks boxes by their size; small ones say so."""
     boxes, classes = frame.boxes.numpy(), frame.classes.numpy()
@@ -297,7 +297,7 @@ def _size_name(ratio: float) -> str:
     return "medium" if ratio <= _MEDIUM_PER_SMALL_AREA else "large"
 
 
-def _facts(frame: "Frame") -> str:
+def _facts(frame: "LabeledImage") -> str:
     height, width = frame.image.shape[:2]
     ignored = int(frame.ignored.numpy().sum())
     told = f"{width} x {height} px, objects: {len(frame.classes)}"

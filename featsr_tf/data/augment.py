@@ -21,11 +21,7 @@ from featsr_tf.errors import ConfigError
 def random_adjust_brightness(
     labeled: LabeledImage, seed: tf.Tensor, max_delta: float = 0.2
 ) -> LabeledImage:
-    """Adds one random number to all channels.
-
-    Args:
-        max_delta: bound of the number, as a share of the range of values.
-    """
+    """Adds one number to all channels, at most `max_delta` of their range."""
     delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
     return _with_image(labeled, labeled.image + 255.0 * delta)
 
@@ -36,12 +32,7 @@ def random_adjust_contrast(
     min_delta: float = 0.8,
     max_delta: float = 1.25,
 ) -> LabeledImage:
-    """Scales the distance of each channel from its mean by a random factor.
-
-    Args:
-        min_delta: smallest factor.
-        max_delta: largest factor.
-    """
+    """Scales the distance of each channel from its mean by a random factor."""
     factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
     return _with_image(labeled, tf.image.adjust_contrast(labeled.image, factor))
 
@@ -52,12 +43,7 @@ def random_adjust_saturation(
     min_delta: float = 0.8,
     max_delta: float = 1.25,
 ) -> LabeledImage:
-    """Scales the saturation by a random factor.
-
-    Args:
-        min_delta: smallest factor.
-        max_delta: largest factor.
-    """
+    """Scales the saturation by a random factor."""
     factor = tf.random.stateless_uniform([], seed, min_delta, max_delta)
     return _with_image(
         labeled, tf.image.adjust_saturation(labeled.image, factor)
@@ -67,11 +53,7 @@ def random_adjust_saturation(
 def random_adjust_hue(
     labeled: LabeledImage, seed: tf.Tensor, max_delta: float = 0.02
 ) -> LabeledImage:
-    """Turns the hue by a random angle.
-
-    Args:
-        max_delta: bound of the angle, in turns.
-    """
+    """Turns the hue by a random angle of at most `max_delta` turns."""
     delta = tf.random.stateless_uniform([], seed, -max_delta, max_delta)
     return _with_image(labeled, tf.image.adjust_hue(labeled.image, delta))
 
@@ -103,12 +85,7 @@ def random_pixel_value_scale(
     minval: float = 0.9,
     maxval: float = 1.1,
 ) -> LabeledImage:
-    """Multiplies every value of every pixel by another random factor.
-
-    Args:
-        minval: smallest factor.
-        maxval: largest factor.
-    """
+    """Multiplies every value of every pixel by another random factor."""
     factors = tf.random.stateless_uniform(
         tf.shape(labeled.image), seed, minval, maxval
     )
@@ -118,11 +95,7 @@ def random_pixel_value_scale(
 def random_rgb_to_gray(
     labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.1
 ) -> LabeledImage:
-    """Takes the colour away; the image keeps its three channels.
-
-    Args:
-        probability: how often.
-    """
+    """Takes the colour away; the image keeps its three channels."""
     image = tf.cond(
         tf.random.stateless_uniform([], seed) < probability,
         lambda: tf.tile(tf.image.rgb_to_grayscale(labeled.image), [1, 1, 3]),
@@ -144,8 +117,8 @@ class TrainingCrop:
     """How training crops are cut out of the frames.
 
     Args:
-        height: height of the crop in px.
-        width: width of the crop in px.
+        height: in px.
+        width: in px.
         minimum_scale: smallest px of the crop per px of the original frame.
         maximum_scale: largest px of the crop per px of the original frame.
         object_probability: how often the crop is placed around an object.
@@ -170,11 +143,6 @@ def training_crop(
     less than half of its area is left, it becomes `ignored`, so that it is
     neither truth nor background; where nothing, or a sliver thinner than 1 px
     of the frame, is left, it is dropped.
-
-    Args:
-        labeled: a whole frame at its original size.
-        seed: `[2]` int32, stateless seed.
-        crop: size, scales and placing.
 
     Returns:
         A float32 image of `crop.height` x `crop.width` px, or smaller where

@@ -19,39 +19,26 @@ _SLIVER_SHARE = 0.5
 def random_horizontal_flip(
     labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
 ) -> LabeledImage:
-    """Mirrors image and boxes left to right.
-
-    Args:
-        probability: how often to mirror.
-    """
-
-    def mirrored() -> LabeledImage:
-        width = image_size(labeled)[1]
-        ymin, xmin, ymax, xmax = tf.unstack(labeled.boxes, axis=-1)
-        boxes = tf.stack([ymin, width - xmax, ymax, width - xmin], axis=-1)
-        image = tf.reverse(labeled.image, axis=[1])
-        return labeled._replace(image=image, boxes=boxes)
-
-    return _sometimes(labeled, seed, probability, mirrored)
+    """Mirrors image and boxes left to right."""
+    return _sometimes(labeled, seed, probability, lambda: _mirror(labeled, 1))
 
 
 def random_vertical_flip(
     labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
 ) -> LabeledImage:
-    """Mirrors image and boxes top to bottom.
+    """Mirrors image and boxes top to bottom."""
+    return _sometimes(labeled, seed, probability, lambda: _mirror(labeled, 0))
 
-    Args:
-        probability: how often to mirror.
-    """
 
-    def mirrored() -> LabeledImage:
-        height = image_size(labeled)[0]
-        ymin, xmin, ymax, xmax = tf.unstack(labeled.boxes, axis=-1)
-        boxes = tf.stack([height - ymax, xmin, height - ymin, xmax], axis=-1)
-        image = tf.reverse(labeled.image, axis=[0])
-        return labeled._replace(image=image, boxes=boxes)
-
-    return _sometimes(labeled, seed, probability, mirrored)
+def _mirror(labeled: LabeledImage, axis: int) -> LabeledImage:
+    side = image_size(labeled)[axis]
+    corners = tf.unstack(labeled.boxes, axis=-1)
+    low, high = axis, axis + 2
+    corners[low], corners[high] = side - corners[high], side - corners[low]
+    return labeled._replace(
+        image=tf.reverse(labeled.image, axis=[axis]),
+        boxes=tf.stack(corners, axis=-1),
+    )
 
 
 def random_rotation90(
@@ -60,9 +47,6 @@ def random_rotation90(
     """Turns image and boxes by 90 degrees, counter-clockwise.
 
     Height and width change places where the image is turned.
-
-    Args:
-        probability: how often to turn.
     """
 
     def turned() -> LabeledImage:
@@ -84,12 +68,7 @@ def random_image_scale(
     min_scale_ratio: float = 0.5,
     max_scale_ratio: float = 2.0,
 ) -> LabeledImage:
-    """Resizes image and boxes by a random factor.
-
-    Args:
-        min_scale_ratio: smallest factor.
-        max_scale_ratio: largest factor.
-    """
+    """Resizes image and boxes by a random factor."""
     factor = tf.random.stateless_uniform(
         [], seed, min_scale_ratio, max_scale_ratio
     )
@@ -122,8 +101,8 @@ def random_crop_image(
         min_object_covered: share of at least one object inside the crop.
         min_aspect_ratio: smallest width by height.
         max_aspect_ratio: largest width by height.
-        min_area: smallest share of the image.
-        max_area: largest share of the image.
+        min_area: smallest share of the image's area.
+        max_area: largest share of the image's area.
         overlap_thresh: objects of which a smaller share is left are ignored.
         random_coef: how often the frame is left as it was.
     """

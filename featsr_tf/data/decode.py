@@ -54,10 +54,7 @@ class LabeledImage(NamedTuple):
 
 
 def decode_example(serialized: tf.Tensor) -> LabeledImage:
-    """Parses one record and decodes its image.
-
-    Args:
-        serialized: `[]` string, a TF Example of the Object Detection API.
+    """Parses one record, `[]` string, and decodes its image.
 
     Returns:
         A uint8 image at its original size, and its objects. The size is that
@@ -75,11 +72,12 @@ def decode_example(serialized: tf.Tensor) -> LabeledImage:
     )
     image = decode_image(features[Example.ENCODED])
     size = tf.shape(image)[:2]
+    is_flagged = [_one_per_box(features, key) > 0 for key in FLAG_KEYS]
     return LabeledImage(
         image=image,
         boxes=_pixel_boxes(features, size),
         classes=tf.cast(features[Example.LABEL], tf.int32),
-        ignored=_ignored(features),
+        ignored=tf.reduce_any(is_flagged, axis=0),
         scale=tf.ones([2]),
         original_size=size,
         source_id=features[Example.SOURCE_ID],
@@ -102,22 +100,21 @@ class ObjectDetails(NamedTuple):
 
 
 def decode_details(serialized: tf.Tensor) -> ObjectDetails:
-    """Parses the flags and areas of a record's objects.
+    """Parses flags and areas of a record, `[]` string, one of each per box.
 
-    Args:
-        serialized: `[]` string, a TF Example of the Object Detection API.
-
-    Returns:
-        One value of each kind per box, zeros where a record has too few.
+    They are zero where the record has too few.
     """
     features = tf.io.parse_single_example(
         serialized, parsing_spec(Example.LABEL, Example.AREA, *FLAG_KEYS)
     )
+    values = {
+        key: _one_per_box(features, key) for key in (Example.AREA, *FLAG_KEYS)
+    }
+    is_group = (values[Example.IS_CROWD] > 0) | (values[Example.GROUP_OF] > 0)
     return ObjectDetails(
-        crowd=_flag(features, Example.IS_CROWD)
-        | _flag(features, Example.GROUP_OF),
-        difficult=_flag(features, Example.DIFFICULT),
-        areas=_one_per_box(features, Example.AREA),
+        crowd=is_group,
+        difficult=values[Example.DIFFICULT] > 0,
+        areas=values[Example.AREA],
     )
 
 
@@ -127,9 +124,6 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     The whole image is decoded even when only a crop is needed: decoding a
     crop saves half of the 5 ms of a 1360x800 frame but takes a truncated
     JPEG for a good one when the crop lies above the cut.
-
-    Args:
-        encoded: `[]` string, the image file.
 
     Returns:
         `[height, width, 3]` uint8 RGB; grey images become three equal
@@ -159,14 +153,6 @@ def _pixel_boxes(features: dict, size: tf.Tensor) -> tf.Tensor:
     # Rounding in converters leaves some corners a little outside.
     normalized_boxes = tf.clip_by_value(normalized_boxes, 0.0, 1.0)
     return normalized_boxes * tf.cast(tf.tile(size, [2]), tf.float32)
-
-
-def _ignored(features: dict) -> tf.Tensor:
-    return tf.reduce_any([_flag(features, key) for key in FLAG_KEYS], axis=0)
-
-
-def _flag(features: dict, key: str) -> tf.Tensor:
-    return _one_per_box(features, key) > 0
 
 
 def _one_per_box(features: dict, key: str) -> tf.Tensor:
@@ -277,19 +263,19 @@ def find_corrupt_record(record_files: RecordFiles) -> DataError | None:
         A `DataError` about the first corrupt record that was not left out
         (counted from 0 in its file, those left out too), or None.
     """
-    for one_file in record_files.split():
-        (path,) = one_file.paths
+    read = file_reader(record_files)
+    for path in record_files.paths:
+        good = list(record_files.offsets.get(path, ()))
         position = 0
         try:
-            for _ in _decoded(one_file):
+            for _ in read(path).map(_decode, _PARALLEL_CALLS):
                 position += 1
             # TensorFlow says nothing of a file cut inside a frame's header.
-            if not one_file.offsets:
+            if not good:
                 record_offsets(path)
         except DataError as error:
             return error
         except tf.errors.OpError as error:
-            good = list(one_file.offsets.get(path, ()))
             number = good[position] if good else position
             return DataError(
                 f"{path}: record {number}: {explain_error(error)}; write the"
@@ -298,14 +284,10 @@ def find_corrupt_record(record_files: RecordFiles) -> DataError | None:
     return None
 
 
-def _decoded(record_files: RecordFiles) -> tf.data.Dataset:
-    return record_dataset(record_files).map(
-        lambda serialized: (
-            decode_example(serialized).original_size,
-            decode_details(serialized).areas,
-        ),
-        num_parallel_calls=_PARALLEL_CALLS,
-    )
+def _decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """All that training and evaluation decode, without the pixels."""
+    example, details = decode_example(serialized), decode_details(serialized)
+    return example.original_size, details.areas
 
 
 def explain_error(error: tf.errors.OpError) -> str:

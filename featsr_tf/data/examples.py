@@ -319,11 +319,7 @@ class CorruptRecordScan:
         self._expected = expected
 
     def read(self, path: str, progress: Callable[[int], object]) -> None:
-        """Reads a file.
-
-        Args:
-            path: TFRecord file.
-            progress: called with the size of each record in bytes.
+        """Reads a file; `progress` gets the size of each record in bytes.
 
         Raises:
             DataError: the file holds no good example, or there are more bad

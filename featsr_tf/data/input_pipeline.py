@@ -44,8 +44,8 @@ class WholeFrames:
 
     Args:
         resizer: how frames are resized.
-        height: height of the padded frames in px, a multiple of 32.
-        width: width of the padded frames in px, a multiple of 32.
+        height: of the padded frames in px, a multiple of 32.
+        width: of the padded frames in px, a multiple of 32.
     """
 
     resizer: Resizer
@@ -82,7 +82,7 @@ class TrainingOptions:
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
         shard: what this worker sees of every batch; None = all of it.
         services: addresses of `python -m featsr_tf.data_service`, which
-            decode instead of this process. Default none.
+            decode instead of this process.
     """
 
     batches: BatchOptions
@@ -147,9 +147,6 @@ def training_image(
         serialized: `[]` string, the record.
         seed: `[2]` int32, stateless seed of the example.
         options: how records become batches.
-
-    Returns:
-        The image before any padding.
     """
     steps = options.augmentations
     count = count_before_resizing(steps)
@@ -177,9 +174,6 @@ def shuffled_records(
         seed: seed of the order, 0 or more.
         skip: how many records to leave out at the beginning.
         buffer_mb: how much a block may hold, in megabytes.
-
-    Returns:
-        An endless dataset of `[]` strings.
     """
     files = list(record_files.paths)
     num_records = record_files.summary.num_examples
@@ -212,9 +206,6 @@ def shuffled_blocks(
         block_size: how many records that follow each other are permuted.
         seed: seed of the order, 0 or more.
         skip: how many records to leave out at the beginning.
-
-    Returns:
-        An endless dataset of records.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -265,8 +256,8 @@ def evaluation_dataset(
             None = all.
 
     Returns:
-        A dataset of dicts with all keys of `Batch`. A record without
-        `image/source_id` has its running number as its id.
+        Dicts with all keys of `Batch`. A record without `image/source_id` has
+        its running number as its id.
     """
     _warn_of_cut_boxes(record_files, options)
 

@@ -66,22 +66,16 @@ class LabelMap:
     def to_text(self) -> str:
         """The label map in protobuf text format, which can be read again."""
         messages = _label_map_class()()
-        for id_ in self._ids():
+        for id_ in sorted(self.names):
             item = messages.item.add(id=id_, name=self.names[id_])
             if id_ in self.identifiers:
                 item.name = self.identifiers[id_]
                 item.display_name = self.names[id_]
         return text_format.MessageToString(messages, as_utf8=True)
 
-    def _ids(self) -> list[int]:
-        return sorted(self.names)
-
 
 def load_label_map(path: str) -> LabelMap:
-    """Reads a `label_map.pbtxt`.
-
-    Args:
-        path: file in the text format of the Object Detection API.
+    """Reads a `label_map.pbtxt` of the Object Detection API.
 
     Returns:
         A `LabelMap`; `display_name` is preferred to `name`. Where two items
@@ -120,10 +114,6 @@ def load_label_map(path: str) -> LabelMap:
 
 def check_num_classes(label_map: LabelMap, num_classes: int) -> None:
     """Checks that a model has room for each class of a label map.
-
-    Args:
-        label_map: the classes of the data.
-        num_classes: `num_classes` of the pipeline config.
 
     Raises:
         DataError: an id of the label map is larger than `num_classes`.

@@ -67,13 +67,9 @@ def find_positions(text: str, descriptor: Any) -> dict[str, tuple[int, int]]:
 
 
 def parse_error_text(error: Exception) -> str:
-    """Says what the parser of protocol buffer texts complains about.
+    """Shortens an error of `google.protobuf.text_format` to a printable line.
 
-    Args:
-        error: What `google.protobuf.text_format` raised.
-
-    Returns:
-        One short printable line, without position and quoted text.
+    Its position and the text that it quotes are left out.
     """
     said = re.sub(r"^\d+:\d+ : ", "", str(error))
     # The line that the parser quotes may be long.
@@ -81,15 +77,7 @@ def parse_error_text(error: Exception) -> str:
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
-    """Turns an offset in a text into a line and a column, both from 1.
-
-    Args:
-        text: The text.
-        offset: Index of a character.
-
-    Returns:
-        Line and column.
-    """
+    """Turns an offset in a text into a line and a column, both from 1."""
     start = text.rfind("\n", 0, offset) + 1
     return text.count("\n", 0, offset) + 1, offset - start + 1
 

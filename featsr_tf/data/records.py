@@ -99,13 +99,9 @@ class RecordSummary:
     def resized_object_sizes(
         self, resized: Callable[[int, int], tuple[int, int]]
     ) -> np.ndarray:
-        """Sizes of the objects in resized images.
+        """`[num_objects, 2]` px: sizes of objects in images that are `resized`.
 
-        Args:
-            resized: tells the new height and width of an image.
-
-        Returns:
-            `[num_objects, 2]`, height and width in px.
+        It tells the new height and width of an image.
         """
         new_sizes = [resized(*size) for size in self.image_sizes.tolist()]
         scales = np.array(new_sizes) / self.image_sizes
@@ -136,14 +132,6 @@ class RecordFiles:
         default_factory=dict
     )
 
-    def split(self) -> Iterator["RecordFiles"]:
-        """Yields an object for each file; their summary is that of all."""
-        for path in self.paths:
-            offsets = {
-                key: self.offsets[key] for key in self.offsets.keys() & {path}
-            }
-            yield dataclasses.replace(self, paths=[path], offsets=offsets)
-
     def places(self) -> Iterator[tuple[str, int, int]]:
         """Yields path, number in its file and offset of each good record.
 
@@ -151,11 +139,8 @@ class RecordFiles:
             DataError: a file from which none is left out has been damaged.
         """
         for path in self.paths:
-            if path in self.offsets:
-                numbered = self.offsets[path].items()
-            else:
-                numbered = enumerate(record_offsets(path))
-            for number, offset in numbered:
+            good = self.offsets.get(path) or enumerate(record_offsets(path))
+            for number, offset in dict(good).items():
                 yield path, number, offset
 
     def read(self) -> Iterator[bytes]:

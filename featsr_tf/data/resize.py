@@ -37,8 +37,8 @@ class FixedShapeResizer:
     """Scales every image to one size, whatever its aspect ratio.
 
     Args:
-        height: height of the result in px.
-        width: width of the result in px.
+        height: of the result in px.
+        width: of the result in px.
         method: interpolation, see `resize_image`.
     """
 
@@ -51,16 +51,7 @@ Resizer = KeepAspectRatioResizer | FixedShapeResizer
 
 
 def resized_size(height: int, width: int, resizer: Resizer) -> tuple[int, int]:
-    """Size of an image after `resizer`, in plain Python.
-
-    Args:
-        height: height of the original in px.
-        width: width of the original in px.
-        resizer: the resizer.
-
-    Returns:
-        Height and width in px, before any padding.
-    """
+    """Height and width in px after `resizer`, before any padding."""
     if isinstance(resizer, FixedShapeResizer):
         return resizer.height, resizer.width
     factor = resizer.min_dimension / min(height, width)
@@ -78,7 +69,7 @@ def static_shape(
 
     Args:
         image_sizes: original height and width in px of each image.
-        resizer: the resizer that comes first.
+        resizer: what is done to them first.
 
     Returns:
         Height and width in px, multiples of 32.
@@ -96,14 +87,9 @@ def static_shape(
 
 
 def largest_shape(resizer: Resizer) -> tuple[int, int]:
-    """The smallest padded shape that holds images of any size and shape.
+    """The smallest padded shape, in px, that holds images of any size.
 
-    Args:
-        resizer: the resizer that comes first; one that keeps the aspect ratio
-            has a `max_dimension`.
-
-    Returns:
-        Height and width in px, multiples of 32.
+    A resizer that keeps the aspect ratio must have a `max_dimension`.
     """
     if isinstance(resizer, FixedShapeResizer):
         return round_up(resizer.height), round_up(resizer.width)
@@ -117,30 +103,13 @@ def round_up(side: int) -> int:
 
 
 def resize(image: tf.Tensor, resizer: Resizer) -> tf.Tensor:
-    """Applies `resizer` in the graph.
-
-    Args:
-        image: `[height, width, 3]` uint8 or float32.
-        resizer: the resizer.
-
-    Returns:
-        `[new_height, new_width, 3]` float32 of the size that `resized_size`
-        says.
-    """
+    """Resizes an image, `[height, width, 3]`, to float32 of another size."""
     size = size_in_graph(tf.shape(image)[:2], resizer)
     return resize_image(image, size, resizer.method)
 
 
 def size_in_graph(old_size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
-    """Does in the graph what `resized_size` does in plain Python.
-
-    Args:
-        old_size: `[2]` int32, height and width of the original in px.
-        resizer: the resizer.
-
-    Returns:
-        `[2]` int32, height and width in px, before any padding.
-    """
+    """`resized_size` in a graph: `[2]` int32 px to `[2]` int32 px."""
     if isinstance(resizer, FixedShapeResizer):
         return tf.constant([resizer.height, resizer.width])
     # float64 makes the rounding equal to that of `resized_size`.
@@ -198,16 +167,7 @@ def _resize_by_area(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def pad_to(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Pads with 0 at the bottom and at the right.
-
-    Args:
-        image: `[h, w, channels]`, not larger than the result.
-        height: height of the result in px.
-        width: width of the result in px.
-
-    Returns:
-        `[height, width, channels]`, a static shape.
-    """
+    """Pads an image with 0 at the bottom and right to a static shape in px."""
     return tf.image.pad_to_bounding_box(image, 0, 0, height, width)
 
 
@@ -217,7 +177,6 @@ def enlarged_image(images: tf.Tensor, factor: int = 2) -> tf.Tensor:
     Args:
         images: `[batch, height, width, channels]`, 0..255.
         factor: pixels of the result per pixel of the images, along each side.
-            Default 2.
 
     Returns:
         `[batch, height * factor, width * factor, channels]` float32. A point

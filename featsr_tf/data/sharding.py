@@ -47,9 +47,9 @@ class Shard:
 
     Args:
         batch_size: examples per batch, of all devices together.
-        num_replicas: number of all devices. Default 1.
-        num_workers: number of workers, of equally many devices. Default 1.
-        worker: which of them, from 0. Default 0.
+        num_replicas: number of all devices.
+        num_workers: number of workers, of equally many devices.
+        worker: which of them, from 0.
     """
 
     batch_size: int
@@ -85,10 +85,8 @@ class Shard:
 def shard_examples(numbered: tf.data.Dataset, shard: Shard) -> tf.data.Dataset:
     """Leaves out the examples of other workers.
 
-    Args:
-        numbered: endless pairs of a running number and an example; number 0
-            is in row 0.
-        shard: what the worker sees.
+    `numbered` are endless pairs of a running number and an example; number 0
+    is in row 0.
     """
     rows = shard.rows
     if len(rows) == shard.batch_size:
@@ -104,11 +102,7 @@ def shard_examples(numbered: tf.data.Dataset, shard: Shard) -> tf.data.Dataset:
 def batch_for_devices(
     examples: tf.data.Dataset, shard: Shard
 ) -> tf.data.Dataset:
-    """Makes the batches of a worker's devices.
-
-    Args:
-        examples: dicts, those of `shard_examples`.
-        shard: what the worker sees.
+    """Makes the batches of a worker's devices from its examples, dicts.
 
     Returns:
         Endless: of each batch the part of the first device, of the second and
@@ -201,10 +195,7 @@ def map_by_services(
 
 
 def check_services(services: Sequence[str]) -> None:
-    """Refuses addresses at which nothing answers.
-
-    Args:
-        services: addresses, `grpc://host:port`.
+    """Refuses addresses, `grpc://host:port`, at which nothing answers.
 
     Raises:
         ConfigError: which one, and why.
@@ -241,8 +232,7 @@ def watch_services(
     Args:
         services: addresses, `grpc://host:port`.
         seconds: time between two questions whether they are there.
-            Default 10.
-        end: is called with an address where nothing answers any more;
+        end: called with an address where nothing answers any more; the
             default ends the process with one line.
 
     Raises:

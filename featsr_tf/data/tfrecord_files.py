@@ -43,10 +43,7 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
 
 
 def match_patterns(patterns: Sequence[str]) -> list[str]:
-    """Finds record files.
-
-    Args:
-        patterns: paths, in which `*`, `?` and `[...]` are wildcards.
+    """Finds the files of paths, in which `*`, `?`, `[...]` are wildcards.
 
     Returns:
         The paths, sorted within each pattern, each once.

@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError
 from featsr_tf.data.decode import decode_details
 from featsr_tf.data.decode import decode_example
 from featsr_tf.data.decode import explain_error
+from featsr_tf.data.decode import parsing_spec
+from featsr_tf.data.examples import FEATURES
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
@@ -85,6 +87,7 @@ def read_record(content: bytes) -> None:
     assert_sound(found.normalized_boxes, found.labels)
     assert found.height > 0
     assert found.width > 0
+    tf.io.parse_single_example(content, parsing_spec(*FEATURES))
     try:
         frame = decode_example(tf.constant(content))
         decode_details(tf.constant(content))

@@ -175,8 +175,8 @@ def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
     pipeline = small_pipeline(*records)
     source = load_records(pipeline.train_input_reader, 2)
 
-    def batches(share, skip_steps):
-        assert (share.batch_size, skip_steps) == (2, 1)
+    def batches(shard, skip_steps):
+        assert (shard.batch_size, skip_steps) == (2, 1)
         numbers = tf.constant([[3, 1]], tf.int64)
         return tf.data.Dataset.from_tensor_slices(
             {StageInputs.NUMBERS: numbers}
