@@ -59,7 +59,7 @@ TENSORBOARD_DIRECTORY = "tensorboard"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What the stages of a training shard.
+    """What the stages of a training share.
 
     Attributes:
         pipeline: the config.
