@@ -22,14 +22,11 @@ def load(
         overrides: fields that a model folder uses with another value, such
             as "model.feature_super_resolution.gate_maximum=8".
 
-    Returns:
-        The detector; `predict` takes pictures.
-
     Raises:
         ConfigError: there is none.
         DataError: it is damaged.
     """
     # TensorFlow takes seconds to import; commands that fail do without it.
-    from featsr_tf.prediction import loading
+    from featsr_tf.prediction import model
 
-    return loading.load(path, overrides)
+    return model.load(path, overrides)

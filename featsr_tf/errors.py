@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from featsr_tf.command_line.terminal import quiet_tensorflow
+from featsr_tf.command_line.parser import quiet_tensorflow
 
 # "Try again", as in sysexits.h.
 _TRY_AGAIN = 75
@@ -44,7 +44,6 @@ def printable(text: str, length: int = 200) -> str:
     """Escapes what cannot be printed in one line, and cuts what is too long.
 
     Args:
-        text: Any text.
         length: Most characters of the result. Default 200.
 
     Returns:

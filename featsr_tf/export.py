@@ -173,7 +173,7 @@ def run(arguments: argparse.Namespace) -> None:
     card = _card_options(arguments)
     model_dir = model_dir_of(arguments)
     version_folder(Path(arguments.output), arguments.version)
-    from featsr_tf.exporting.options import ExportOptions
+    from featsr_tf.exporting.other_runtimes import ExportOptions
     from featsr_tf.exporting.saved_model import export
 
     options = ExportOptions(

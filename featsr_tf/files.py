@@ -14,7 +14,6 @@ def write_text(path: str | Path, text: str) -> None:
 
     Args:
         path: The file to write or replace.
-        text: Its new content.
     """
     with atomic_write(path) as temporary:
         # Names of files may hold bytes that are no text.

@@ -97,9 +97,7 @@ class AnnotatedImage:
     Args:
         source_id: unique in its split; becomes `image/source_id`.
         filename: the name by which people know the image.
-        objects: what is in it.
         where: file and entry of the annotation, for messages.
-        path: of the image file; or
         data: the bytes of the image file.
         size: height and width in px as the annotation declares them; None or
             zeros where it does not.
@@ -148,7 +146,6 @@ class Split:
 
     Args:
         name: beginning of the record files' names, such as "voc_train".
-        images: a list or `LazyImages`.
     """
 
     name: str
@@ -167,7 +164,6 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
     other images there are, and whatever format it is stored in.
 
     Args:
-        name: file name of the image.
         validation_fraction: share of the images that are for validation.
     """
     digest = hashlib.sha256(Path(name).stem.encode()).digest()
@@ -205,7 +201,6 @@ def load_json(
     """Reads a JSON file that holds one object.
 
     Args:
-        path: the file.
         leave_out: keys that are dropped while the file is read, wherever they
             occur: the outlines of COCO take most of its memory.
 
@@ -247,7 +242,6 @@ def check_kind(value: Any, kind: type, where: str) -> Any:
     """Checks what a value of a JSON file is.
 
     Args:
-        value: the value.
         kind: dict, list, str, int, or float for any finite number.
         where: file and entry, for the message.
 

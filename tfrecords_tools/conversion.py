@@ -45,7 +45,6 @@ class ConversionOptions:
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
         runner: of Apache Beam; None does without Beam.
-        beam_flags: further flags for the runner.
     """
 
     num_shards: int = 10
@@ -60,7 +59,6 @@ def converter_parser(module: str, description: str) -> CommandParser:
     """The parser of a converter, still without flags.
 
     Args:
-        module: name of the converter's module.
         description: its docstring, printed as it is.
     """
     return CommandParser(
@@ -114,7 +112,6 @@ def convert(
         output_path: folder to write to, made when needed; also gs:// and
             whatever else TensorFlow can write to.
         splits: the parts of the data set.
-        label_map: its classes.
         options: default are those of `ConversionOptions`.
 
     Returns:

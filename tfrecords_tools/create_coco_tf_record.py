@@ -125,7 +125,6 @@ def read_coco(
 
     Args:
         annotations_file: such as instances_train2017.json.
-        image_dir: the folder with the images.
 
     Returns:
         The images in the order of the file, those without objects too; and

@@ -118,7 +118,6 @@ def read_gtsdb(
     Args:
         data_dir: folder with gt.txt, and the frames either beside it or in
             its folder `images`; or the folder above `FullIJCNN2013`.
-        label_map: of `gtsdb_label_map`, names the signs.
 
     Returns:
         All frames by name, those without signs too.

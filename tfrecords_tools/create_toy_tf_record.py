@@ -85,8 +85,6 @@ def create(
     `output_path`, `options`, result and errors are those of `convert`.
 
     Args:
-        num_train: number of training images.
-        num_val: number of validation images.
         num_pictures: validation images that are also written as JPEG files,
             to the folder `pictures`, to try the detector on.
         seed: the same seed gives the same images.
@@ -119,8 +117,6 @@ class ToyImages(LazyImages):
     """Toy images of a split; one of the same split and index is the same.
 
     Args:
-        split: `TRAIN` or `VALIDATION`.
-        seed: of the whole data set.
         height: of the images in px.
         width: of the images in px.
         indices: of the images in the split.
@@ -152,9 +148,7 @@ class ToyImage:
     """A picture and its objects.
 
     Args:
-        image: the RGB picture.
         boxes: `[num_objects, 4]` int px, ymin, xmin, ymax, xmax.
-        labels: class ids, keys of `TOY_CLASSES`.
     """
 
     image: PIL.Image.Image

@@ -84,7 +84,6 @@ def create(
     `output_path`, `options`, result and errors are those of `convert`.
 
     Args:
-        data_dir: folder with annotations.json, train/ids.txt, test/ids.txt.
         validation_fraction: share of the training images that go to
             `tt100k_val.record-*` instead, by a hash of their ids. Default 0.
         options: how records are written; objects of other than the 45 classes
@@ -120,7 +119,6 @@ class TT100K:
 
     Args:
         train: images for training, with the objects of all classes.
-        test: images for testing.
         num_other: annotated images that are in neither.
         num_without_annotation: images of the splits that the annotations do
             not mention; they have no objects.
@@ -179,7 +177,6 @@ def count_objects(
 
     Args:
         images: such as those of the test split.
-        class_names: other classes do not count.
 
     Returns:
         Objects by their long side, [0, 32), [32, 96), [96, 400) px and all
@@ -207,11 +204,7 @@ def describe(data: TT100K, class_names: set[str]) -> str:
     A difference is a warning: part of the data set is a data set as well.
 
     Args:
-        data: the whole data set.
         class_names: the 45 classes.
-
-    Returns:
-        A table of counts.
     """
     by_side, by_area = count_objects(data.test, class_names)
     num_images = (len(data.train), len(data.test))

@@ -88,7 +88,6 @@ def create(
     Args:
         data_dir: `VOCdevkit`, or the folder above it.
         year: "VOC2007", "VOC2012" or "merged" for both.
-        image_set: "train", "val", "trainval" or "test".
         label_map_path: the classes; by default the 20 of PASCAL VOC.
         ignore_difficult_instances: whether to leave out objects that are
             marked as difficult; otherwise the records mark them.
@@ -111,7 +110,6 @@ def read_voc(
         data_dir: `VOCdevkit`, the folder with VOC2007 or VOC2012, or the
             folder above it.
         year: "VOC2007", "VOC2012" or "merged" for both.
-        image_set: "train", "val", "trainval" or "test".
         ignore_difficult_instances: whether to leave out objects that are
             marked as difficult.
 
@@ -140,7 +138,6 @@ def read_annotation(
 
     Args:
         path: the file. Its corners count pixels from 1 and are inclusive.
-        image_folder: where the image file is.
         ignore_difficult_instances: whether to leave out difficult objects.
 
     Returns:

@@ -40,10 +40,8 @@ def prepare_objects(
     """Clips boxes and leaves out objects that no record can hold.
 
     Args:
-        objects: of one image.
         height: of the image in px.
         width: of the image in px.
-        label_map: the classes.
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
 
@@ -128,11 +126,8 @@ def make_example(
     """Builds the TF Example of one image.
 
     Args:
-        image: whose names are written.
         objects: its objects, with boxes inside the encoded image and classes
             of the label map.
-        encoded: its pixels.
-        label_map: the ids of the classes.
 
     Returns:
         The example, in the schema of the TF Object Detection API.

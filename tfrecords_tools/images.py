@@ -40,7 +40,6 @@ class EncodedImage:
 
     Args:
         data: a whole JPEG or PNG file.
-        format: "jpeg" or "png".
         height: in px.
         width: in px.
     """
@@ -101,7 +100,6 @@ def encode_jpeg(image: PIL.Image.Image, quality: int = _JPEG_QUALITY) -> bytes:
     """Encodes an image as JPEG, colour at full resolution.
 
     Args:
-        image: the picture.
         quality: 1 to 95. Default 95.
 
     Returns:

@@ -41,15 +41,7 @@ def package_versions() -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class ShardEntry:
-    """One record file.
-
-    Args:
-        file: its name.
-        num_examples: images in it.
-        num_objects: objects in it.
-        bytes: its size.
-        sha256: its checksum, in hexadecimal digits.
-    """
+    """One record file."""
 
     file: str
     num_examples: int
@@ -65,15 +57,9 @@ class Manifest:
     Args:
         name: of the split, with which the file names begin.
         label_map: file name of the label map.
-        num_examples: images in all files.
-        num_objects: objects in all files.
-        num_images_without_objects: images that have none.
         class_counts: objects by the name of their class, zeros too.
         size_counts: objects by "small", "medium", "large" (by area).
-        outcomes: how often each `Outcome` occurred.
-        command: that wrote the files.
         versions: of the packages that decide about the bytes.
-        shards: the files.
     """
 
     name: str
@@ -96,13 +82,7 @@ class Manifest:
     def of_shards(
         cls, name: str, shards: Sequence[ShardFacts], label_map: LabelMap
     ) -> "Manifest":
-        """The manifest of a split whose shards are written.
-
-        Args:
-            name: of the split.
-            shards: what they contain.
-            label_map: the classes.
-        """
+        """The manifest of a split whose shards are written."""
         class_counts = _add_counts(shard.class_counts for shard in shards)
         return cls(
             name=name,
@@ -144,12 +124,6 @@ class Manifest:
 def load_manifest(path: str) -> Manifest:
     """Reads a manifest.
 
-    Args:
-        path: a file `NAME.manifest.json`.
-
-    Returns:
-        The manifest.
-
     Raises:
         DataError: the file cannot be read, or is no manifest of this format.
     """
@@ -165,10 +139,6 @@ def load_manifest(path: str) -> Manifest:
 
 def check_files(manifest: Manifest, folder: str) -> list[str]:
     """Compares record files with their manifest.
-
-    Args:
-        manifest: what there should be.
-        folder: where the files are.
 
     Returns:
         A line for each file that is missing or different; none when all are
@@ -202,8 +172,6 @@ def check_output(
 
     Args:
         output: the final folder, which may exist.
-        split_names: of the splits.
-        label_map: of the splits.
 
     Raises:
         DataError: a file is in its place, or the folder holds other splits
@@ -237,7 +205,6 @@ def unfinished(
     finished shards, which the next call need not write again.
 
     Args:
-        output: the final folder.
         jobs: all shards; their folder is `partial_path(output)`.
         fingerprint: of all that decides about the content of the shards.
 
@@ -276,9 +243,6 @@ def publish(
 
     Args:
         output: the final folder, made when needed.
-        folder: where the shards are.
-        label_map: is written beside them.
-        manifests: name the shards.
     """
     import tensorflow as tf
 

@@ -23,8 +23,6 @@ class AnchorGrid:
     """What `grid_anchor_generator` says.
 
     Args:
-        scales: multiples of the base size.
-        aspect_ratios: width over height.
         height: base height in px.
         width: base width in px.
     """
@@ -66,7 +64,6 @@ class Coverage:
     """How well anchors meet the objects, over all shifts of the grid.
 
     Args:
-        num_anchors: per cell.
         mean_iou: of each object with its best anchor.
         recalls: share of the objects with an anchor of at least this IoU.
         recalls_by_group: the same at the first IoU, by group of objects.
@@ -160,9 +157,6 @@ def propose(objects: ObjectShapes) -> AnchorGrid:
 
     Args:
         objects: their shapes.
-
-    Returns:
-        The anchors.
     """
     found = [
         _choose_scales(objects, ratios) for ratios in _ratio_lists(objects)
@@ -280,10 +274,6 @@ def describe_threshold(
     Args:
         areas: `[n]` areas of the objects in px^2, not empty.
         area: the threshold in px^2.
-        maximum_ratio: `maximum_pair_area_ratio` of the config.
-
-    Returns:
-        The threshold with its shares.
     """
     ratios = areas / area
     return Threshold(
@@ -300,10 +290,6 @@ def propose_threshold(
 
     Args:
         areas: `[n]` areas of the objects in px^2, not empty.
-        maximum_ratio: `maximum_pair_area_ratio` of the config.
-
-    Returns:
-        The threshold with its shares.
     """
     low, high = _USEFUL_SHARES
     for side in PAPER_SIDES.values():

@@ -55,12 +55,7 @@ class Kind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
-
-    Args:
-        kind: what sort of thing.
-        message: what exactly.
-    """
+    """One thing that is wrong."""
 
     kind: Kind
     message: str
@@ -76,7 +71,6 @@ class CheckedRecord:
     """What became of one record.
 
     Args:
-        findings: what is wrong with it.
         source_id: `image/source_id`; empty where there is none.
         labels: class id and name of each object; empty where unsound.
     """
@@ -103,7 +97,6 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
     """Parses a record, decodes its image and looks at its boxes.
 
     Args:
-        payload: a serialized TF Example.
         label_map: the classes that labels must belong to; None allows all
             from 1.
 

@@ -24,7 +24,6 @@ def record_tool_parser(module: str, description: str) -> CommandParser:
     """The parser of a tool for records: record files and `--label_map`.
 
     Args:
-        module: name of the tool's module.
         description: its docstring, printed as it is.
     """
     parser = CommandParser(
@@ -70,9 +69,6 @@ def title_of(paths: Sequence[str]) -> str:
 def missing_shards(paths: Sequence[str]) -> dict[str, list[str]]:
     """Finds the shards that names speak of but that are not there.
 
-    Args:
-        paths: record files.
-
     Returns:
         The missing files of each data set that lacks some.
     """
@@ -96,7 +92,6 @@ def find_label_map(
     """Finds the classes of record files.
 
     Args:
-        paths: the record files.
         given: a label map that the user has named.
 
     Returns:
@@ -121,12 +116,6 @@ def find_label_map(
 
 def names_in(records: Iterable[bytes]) -> dict[int, str]:
     """Names classes as records do.
-
-    Args:
-        records: serialized TF Examples.
-
-    Returns:
-        As `class_names`.
 
     Raises:
         DataError: no TF Example, or an id goes by two names.

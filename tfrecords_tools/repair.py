@@ -74,10 +74,6 @@ def repaired_files(
     Args:
         folder: where to write, made when needed. Files of the same names
             are replaced.
-        sources: the files that are repaired.
-
-    Yields:
-        What takes the records.
 
     Raises:
         DataError: two sources of one name, a folder that holds one of the

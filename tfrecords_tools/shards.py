@@ -32,10 +32,7 @@ class ShardJob:
     """What is needed to write a shard.
 
     Args:
-        folder: to write to.
-        file: name of the shard.
         images: those of the shard, in their order.
-        label_map: the classes.
         skip_bad_images: whether unreadable images are left out.
         skip_other_classes: whether objects of unknown classes are left out.
     """
@@ -58,15 +55,9 @@ class ShardFacts:
     """What a shard contains and what happened on the way.
 
     Args:
-        file: name of the shard.
-        num_examples: images in it.
-        num_objects: objects in it.
         num_images_without_objects: images in it that have none.
-        bytes: size of the file.
-        sha256: checksum of the file.
         class_counts: objects by the name of their class.
         size_counts: objects by "small", "medium", "large" (by area).
-        outcomes: how often each `Outcome` occurred.
         source_ids: of all images, those that were left out too.
         left_out: an explanation for each image that was left out.
     """
@@ -105,12 +96,7 @@ def shard_jobs(split: Split, num_shards: int, **common) -> list[ShardJob]:
     """Deals the images of a split out to its shards in turn.
 
     Args:
-        split: with one image or more.
         num_shards: at most; no shard is left without an image.
-        **common: the other arguments of `ShardJob`.
-
-    Returns:
-        A job per shard.
     """
     num_shards = min(num_shards, len(split.images))
     return [
@@ -125,10 +111,6 @@ def write_shard(
     """Writes a shard, reads it back, and then puts it and its facts in place.
 
     Equal jobs may run at the same time: each writes another temporary file.
-
-    Args:
-        job: what to write.
-        on_image: is called after each image.
 
     Raises:
         DataError: an image or object that cannot be written.

@@ -202,10 +202,6 @@ def stored_picture(
 ) -> tuple[np.ndarray, str]:
     """Draws a whole image with its boxes.
 
-    Args:
-        serialized: the record.
-        names: class names by class id.
-
     Returns:
         The picture at the size of the image, and its facts.
     """
@@ -232,13 +228,6 @@ def training_picture(
     names: Mapping[int, str],
 ) -> tuple[np.ndarray, str]:
     """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size.
-
-    Args:
-        serialized: the record.
-        seed: stateless seed of the augmentation.
-        options: how records become training batches.
-        small: which objects are small.
-        names: class names by class id.
 
     Returns:
         Both views side by side, and their facts.
@@ -353,7 +342,6 @@ def pictures_section(
 
     Args:
         title: title of the section.
-        shown: the pictures with their captions.
         legend: the colour of each kind of box that they show.
     """
     colors = "".join(

@@ -33,14 +33,7 @@ _LONGEST_BAR = 40
 
 
 def overview(summary: RecordSummary) -> dict[str, str]:
-    """Tells how many images and objects there are, and how large.
-
-    Args:
-        summary: from `scan_records`.
-
-    Returns:
-        Facts by what they are.
-    """
+    """Tells how many images and objects there are, and how large."""
     counts = summary.boxes_per_image
     heights, widths = summary.image_sizes.T
     facts = {
@@ -113,7 +106,6 @@ def class_rows(
     """Tells how many objects each class has, and how large they are.
 
     Args:
-        summary: from `scan_records`.
         names: class names by class id; those without objects are told too.
 
     Returns:
@@ -178,9 +170,6 @@ class Statistics:
     """What is known of records, and what is proposed.
 
     Args:
-        title: what the records are called.
-        summary: from `scan_records`.
-        names: class names by class id.
         objects: shapes of the objects in px of the network's input.
         thresholds: "proposed", and others to compare it with.
         pipeline_anchors: those of the pipeline, or None.

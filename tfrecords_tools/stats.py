@@ -91,14 +91,9 @@ def gather(
     """Works the statistics out.
 
     Args:
-        title: what the records are called.
         summary: from `scan_records`, with one object at least.
-        names: class names by class id.
         pipeline: its resizer scales the objects for the anchors, and its own
             anchors and threshold are set beside those proposed.
-
-    Returns:
-        The statistics.
     """
     boxes = np.pad(summary.object_sizes, ((0, 0), (2, 0)))
     groups = {size.name: size.contains(boxes) for size in area_ranges()[:3]}

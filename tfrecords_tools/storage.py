@@ -18,9 +18,6 @@ def is_remote(path: str) -> bool:
 def absolute(path: str | os.PathLike) -> str:
     """The path of a folder that does not depend on the working folder.
 
-    Args:
-        path: of the folder.
-
     Returns:
         The path, without a slash at its end.
 
@@ -46,7 +43,6 @@ def write_bytes(path: str, content: bytes) -> None:
 
     Args:
         path: the file to write or replace; its folder is made when needed.
-        content: its new content.
     """
     import tensorflow as tf
 
@@ -84,7 +80,6 @@ def move_in(local_path: str, path: str) -> None:
 
     Args:
         local_path: the file; on the same disk when its place is local.
-        path: local, or of a store.
     """
     import tensorflow as tf
 

@@ -33,7 +33,6 @@ def table_section(title: str, rows: Sequence[Sequence[str]], note: str) -> str:
     Args:
         title: title of the section.
         rows: the first one holds the heads of the columns.
-        note: text above the table.
     """
     content = Table(
         title,

@@ -17,7 +17,6 @@ class Scene:
     Args:
         image: the RGB picture to draw on.
         horizon: row of the horizon in px.
-        generator: source of randomness.
     """
 
     image: PIL.Image.Image
@@ -54,7 +53,6 @@ class Scene:
 
         Args:
             x: middle of the pole in px.
-            top: row where it begins.
             base: row where it stands on the ground.
             size: of the thing that it carries, in px.
         """
@@ -73,7 +71,6 @@ def smooth_noise(
         height: in px.
         width: in px.
         cells: number of blobs along the width.
-        generator: source of randomness.
 
     Returns:
         `[height, width]` float32 of about -1 to 1.
@@ -111,7 +108,6 @@ def draw_car(scene: Scene, nearness: float) -> None:
     """Draws a car seen from behind.
 
     Args:
-        scene: the picture.
         nearness: 0 at the horizon, 1 at the lower border.
     """
     base = scene.horizon + (scene.height - scene.horizon) * nearness
@@ -239,7 +235,6 @@ def draw_background(
     Args:
         height: in px.
         width: in px.
-        generator: source of randomness.
 
     Returns:
         The scene, to draw signs on.

@@ -48,7 +48,6 @@ def draw_sign(
     Args:
         label: class id, a key of `TOY_CLASSES`.
         size: square root of the area of its box, in px.
-        generator: source of randomness.
 
     Returns:
         An RGBA image that the sign fills from border to border.

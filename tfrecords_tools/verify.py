@@ -69,12 +69,8 @@ def verify(
     """Checks record files and prints what is wrong with them.
 
     Args:
-        files: paths and globs.
         label_map: a label map; default is `label_map.pbtxt` beside the files.
         repair: folder to write the good records to, or None.
-
-    Returns:
-        Whether no errors were found.
 
     Raises:
         DataError: no record at all could be read.
@@ -139,14 +135,7 @@ def _count_lines(counts: collections.Counter[Kind]) -> list[str]:
 
 @dataclasses.dataclass
 class Tally:
-    """What was read of a data set.
-
-    Args:
-        files: number of files.
-        readable: records with right checksums.
-        sound: records without errors.
-        objects: objects of the sound records.
-    """
+    """What was read of a data set."""
 
     files: int = 0
     readable: int = 0
@@ -181,11 +170,7 @@ class Verifier:
         self._places: dict[str, dict[str, str]] = collections.defaultdict(dict)
 
     def check_shards(self, paths: Sequence[str]) -> None:
-        """Compares files with their manifests, else with what names say.
-
-        Args:
-            paths: all record files.
-        """
+        """Compares files with their manifests, else with what names say."""
         for path in manifests_beside(paths):
             try:
                 manifest = load_manifest(path)
@@ -202,9 +187,6 @@ class Verifier:
 
     def check_file(self, path: str) -> Iterator[tuple[RawRecord, bool]]:
         """Checks all records of a file.
-
-        Args:
-            path: the record file.
 
         Yields:
             Each frame, and whether it is without errors.

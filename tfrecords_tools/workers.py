@@ -40,7 +40,6 @@ def write_shards(
     """Writes shards; their bytes do not depend on who does it.
 
     Args:
-        jobs: the shards.
         num_workers: processes; None chooses by the number of images and cores.
         runner: of Apache Beam, such as "DirectRunner"; None does without it.
         beam_flags: options of the pipeline, such as

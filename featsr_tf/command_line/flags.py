@@ -27,7 +27,6 @@ def add_pipeline_flags(
     """Adds `--pipeline` and `--set`.
 
     Args:
-        parser: gets the flags.
         required: whether the command needs a pipeline. Default True.
             Otherwise the folder of a trained model has it.
     """
@@ -59,9 +58,6 @@ def read_pipeline(arguments: argparse.Namespace) -> Pipeline:
     """Loads the config of `--pipeline` with the overrides of `--set`.
 
     Fields without effect are named on stderr.
-
-    Args:
-        arguments: parsed flags of `add_pipeline_flags`.
 
     Raises:
         ConfigError: the config cannot be used.
@@ -105,9 +101,7 @@ def add_model_dir_flag(
     """Adds `--model_dir`, whose default `model_dir_of` tells.
 
     Args:
-        parser: gets the flag.
         purpose: what the folder is for, the beginning of its help.
-        *spellings: other names of the flag.
     """
     parser.add_argument(
         "--model_dir",
@@ -143,9 +137,6 @@ def check_input_files(pipeline: Pipeline) -> None:
 
     It takes no time, whereas TensorFlow, which reads them, takes seconds to
     import.
-
-    Args:
-        pipeline: the config.
 
     Raises:
         DataError: which file is missing, and the command that makes it.
@@ -189,11 +180,7 @@ class EvaluationOptions:
 
 
 def add_source_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds what is judged: files of any detector, or a model folder.
-
-    Args:
-        parser: gets the flags.
-    """
+    """Adds what is judged: files of any detector, or a model folder."""
     files = parser.add_argument_group("detections of any detector")
     files.add_argument(
         "--annotations", metavar="FILE", help="objects in the layout of COCO"
@@ -224,9 +211,6 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
 def has_files(arguments: argparse.Namespace) -> bool:
     """Tells whether files are judged, or a model folder.
 
-    Args:
-        arguments: parsed flags of `add_source_flags`.
-
     Raises:
         ConfigError: neither, both, or half of them are given.
     """
@@ -253,7 +237,6 @@ def add_min_score_flag(parser: argparse.ArgumentParser, purpose: str) -> None:
     """Adds `--min_score`, which `read_min_score` reads.
 
     Args:
-        parser: gets the flag.
         purpose: what the threshold is for, with its default.
     """
     parser.add_argument(
@@ -266,9 +249,6 @@ def add_min_score_flag(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 def read_min_score(text: str) -> float | dict[str, float]:
     """Reads `--min_score`: a number, or the file of `choose_threshold`.
-
-    Args:
-        text: value of the flag.
 
     Returns:
         The score threshold, or those of several detectors by name.
@@ -306,7 +286,6 @@ def scores_by_detector(
 
     Args:
         scores: one for all, or by name.
-        names: of the detectors.
         source: where `scores` are from, for messages.
 
     Raises:
@@ -336,13 +315,9 @@ def select_classes(
     """Keeps the classes that a file names.
 
     Args:
-        names: class names by class id.
         path: label map (.pbtxt) or text file with a name per line; None
             keeps all classes.
         source: where `names` are from, for messages.
-
-    Returns:
-        The names that are kept.
 
     Raises:
         DataError: the file cannot be read, is empty or has unknown names.

@@ -47,7 +47,6 @@ def check(pipeline: Pipeline, trains: bool = True) -> None:
     """Refuses a config that cannot work.
 
     Args:
-        pipeline: The config.
         trains: Whether a model is trained with it. Default True; False for
             one that is trained, whose inference alone may have changed.
 
@@ -105,9 +104,6 @@ def _expected(field: Field, value: Any) -> str:
 
 def backbone_name(extractor_type: str) -> str:
     """Translates the API's name of a feature extractor.
-
-    Args:
-        extractor_type: `feature_extractor.type` of a checked config.
 
     Returns:
         "mobilenet_v1", "resnet50" or "resnet101".
@@ -348,9 +344,6 @@ def _reader_problems(pipeline: Pipeline) -> _Problems:
 
 def find_warnings(pipeline: Pipeline) -> list[str]:
     """Lists what a config says that is possible but maybe not meant.
-
-    Args:
-        pipeline: A checked config.
 
     Returns:
         One line per warning; fields without effect for the same reason share

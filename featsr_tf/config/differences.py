@@ -103,7 +103,6 @@ def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
     """Lists what a part of the feature cache depends on.
 
     Args:
-        pipeline: The config.
         part: Name of a part, such as "targets".
 
     Returns:

@@ -75,7 +75,6 @@ class Declaration:
             read and kept but change nothing here.
         is_unsupported: True for what the API can build and this package
             cannot: setting it is an error.
-        limits: Least and greatest allowed number.
         oneof: Name of the group of which at most one field may be set.
         old_name: A name that configs may use as well.
     """
@@ -209,9 +208,6 @@ def config_message(declared: type[_Message]) -> type[_Message]:
     Args:
         declared: A class whose attributes are made by `fields.py`.
 
-    Returns:
-        A dataclass.
-
     Raises:
         ValueError: The table places a field behind one that does not exist.
     """
@@ -281,7 +277,6 @@ class Field:
         kind: int, float, bool, str, a `StrEnum` or a message class.
         repeated: True for lists.
         make_default: Gives a fresh default value.
-        declaration: Help text, effect and limits.
     """
 
     name: str
@@ -342,7 +337,6 @@ def walk(parent: Any, path: str = "") -> Iterator[tuple[str, Field, Any]]:
     """Visits every field of a message and of the messages inside it.
 
     Args:
-        parent: A message.
         path: Where it stands, such as "model.faster_rcnn".
 
     Yields:

@@ -53,9 +53,6 @@ def parse_pipeline(
 
     Args:
         content: The bytes of the file.
-        source: Its name, for errors.
-        overrides: As for `load_pipeline`.
-        trains: As for `load_pipeline`.
 
     Raises:
         ConfigError: The content says something impossible.
@@ -78,7 +75,6 @@ def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
     list is replaced as a whole.
 
     Args:
-        proto: The whole config; changed.
         origins: Where each field was set; changed.
         override: Such as "eval_input_reader.0.shuffle=false" or, for a
             message, "path={name: value}".

@@ -117,11 +117,8 @@ def from_proto(
     """Turns a protocol buffer message into a dataclass.
 
     Args:
-        proto: The protocol buffer message.
-        message_class: The dataclass.
         origins: Where fields were set; empty lists count as set when here.
             Gets the name of a field where only its old one stands.
-        path: Where the message stands.
 
     Returns:
         The dataclass, with defaults for all that is not set.
@@ -161,9 +158,6 @@ def to_text(pipeline: schema.Pipeline) -> str:
 
     Fields with effect are all printed, others only where they differ from
     their default.
-
-    Args:
-        pipeline: The config.
 
     Returns:
         Text that `load_pipeline` reads into an equal config.

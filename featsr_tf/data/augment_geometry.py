@@ -99,8 +99,6 @@ def random_crop_image(
 
     Args:
         min_object_covered: share of at least one object inside the crop.
-        min_aspect_ratio: smallest width by height.
-        max_aspect_ratio: largest width by height.
         min_area: smallest share of the image's area.
         max_area: largest share of the image's area.
         overlap_thresh: objects of which a smaller share is left are ignored.
@@ -190,7 +188,6 @@ def clip_objects(
     """Moves objects into a window and clips them there.
 
     Args:
-        labeled: the image and its objects.
         offset: `[2]` int32, upper left corner of the window in px.
         window: `[2]` int32, height and width of the window in px.
         minimum_share: of the area of each object; where less is left, it is

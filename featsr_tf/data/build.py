@@ -39,7 +39,6 @@ def load_records(
     """Checks the label map and all records of an input reader.
 
     Args:
-        reader: message of the pipeline.
         num_classes: number of classes of the model.
         decode: whether to decode all images, rather than to look at their
             headers and ends.
@@ -89,11 +88,8 @@ def training_batches(
     """Makes the endless training batches of a stage.
 
     Args:
-        pipeline: the config.
-        record_files: the training records.
         skip_steps: steps that the stage has seen before.
         with_half_images: whether I^0.5 is wanted.
-        seed_offset: tells the stages' orders apart.
         shard: what this worker sees of every batch; None = all of it.
         services: addresses of data services that decode.
 
@@ -137,10 +133,7 @@ def training_names(
     """Tells which records training examples were made of.
 
     Args:
-        pipeline: the config.
-        record_files: the training records.
         numbers: running numbers of the examples, the second of their seeds.
-        seed_offset: as for `training_batches`.
 
     Returns:
         The `image/source_id` of each record, or its file name.
@@ -167,8 +160,6 @@ def evaluation_batches(
     """Makes one pass of whole frames, in the order of the records.
 
     Args:
-        pipeline: the config.
-        record_files: the records.
         batch_size: default is that of `eval_config`.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.

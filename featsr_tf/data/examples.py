@@ -295,7 +295,6 @@ class CorruptRecordScan:
     sees the same examples in each epoch and can be continued bit by bit.
 
     Args:
-        label_map: as for `read_example`.
         maximum: the most bad examples, of all files.
         expected: number of records by path, from manifests.
 

@@ -43,7 +43,6 @@ class WholeFrames:
     """Frames as a whole, resized and padded to one static shape.
 
     Args:
-        resizer: how frames are resized.
         height: of the padded frames in px, a multiple of 32.
         width: of the padded frames in px, a multiple of 32.
     """
@@ -74,9 +73,7 @@ class TrainingOptions:
     """How records become training batches.
 
     Args:
-        batches: what every batch looks like.
         view: crops, or frames as a whole.
-        augmentations: names and arguments for `augment.augment`.
         seed: seed of all randomness, 0 or more.
         skip_examples: how many examples an earlier run has used up.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
@@ -146,7 +143,6 @@ def training_image(
     Args:
         serialized: `[]` string, the record.
         seed: `[2]` int32, stateless seed of the example.
-        options: how records become batches.
     """
     steps = options.augmentations
     count = count_before_resizing(steps)
@@ -249,9 +245,7 @@ def evaluation_dataset(
     """One pass over all records in their order; the last batch may be small.
 
     Args:
-        record_files: what to read.
         view: resizer and padded shape.
-        options: what the batches look like.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
 

@@ -46,7 +46,6 @@ class LabelMap:
             background) and may have gaps.
         identifiers: the `name` of each id where the file gives a
             `display_name` besides; records may use either.
-        path: the file, for error messages.
     """
 
     names: dict[int, str]

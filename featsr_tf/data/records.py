@@ -118,9 +118,7 @@ class RecordFiles:
     all of them leave out the same ones.
 
     Args:
-        paths: uncompressed TFRecord files.
         label_map: their classes; None where nothing says.
-        summary: what the good records contain.
         offsets: by path: where each good record begins, in bytes, by its
             number from 0. Only of files that hold bad records too.
     """
@@ -266,7 +264,6 @@ def scan_records(
     """Reads and checks all records.
 
     Args:
-        paths: TFRecord files of TF Examples.
         label_map: the classes that labels must belong to; None allows all
             from 1.
         decode: whether to decode all images, which finds every damage.

@@ -47,7 +47,6 @@ class Shard:
 
     Args:
         batch_size: examples per batch, of all devices together.
-        num_replicas: number of all devices.
         num_workers: number of workers, of equally many devices.
         worker: which of them, from 0.
     """
@@ -148,9 +147,7 @@ def map_by_services(
         numbered: of `shard_examples`; what it reads must have the same paths
             where the servers run.
         function: of a running number and an example.
-        shard: what this worker sees.
         first: running number of the first example of all.
-        services: addresses, `grpc://host:port`.
 
     Returns:
         What the function gives, in the order of the examples. One that is
@@ -230,7 +227,6 @@ def watch_services(
     """Ends a training whose servers are gone, for which it would wait.
 
     Args:
-        services: addresses, `grpc://host:port`.
         seconds: time between two questions whether they are there.
         end: called with an address where nothing answers any more; the
             default ends the process with one line.

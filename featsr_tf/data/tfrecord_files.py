@@ -178,7 +178,6 @@ class RawRecord:
         number: its place among all records and such stretches, from 0.
         offset: where its frame begins in the file, in bytes.
         size: of the frame in bytes, with lengths and checksums.
-        payload: the content; empty where damaged.
         damage: what is wrong; empty where nothing is.
     """
 

@@ -51,12 +51,8 @@ def compare(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
-        base: Detections of the base detector.
-        super_resolved: Detections of the super-resolved one.
         truth: The objects, or None where nobody has annotated them.
-        names: Class names by class id.
         score_threshold: Detections below it are left out.
-        num_panels: The most enlarged views.
         width: Pixels of each side's width, default those of the image.
     """
     sides, titles = [], []
@@ -86,7 +82,6 @@ def with_zooms(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
-        marks: In pixels of the image.
         windows: From `zoom_windows`; none gives no row.
         width: Pixels of the result's width, default those of the image. The
             windows are cut from the image as it is.
@@ -148,7 +143,6 @@ def zoom_windows(
     Args:
         boxes: `[n, 4]` boxes in pixels, the smallest are served first.
         image_shape: Height and width of the image come first in it.
-        num_windows: The most windows.
         small_side: Only boxes with an area of at most its square are enlarged.
 
     Returns:
@@ -241,9 +235,6 @@ def draw_error_gallery(
 
     Args:
         folder: gets the images and their captions, which a report shows.
-        name: of the detector.
-        result: what `evaluate` returned.
-        truths: one item per image.
         detections: at most one item per image.
         names: of the evaluated classes by class id.
         read_image: makes the image `[height, width, 3]` of a position in

@@ -51,10 +51,6 @@ _FORBIDDEN_PARTS = (
 def check_operations(saved: saved_model_pb2.SavedModel, path: str) -> None:
     """Refuses a SavedModel that does more than compute.
 
-    Args:
-        saved: the content of `saved_model.pb`.
-        path: the file, for the message.
-
     Raises:
         DataError: the operations that are not allowed.
     """
@@ -77,12 +73,6 @@ def check_operations(saved: saved_model_pb2.SavedModel, path: str) -> None:
 
 def read_saved_model(path: str) -> saved_model_pb2.SavedModel:
     """Reads `saved_model.pb` and checks what it would run.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its content.
 
     Raises:
         DataError: it is damaged, or does more than compute.
@@ -113,9 +103,6 @@ class InputSpec(NamedTuple):
 
 class ExportedModel:
     """A SavedModel of this package, whoever runs it.
-
-    Args:
-        found: the version to be loaded.
 
     Attributes:
         name: what clients call the model.
@@ -172,7 +159,6 @@ class ExportedModel:
         """Runs a signature.
 
         Args:
-            signature: its name.
             batch: `[B, ...]`, its input.
 
         Returns:
@@ -238,9 +224,6 @@ def detections_in_pixels(
 
 def read_warm_up(directory: str) -> Iterator[tuple[str, tf.Tensor]]:
     """Reads the warm-up requests of a SavedModel.
-
-    Args:
-        directory: folder of the SavedModel.
 
     Yields:
         The name of a signature and an input for it.

@@ -9,7 +9,7 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.evaluator import format_table
@@ -99,15 +99,8 @@ def model_card(
     """Writes the model card.
 
     Args:
-        name: name of the model.
-        pipeline: the config.
-        label_map: the classes.
         signatures: what each signature takes, by its name.
         stages: steps trained in each stage that is part of the export.
-        options: what is exported.
-
-    Returns:
-        Markdown.
     """
     sections = {
         "Use": _use(name, pipeline, signatures, options),

@@ -27,7 +27,7 @@ from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.exporting.names import INPUT
 from featsr_tf.exporting.names import SERVING_DEFAULT
-from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.other_runtimes import write_onnx
 from featsr_tf.exporting.other_runtimes import write_tflite
 from featsr_tf.exporting.signatures import Signatures
@@ -39,7 +39,7 @@ from featsr_tf.exporting.versions import write_checksums
 from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
 from featsr_tf.model.detector import Detector
-from featsr_tf.prediction.loading import load_detector
+from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 
@@ -69,14 +69,8 @@ def export(
     """Writes `OUTPUT_DIRECTORY/VERSION/`, whole or not at all.
 
     Args:
-        pipeline: the config.
-        model_dir: model folder with a checkpoint.
         output_directory: folder of the model's versions; its name is the
             name of the model.
-        options: what is exported.
-
-    Returns:
-        The folder of the version.
 
     Raises:
         ConfigError: the folder belongs to another config, the version
@@ -172,8 +166,6 @@ def load_detectors(
     """Loads the detectors of a model folder.
 
     Args:
-        pipeline: the config.
-        model_dir: model folder.
         base_only: leave the super-resolved detector out. Default False.
         operations: how they compute. Default TensorFlow's own kernels.
 
@@ -321,8 +313,6 @@ def write_warm_up(
     """Writes the warm-up requests of a SavedModel.
 
     Args:
-        directory: folder of the SavedModel.
-        name: name of the model.
         requests: an input for each signature to be warmed up.
     """
     from tensorflow_serving.apis import predict_pb2

@@ -50,7 +50,6 @@ def resize_one_by_one(images: tf.Tensor, resizer: Resizer) -> tf.Tensor:
 
     Args:
         images: `[B, height, width, 3]` RGB, 0..255.
-        resizer: of whole frames.
 
     Returns:
         `[B, new_height, new_width, 3]` float32.
@@ -71,11 +70,7 @@ def network_inputs(
 
     Args:
         images: `[B, height, width, 3]` RGB, 0..255.
-        resizer: of whole frames.
         resize_images: default `resize_one_by_one`.
-
-    Returns:
-        The batch.
     """
     resized = resize_images(images, resizer)
     size, old_size = tf.shape(resized)[1:3], tf.shape(images)[1:3]
@@ -99,7 +94,6 @@ class Signatures:
     Args:
         detect: from the three tensors of `NetworkInputs` to detections; with
             `raw_outputs` to detections and the candidates for them.
-        resizer: of whole frames.
         raw_outputs: whether candidates are put out as well. Default False.
         resize_images: default `resize_one_by_one`.
     """
@@ -154,9 +148,6 @@ class Signatures:
 
         Args:
             input_tensor: `[B]` string, JPEG or PNG files.
-
-        Returns:
-            As `images`.
         """
         sizes, pixels = tf.map_fn(
             _decode,
@@ -178,9 +169,6 @@ class Signatures:
 
         Args:
             input_tensor: `[B]` string, serialized examples.
-
-        Returns:
-            As `images`.
         """
         features = tf.io.parse_example(
             input_tensor,
@@ -247,7 +235,6 @@ def resize_by_matrices(images: tf.Tensor, resizer: Resizer) -> tf.Tensor:
 
     Args:
         images: `[B, height, width, 3]` uint8 or float32.
-        resizer: of whole frames.
 
     Returns:
         `[B, new_height, new_width, 3]` float32.

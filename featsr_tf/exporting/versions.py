@@ -69,7 +69,6 @@ def version_folder(model: Path, version: int | None = None) -> Path:
     """Chooses the folder of a new version.
 
     Args:
-        model: folder of the model's versions.
         version: its number; None = one more than the newest.
 
     Returns:
@@ -101,12 +100,6 @@ def atomic_directory(final: Path) -> Iterator[Path]:
 
     A server that watches the folder never sees half a version.
 
-    Args:
-        final: folder of the version.
-
-    Yields:
-        The folder to write to.
-
     Raises:
         ConfigError: the version was made by another export meanwhile.
     """
@@ -135,11 +128,7 @@ def _rename(folder: Path, final: Path) -> None:
 
 
 def write_checksums(folder: Path) -> None:
-    """Writes the checksums of all files, for `sha256sum --check`.
-
-    Args:
-        folder: whose files are summed up.
-    """
+    """Writes the checksums of all files, for `sha256sum --check`."""
     lines = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != CHECKSUMS_FILE:

@@ -108,7 +108,6 @@ def anchors_of_one_cell(
     Args:
         base_height: height at scale 1 and aspect ratio 1, px.
         base_width: width at scale 1 and aspect ratio 1, px.
-        scales: factors of the base size.
         aspect_ratios: width over height, relative to the base.
 
     Returns:
@@ -140,8 +139,6 @@ def anchor_grid(
 
     Args:
         cell_anchors: `[A, 4]` from `anchors_of_one_cell`, px.
-        grid_height: rows of the feature map.
-        grid_width: columns of the feature map.
         stride: px from cell to cell.
         first_center: pixel index of the centre of cell 0 (its continuous
             coordinate is `first_center + 0.5`).

@@ -46,8 +46,6 @@ def suppress(
         scores: `[B, N, C]`.
         iou_threshold: boxes that overlap a better one by more are dropped.
         score_threshold: only boxes with higher scores are kept.
-        maximum_per_class: boxes kept per class.
-        maximum_total: K, boxes kept in all.
     """
     kept = tf.image.combined_non_max_suppression(
         boxes,

@@ -106,7 +106,6 @@ def receptive_field(
     counts. Sides that are multiples of the stride are taken for granted.
 
     Args:
-        model: functional model, plain or atrous.
         output: key of the feature map in the model's dict of outputs; None
             for a model with a single output.
 

@@ -95,7 +95,6 @@ def roi_align(
             the extractor's image.
         scale: pixels of the extractor's image per pixel of the boxes' frame,
             0.5 for features of I^0.5.
-        sample: how features are sampled.
 
     Returns:
         `[n, k, k, C]`.
@@ -131,8 +130,6 @@ class RoiPooling:
             that its extractor saw.
         crop_size: samples along each side of a proposal.
         maxpool_kernel_size: side of the max-pool on the samples; 1 = none.
-        maxpool_stride: stride of that max-pool.
-        sample: how features are sampled.
     """
 
     def __init__(

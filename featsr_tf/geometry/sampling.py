@@ -39,7 +39,6 @@ def match(
         truth_boxes: `[B, M, 4]`, px, zero padded.
         truth_ignored: `[B, M]` bool: crowds and difficult objects; candidates
             that lie in one by half are neither positive nor negative.
-        negative_iou: candidates below it are background.
         positive_iou: candidates at or above it are objects.
         match_every_object: whether the best candidate of each object is
             positive whatever its IoU (anchors).
@@ -116,7 +115,6 @@ def balanced_ranks(
         labels: `[B, N]` as in `Matches`.
         random_numbers: `[B, N]` in 0..1.
         count: number of candidates that will be taken.
-        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32: positives 2..3, negatives 1..2, -1 for those that
@@ -144,8 +142,6 @@ def sample_anchors(
     Args:
         labels: `[B, N]` as in `Matches`.
         seeds: `[B, 2]` int32.
-        count: anchors per image.
-        positive_fraction: largest share of positives.
 
     Returns:
         `[B, N]` float32 weights, 1 for the chosen anchors.
@@ -174,7 +170,6 @@ def add_truth(
         truth_classes: `[B, M]` int32, 0 is padding.
         image_sizes: `[B, 2]`, px.
         seeds: `[B, 2]` int32.
-        copies: jittered copies per object.
 
     Returns:
         candidates `[B, P + M * (copies + 1), 4]`, px, and which of them are
@@ -213,7 +208,6 @@ def sample_proposals(
         truth_ignored: `[B, M]` bool.
         seeds: `[B, 2]` int32.
         count: K, proposals per image, or N where that is less.
-        positive_fraction: largest share of positives.
     """
     matches = match(candidates, truth_boxes, truth_ignored, 0.5, 0.5)
     labels = tf.where(allowed, matches.labels, NEITHER)

@@ -49,8 +49,6 @@ class Line:
     """One line of a chart.
 
     Args:
-        name: For the legend.
-        x: Values on the horizontal axis.
         y: As many values; None leaves a gap.
         color: Number of its color, the same for the same thing everywhere.
         dot: Where on the horizontal axis a dot is set.

@@ -38,7 +38,6 @@ class Cell:
     """One cell of a table.
 
     Args:
-        text: What it shows.
         kind: "best", "good", "bad" or "" for nothing special.
         share: From 0 to 1, how strongly it is shaded.
         detail: Below it in small type, such as an interval.
@@ -55,8 +54,6 @@ class Table:
     """A table of figures.
 
     Args:
-        title: Its title.
-        note: What its figures are.
         groups: Titles of groups of columns, "" for none, with the heads of
             their columns.
         rows: Names of the rows with their cells.

@@ -33,9 +33,7 @@ class Annotations:
     """What an annotation file tells.
 
     Args:
-        path: The file, for messages.
         truths: One item per image, in order of the image ids.
-        names: Class names by category id.
     """
 
     path: str
@@ -127,10 +125,8 @@ def write_coco_detections(
     depend on their number.
 
     Args:
-        path: The file to write.
         images: Every image looked at, also those without detections.
         detections: What was found, in original pixels.
-        categories: Class names by class id.
     """
     found = (one for item in detections for one in item.to_coco())
     lists: dict[str, Iterable[dict]] = {

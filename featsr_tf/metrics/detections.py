@@ -22,7 +22,6 @@ class SizeRange:
     """One class of object sizes, measured in pixels of the original image.
 
     Args:
-        name: "small", "medium", "large" or "all".
         measure: "area" (minimum < area <= maximum, as in the paper, section
             5.1) or "long_side" (minimum <= side < maximum, as in the
             official evaluation of Tsinghua-Tencent 100K).
@@ -176,7 +175,6 @@ class Detections:
     """What a detector found in one image.
 
     Args:
-        image_id: The image, as in `ImageInfo`.
         boxes: `[num_detections, 4]` ymin, xmin, ymax, xmax in original
             pixels.
         scores: `[num_detections]` confidences, 0 to 1.

@@ -31,7 +31,6 @@ def confusion(
     half. Detections that match nothing but an ignored object do not count.
 
     Args:
-        truths: One item per image.
         detections: At most one item per image.
         names: Names of the evaluated classes by class id.
         score_threshold: Detections below it are left out.

@@ -67,7 +67,6 @@ def tabulate(
     """Joins the arrays of all images.
 
     Args:
-        truths: One item per image.
         detections: At most one item per image.
         class_ids: Others are left out; None = all are kept.
 
@@ -110,8 +109,6 @@ def find_overlaps(
     Widths are differences of coordinates, without + 1.
 
     Args:
-        objects: The objects of all images.
-        found: The detections of all images.
         least: Smallest overlap, above 0.
         same_class: Whether both must be of one class, default True.
         over_crowds: Whether the overlap with a crowd is the share of the
@@ -233,7 +230,6 @@ class MatchCandidates:
 
     Args:
         objects: The objects, without the ignored ones.
-        detections: All detections.
         ignored: `[num_detections]` bool; overlaps an ignored object of its
             class, so that it is never a false positive.
         pairs: `[num_pairs, 2]` object and detection of one image and class
@@ -280,7 +276,6 @@ def find_candidates(
     """Collects the objects and detections that may belong together.
 
     Args:
-        truths: One item per image.
         detections: At most one item per image.
         class_ids: Classes that are evaluated; objects and detections of
             others are left out. None = all.

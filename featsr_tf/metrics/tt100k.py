@@ -98,7 +98,6 @@ def recall_accuracy_f1(
 
     Args:
         candidates: The objects and detections, of `find_candidates`.
-        score_threshold: Detections below it are ignored.
         ranges: The sizes, by default those of the paper (by area).
 
     Returns:

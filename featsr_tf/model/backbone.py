@@ -73,7 +73,6 @@ class Backbone:
     (the beginning of a "predictor" in Figure 3).
 
     Args:
-        entry: the backbone's row of `BACKBONES`.
         network: the whole network without its classification layer.
         sub_layer: name of the layer that gives the sub features.
         jit_compile: whether XLA compiles the extractor.
@@ -166,8 +165,6 @@ def build_backbone(
     """Builds a backbone and loads its weights.
 
     Args:
-        name: a key of `BACKBONES`.
-        alpha: width multiplier, MobileNet only.
         weights: "" for random ones, "imagenet" to download those of
             `keras.applications`, or the path of a weights file of the network
             without its classification layer.

@@ -63,10 +63,8 @@ def build_detector(
     """Builds the whole detector, with every variable made.
 
     Args:
-        pipeline: the config.
         load_weights: whether the backbone's weights are loaded; a checkpoint
             that is restored afterwards needs none.
-        operations: how it computes.
 
     Returns:
         The detector; its small predictor equals its large one, and a

@@ -41,14 +41,10 @@ class Detector(keras.Model):
     `build_detector` makes it of a config, `save_weights` keeps its weights.
 
     Args:
-        backbone: extractor and preprocessing.
-        proposal_network: scores the anchors.
         proposal_settings: how proposals are made of the anchors.
         pool_base: pooling of the base layer, F.
         refiner: makes S of the features of small proposals.
         large_predictor: for large proposals; the base detector's only one.
-        small_predictor: for refined small proposals.
-        postprocess: predictions to detections.
         small_area_threshold: proposals below this area are small, px^2.
         threshold_in_original_pixels: whether that area is measured in the
             original image rather than in I^1.0.
@@ -186,7 +182,6 @@ class Detector(keras.Model):
         """Predicts each proposal by the predictor of its size (section 4.4).
 
         Args:
-            proposals: n proposals.
             is_small: `[n]` bool.
 
         Returns:
@@ -224,7 +219,6 @@ class Detector(keras.Model):
         """Predicts the chosen ones of n proposals from refined features.
 
         Args:
-            proposals: n proposals.
             is_chosen: `[n]` bool, those to be refined.
             others: of the n proposals, what counts where none is chosen.
         """

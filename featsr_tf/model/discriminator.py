@@ -12,7 +12,6 @@ class Discriminator(keras.layers.Layer):
     A multi-layer perceptron with three layers: two hidden ones and the logit.
 
     Args:
-        hidden_units: widths of the hidden layers.
         spectral_normalization: whether calls in training divide the weights
             of each layer by their greatest singular value (Miyato et al.,
             ICLR 2018).

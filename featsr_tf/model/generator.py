@@ -52,7 +52,6 @@ class ResidualBlock(_Block):
     Args:
         hidden_channels: channels between the two convolutions; 0 = as many as
             the input has, as in the paper.
-        kernel_size: side of both convolutions.
     """
 
     def build(self, input_shape):
@@ -184,7 +183,6 @@ class NafBlock(_Block):
     Args:
         hidden_channels: channels behind each gate, of twice as many before
             it; 0 = as many as the input has, as in NAFNet.
-        kernel_size: side of the depthwise convolution.
     """
 
     def build(self, input_shape):
@@ -267,7 +265,6 @@ class Generator(keras.layers.Layer):
     unchanged.
 
     Args:
-        residual_blocks: B, number of blocks.
         hidden_channels: see the blocks.
         kernel_size: see the blocks.
         block: a key of `BLOCKS`; the paper's is "RESIDUAL".

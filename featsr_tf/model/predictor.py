@@ -70,10 +70,8 @@ class Predictor(keras.Model):
     Args:
         second_stage: functional model, pooled features `[n, k, k, C]` to
             `[n, k', k', C']`.
-        num_classes: C, without background.
         share_box_across_classes: whether one box serves all classes.
         kernel_initializer: of both dense layers; None = small normal values.
-        kernel_regularizer: of both dense layers.
         dropout_rate: share of the pooled channels that training drops.
         jit_compile: whether XLA compiles the second stage.
     """
@@ -132,9 +130,6 @@ class Predictor(keras.Model):
                 normalization uses batch statistics.
             seeds: `[B, 2]` int32 of the images whose proposals they are;
                 None = no dropout.
-
-        Returns:
-            `Predictions`.
         """
         hidden = self.pool(self._call_second_stage(features, training))
         hidden = self.dropout(hidden, seeds if training else None)

@@ -36,12 +36,8 @@ class ProposalNetwork(keras.layers.Layer):
 
     Args:
         anchors_per_cell: A, number of anchors of one cell.
-        depth: channels of the shared convolution.
-        kernel_size: side of the shared convolution.
-        activation: of the shared convolution.
         kernel_initializer: of all three convolutions; None = He for the
             shared one and small normal values for the others.
-        kernel_regularizer: of all three convolutions.
 
     Example:
         >>> logits, deltas = ProposalNetwork(9)(tf.zeros([1, 8, 8, 256]))
@@ -188,7 +184,6 @@ def choose_proposals(
         deltas: `[B, N, 4]`.
         anchors: `[N, 4]`, px.
         image_sizes: `[B, 2]` valid height and width, px.
-        settings: how.
     """
     candidates = tf.minimum(settings.candidates, tf.shape(logits)[1])
     best = tf.math.top_k(tf.stop_gradient(logits), candidates)

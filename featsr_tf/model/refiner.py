@@ -82,11 +82,7 @@ class Refiner(keras.layers.Layer):
         """Collects what `refine` needs of proposals; nothing learns here.
 
         Args:
-            chosen: n proposals.
             image_scale: px of `chosen.images` per px of I^1.0: 0.5 for F^0.5.
-
-        Returns:
-            Tensors of n rows.
         """
         raise NotImplementedError
 
@@ -129,7 +125,6 @@ class GeneratorRefiner(Refiner):
 
     Args:
         generator: makes S of F and F_sub.
-        pool_sub: pooling of the sub layer.
         jit_compile: whether XLA compiles the generator.
     """
 
@@ -206,7 +201,6 @@ class Gate:
             scores: `[n, C + 1]`; column 0 is background.
             is_small: `[n]` bool, those that may be chosen.
             image_indices: `[n]` int32, row of the batch of each.
-            batch_size: B, number of images.
         """
         best = tf.reduce_max(scores[:, 1:], axis=1)
         passed = is_small & (best >= self.score_threshold)

@@ -33,7 +33,6 @@ def scatter_rows(rows: tf.Tensor, values: Rows, count: tf.Tensor) -> Rows:
     Args:
         rows: `[m]` of `rows_where`.
         values: named tuple of tensors of m rows.
-        count: n, number of all rows.
 
     Returns:
         The tuple with n rows, 0 in the other ones.

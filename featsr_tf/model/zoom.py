@@ -45,7 +45,6 @@ class ZoomRefiner(Refiner):
     margins, keeps its plain features.
 
     Args:
-        backbone: the detector's own.
         pool_base: the detector's pooling of the base layer.
         window_size: side of a window, px, a multiple of 16.
         margin: least distance of a proposal from the edge of its window,
@@ -132,9 +131,6 @@ def place_windows(
             is shorter.
         margin: least distance of a box from the edge of its window, px.
         step: corners of windows are multiples of it, px.
-
-    Returns:
-        At least one window.
     """
     size = tf.minimum(window_size, image_size)
     sides, limits = (tf.cast(x, boxes.dtype) for x in (size, image_size))

@@ -26,7 +26,6 @@ def detection_function(detector: Detector, super_resolve: bool):
     Where XLA compiles the detector, there is one for each size.
 
     Args:
-        detector: the detector.
         super_resolve: whether small proposals are super-resolved.
 
     Returns:
@@ -52,10 +51,6 @@ def detection_function(detector: Detector, super_resolve: bool):
 
 def image_function(detect, resizer: Resizer):
     """Makes a detector of images as they are, resized in its graph.
-
-    Args:
-        detect: from `detection_function`.
-        resizer: of whole frames.
 
     Returns:
         A function of images of one size `[B, H, W, 3]`, uint8 RGB, to the
@@ -83,12 +78,6 @@ def detect_batches(
     detect, dataset: tf.data.Dataset, num_images: int, description: str
 ) -> Iterator[tuple[GroundTruth, Detections]]:
     """Runs a detection function over batches, with a progress bar.
-
-    Args:
-        detect: from `detection_function`.
-        dataset: batches of `evaluation_batches`.
-        num_images: number of images in all.
-        description: title of the progress bar.
 
     Yields:
         Truth and detections of each image, in original pixels; images are
@@ -121,7 +110,6 @@ def read_images(
     """Reads some images of record files at their original size.
 
     Args:
-        record_files: their good records have numbers.
         positions: running numbers of the records, from 0.
 
     Returns:
@@ -139,11 +127,6 @@ def truth_of_row(batch: dict, row: int, image_id: int) -> GroundTruth:
 
     Args:
         batch: a batch of `evaluation_batches` as numpy arrays.
-        row: which image of the batch.
-        image_id: number that the image gets.
-
-    Returns:
-        Its objects in original pixels.
     """
     height, width = batch[Batch.ORIGINAL_SIZES][row]
     is_object = batch[Batch.CLASSES][row] > 0
@@ -169,13 +152,7 @@ def detections_of_row(found, row: int, scale, image_id: int) -> Detections:
     """Takes the detections of one image out of the model's output.
 
     Args:
-        found: `Detections` of the model.
-        row: which image of the batch.
         scale: px of I^1.0 per original px, y and x.
-        image_id: number of the image.
-
-    Returns:
-        Its detections in original pixels.
     """
     boxes, scores, classes, count = (values[row].numpy() for values in found)
     return Detections(

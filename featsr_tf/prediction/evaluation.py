@@ -23,7 +23,7 @@ from featsr_tf.metrics.evaluator import evaluate
 from featsr_tf.prediction.data_set import detect_batches
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.data_set import read_images
-from featsr_tf.prediction.loading import load_detector
+from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 
@@ -39,8 +39,6 @@ def evaluate_model(
 
     Args:
         pipeline: the config, whose first `eval_input_reader` is evaluated.
-        model_dir: model folder.
-        options: how they are judged.
 
     Returns:
         What `evaluate` returns by detector, the settings and the environment.
@@ -159,13 +157,6 @@ def _judge(
 def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
     """Opens the records that a model folder is evaluated on.
 
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-
-    Returns:
-        The first `eval_input_reader`, checked.
-
     Raises:
         ConfigError: there is none, or the folder belongs to a model of
             another config or of other classes.
@@ -181,16 +172,7 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
 
 
 def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
-    """Loads one of `DETECTORS` from a model folder.
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        name: key of `DETECTORS`.
-
-    Returns:
-        Its detection function (`inference.detection_function`).
-    """
+    """Loads one of `DETECTORS` from a model folder."""
     stage, super_resolve = _STAGES[name]
     detector = load_detector(model_dir, stage, pipeline)
     return detection_function(detector.for_inference(), super_resolve)
@@ -207,10 +189,6 @@ def run_detector(
     """Detects objects in the images of a source.
 
     Args:
-        pipeline: the config.
-        detect: detection function.
-        source: checked records.
-        title: of the progress bar.
         max_images: look at the first so many; None = all.
         positions: running numbers, from 0, of the only images to look at;
             None = all.
@@ -237,8 +215,6 @@ def choose_model_thresholds(
     """Finds the best score threshold of each detector.
 
     Args:
-        pipeline: the config, whose `train_input_reader` decides.
-        model_dir: model folder.
         options: classes, measure of the sizes, and how many images decide.
 
     Returns:
@@ -285,8 +261,6 @@ def choose_model_threshold(
     """Finds the score threshold with the best F1 over all sizes.
 
     Args:
-        pipeline: the config.
-        detect: detection function.
         source: records that are not those to be evaluated.
         name: of the detector, for the progress bar.
         names: names of the evaluated classes by class id.

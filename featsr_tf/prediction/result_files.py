@@ -34,7 +34,6 @@ class FrameResult:
     Args:
         name: path of the image, or PATH#NUMBER of a frame of a video.
         height: of the image in px; 0 where it could not be read.
-        width: likewise.
         found: detections by name of the detector.
         error: why it could not be read; None where it could.
     """
@@ -59,10 +58,6 @@ class FrameResult:
     def from_json(cls, line: str, image_id: int) -> "FrameResult":
         """Reads a line.
 
-        Args:
-            line: of `to_json`.
-            image_id: number that the detections get.
-
         Raises:
             ValueError: it is only part of a line.
         """
@@ -81,7 +76,6 @@ class PartialResults:
     continued; a line that was cut off is removed.
 
     Args:
-        path: the file, made when needed.
         fingerprint: of all that decides about the results.
     """
 
@@ -189,10 +183,7 @@ def write_coco(
     """Writes the detections in the layout of COCO, standing alone.
 
     Args:
-        path: the file.
-        results: of all images.
         detector: name of the detector whose detections are written.
-        class_names: names by class id.
     """
     images = (
         ImageInfo(image_id, result.name, result.height, result.width)
@@ -246,7 +237,6 @@ class Pictures:
 
     Args:
         folder: where `pictures/` and `videos/` are made.
-        class_names: names by class id.
         min_scores: lowest score that is drawn by name of the detector.
         max_pictures: so many images are drawn at the most; 0 = none, and no
             videos; None = all.
@@ -288,12 +278,7 @@ class Pictures:
     def write_videos(
         self, all_sources: Iterable[Source], results: Iterable[FrameResult]
     ) -> None:
-        """Writes an MP4 file for each video.
-
-        Args:
-            all_sources: images and videos.
-            results: of all their frames.
-        """
+        """Writes an MP4 file for each video."""
         if self.max_pictures == 0:
             return
         frames = zip(frames_of(all_sources), results, strict=False)

@@ -27,8 +27,6 @@ class Result:
     Args:
         source: path of the picture, or its array.
         size: height and width of the picture in px.
-        detections: what was found.
-        class_names: names by class id.
         min_score: lowest score that is drawn unless another one is given.
     """
 
@@ -120,9 +118,6 @@ class Result:
 
     def to_coco(self, image_id: int) -> list[dict]:
         """Describes the objects as results of COCO.
-
-        Args:
-            image_id: number of the picture.
 
         Returns:
             A dict per object, with "bbox" as x, y, width, height.

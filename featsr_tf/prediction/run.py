@@ -97,10 +97,7 @@ def predict_files(
     where it was when it is called again.
 
     Args:
-        model_path: model folder or SavedModel.
-        places: files, folders, patterns, videos.
         output: folder for `detections.json`, `pictures/` and `videos/`.
-        options: what is detected and drawn.
 
     Returns:
         The number of images that could not be read.
@@ -115,7 +112,7 @@ def predict_files(
     sources = find_sources(places, options.recursive, drawn)
     num_frames = count_frames(sources)
     # TensorFlow takes seconds to import.
-    from featsr_tf.prediction.loading import load
+    from featsr_tf.prediction.model import load
 
     model = load(model_path, options.overrides)
     _warn_of_shrinking(model, options.tiling)

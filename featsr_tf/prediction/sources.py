@@ -96,9 +96,6 @@ _CODEC = "mp4v"
 def read_frames(path: str) -> Iterator[Callable[[], np.ndarray]]:
     """Goes through the frames of a video.
 
-    Args:
-        path: the file.
-
     Yields:
         A function that decodes the frame, `[H, W, 3]` uint8 RGB, upright;
         it works until the next frame is asked for. Frames that are passed
@@ -141,7 +138,6 @@ def write_video(
     """Writes an MP4 file atomically.
 
     Args:
-        path: the file.
         pictures: `[H, W, 3]` uint8 RGB, all of one size, one at least.
         rate: pictures per second.
 
@@ -213,7 +209,6 @@ class Source:
     """An image or a video.
 
     Args:
-        path: the file.
         drawn_as: name of the file with its detections drawn, unlike those of
             other sources.
     """
@@ -232,7 +227,6 @@ class Frame:
     """An image, or a frame of a video.
 
     Args:
-        source: where it is.
         name: path of the image; PATH#NUMBER of a frame, from 0.
         read: reads `[H, W, 3]` uint8 RGB; a frame of a video can only be read
             until the next one is asked for. Raises DataError where the image
@@ -256,7 +250,6 @@ def find_sources(
             patterns of files, such as `photos/2024-*/*.jpg`.
         recursive: whether folders in folders are searched, too. Default
             False.
-        skipped_folders: folders that are not searched.
 
     Returns:
         Sources, folder by folder and sorted by name within each.
@@ -285,9 +278,6 @@ def find_sources(
 
 def frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
     """Goes through all images and the frames of all videos.
-
-    Args:
-        sources: where they are.
 
     Yields:
         The frames; for a video that cannot be opened one that cannot be read.

@@ -157,13 +157,7 @@ def _add(
     """Adds an object, or joins it with those that it is a part of.
 
     Args:
-        candidate: the object.
         kept: objects; only the first `count` are filled.
-        count: number of objects.
-        frame: height and width.
-
-    Returns:
-        The new number of objects.
     """
     while True:
         index = _find(kept[:count], candidate)
@@ -262,7 +256,6 @@ def detect(
     """Detects objects in images of any sizes.
 
     Args:
-        function: the detector.
         images: `[H, W, 3]` uint8 RGB.
         batch_size: images or tiles of one size that are looked at together.
         tiling: how large images are cut; None = not at all.

@@ -37,7 +37,6 @@ def check_images(batch: np.ndarray, max_pixels: int) -> None:
     Args:
         batch: `[B, height, width, 3]`, or `[B]` bytes: image files or
             serialized TF Examples.
-        max_pixels: of all of them together.
     """
     if batch.dtype != object:
         pixels = int(np.prod(batch.shape[:3]))

@@ -47,8 +47,6 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
     Call it in the scope of the distribution strategy.
 
     Args:
-        pipeline: the config.
-        name: one of `checkpoints.STAGES`.
         detector: the detector that the stage trains.
     """
     build = {
@@ -134,9 +132,6 @@ def record_names(
     """Names the records that a step of a stage was made of.
 
     Args:
-        pipeline: the config.
-        source: the training records.
-        name: of the stage.
         batches: makes its batches of a `Shard` and of `skip_steps`.
         step: number of the step, from 1.
     """

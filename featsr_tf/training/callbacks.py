@@ -23,7 +23,7 @@ from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.prediction.evaluation import run_detector
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.distribution import StopSignals
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
@@ -45,7 +45,6 @@ class StageCallback(keras.callbacks.Callback):
 
     Args:
         first_step: steps that the stage has made before.
-        num_steps: steps of the whole stage.
         interval: steps between two times at which the callback acts.
     """
 
@@ -87,8 +86,6 @@ class TrainingLog(StageCallback):
     to `history.jsonl` and to TensorBoard.
 
     Args:
-        history: of the stage.
-        writer: TensorBoard writer.
         pending: what `pending` gave at the first step. Default nothing.
         interval: steps between two records. Default 25.
         **progress: see `StageCallback`.
@@ -223,10 +220,8 @@ class CheckpointWriter(StageCallback):
     All workers have one, so that they stop together; the chief's writes.
 
     Args:
-        checkpoints: of the stage.
         log: of the stage, whose pending losses go with each checkpoint; None
             where another worker writes.
-        signals: tell when to stop.
         **progress: see `StageCallback`.
     """
 
@@ -261,8 +256,6 @@ def validate(
     """Evaluates a detector on the first images of a source.
 
     Args:
-        pipeline: the config.
-        detect: of `detection_function`.
         source: checked records that are not trained on.
         num_images: number of images; 0 = all.
 
@@ -289,8 +282,6 @@ class Validation(StageCallback):
     Args:
         evaluate: gives the figures of the current detector by name, None
             where they are undefined.
-        history: of the stage.
-        writer: TensorBoard writer.
         best_by: name of the figure that decides about the best checkpoint;
             another name = none does.
         patience: evaluations without a greater figure after which the stage
@@ -344,10 +335,7 @@ class DetectionImages(StageCallback):
     """Draws truth beside detections on a few images for TensorBoard.
 
     Args:
-        detect: of `detection_function`.
         batches: of one image; only images with objects are drawn.
-        names: class names by id.
-        writer: TensorBoard writer.
         count: number of images. Default 4.
         score_threshold: lowest score of a detection that is drawn.
             Default 0.5.

@@ -19,14 +19,13 @@ from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 
 
 def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
     """Reads config, label maps and records and builds the model.
 
     Args:
-        pipeline: the config.
         model_dir: folder that would be trained in, or None.
 
     Returns:
@@ -124,11 +123,6 @@ def check_init_from_base(
     pipeline: Pipeline, model_dir: str, base_from: str
 ) -> None:
     """Checks that a model folder can start from the base stage of another.
-
-    Args:
-        pipeline: the config.
-        model_dir: model folder.
-        base_from: the other model folder.
 
     Raises:
         ConfigError: both would not train the same base detector, that of

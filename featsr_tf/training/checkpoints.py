@@ -16,7 +16,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 from featsr_tf.training.non_finite import NonFiniteError
 
 BASE = "base"
@@ -54,8 +54,6 @@ def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
     """Writes a checkpoint; killed at any moment, it leaves a whole one or none.
 
     Args:
-        checkpoint: what to write.
-        prefix: of `prefix_of`.
         notes: what else to keep, fit for JSON.
     """
     folder, name = os.path.split(prefix)
@@ -144,9 +142,6 @@ class StageCheckpoints:
     """Writes and restores the checkpoints of one stage.
 
     Args:
-        model_dir: model folder.
-        stage: name of the stage.
-        objects: what to save, by name.
         keep: number of the newest checkpoints that are kept, beside the best
             one. Default 2.
 
@@ -190,9 +185,6 @@ class StageCheckpoints:
             step: number of steps that the stage has made.
             notes: what else to keep, fit for JSON. Default nothing.
 
-        Returns:
-            Path of the checkpoint.
-
         Raises:
             NonFiniteError: a variable is not finite; nothing is written.
         """
@@ -233,7 +225,6 @@ def find_sound(directory: str, preferred: int | None = None) -> str | None:
     """Finds the newest checkpoint that is not damaged, and warns of others.
 
     Args:
-        directory: folder of a stage's checkpoints.
         preferred: step of the one to be looked at first. Default the newest.
 
     Returns:
@@ -359,8 +350,6 @@ def restore_detector(
 
     Args:
         detector: the detector to fill, or parts of it by their names.
-        model_dir: model folder.
-        stage: name of the stage.
 
     Returns:
         Path of the checkpoint, the best one of the stage or the newest.

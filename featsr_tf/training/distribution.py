@@ -119,7 +119,6 @@ def check_agreement(
     """Waits for all workers and refuses differences between them.
 
     Args:
-        strategy: of all workers.
         what: what must be equal, for the message.
         value: what it is on this worker.
         hint: what to do where it differs.
@@ -221,7 +220,6 @@ def fit(
         strategy: how steps are spread over devices.
         batches: makes the endless batches of a worker from its share.
         batch_size: examples per batch, of all devices together.
-        num_steps: how many steps.
         callbacks: they see the losses of the whole batch. Where one sets
             `stage.stop_training` on any worker, the loop ends on all.
     """

@@ -42,10 +42,7 @@ def cached_batches(
     Where several machines train, the chief computes and the others wait.
 
     Args:
-        pipeline: the config, with a `feature_cache`.
-        source: the training records.
         stage: stage 2 or 3, its frozen weights in place.
-        model_dir: model folder.
         strategy: how steps are spread over devices.
 
     Returns:

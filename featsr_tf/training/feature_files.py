@@ -46,9 +46,7 @@ class FeatureFiles:
     """One TFRecord file for each part of a stage's inputs, in one folder.
 
     Args:
-        paths: by part.
         specs: shapes and types by part, `[B, ...]`.
-        num_batches: number of batches.
     """
 
     def __init__(
@@ -71,8 +69,6 @@ class FeatureFiles:
         computed is there then.
 
         Args:
-            stage: computes the parts.
-            images: batches of images.
             maximum_gigabytes: the most room that new files may take.
 
         Raises:
@@ -115,7 +111,6 @@ class FeatureFiles:
 
         Args:
             shard: what this worker sees of every batch.
-            seed: of the order.
             skip: how many images to leave out at the beginning.
 
         Returns:
@@ -235,9 +230,6 @@ def _remove_leftovers(folder: str) -> None:
 @contextlib.contextmanager
 def translate_cache_errors(folder: str) -> Iterator[None]:
     """Turns TensorFlow's error about a damaged file into a `DataError`.
-
-    Args:
-        folder: of the files.
 
     Raises:
         DataError: which file is damaged. An error that no file explains

@@ -99,7 +99,6 @@ class PredictorLoss:
 
         Args:
             predictions: `Predictions` of the B * K sampled proposals.
-            sample: the proposals and their targets.
 
         Returns:
             The weighted sum, and both losses by name.

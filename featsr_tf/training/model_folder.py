@@ -11,9 +11,11 @@ It can be copied elsewhere as a whole; its parts are:
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 from featsr_tf.config import affects_of
 from featsr_tf.config import base_differences
@@ -27,7 +29,90 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.files import write_text
+
+HISTORY_FILE = "history.jsonl"
+
+
+class History:
+    """The lines of one stage."""
+
+    def __init__(self, model_dir: str, stage: str):
+        self.path = os.path.join(model_dir, HISTORY_FILE)
+        self.stage = stage
+
+    def append(self, step: int, **content: Any) -> None:
+        """Adds a line about a step with other content, fit for JSON."""
+        line = json.dumps({"stage": self.stage, "step": step, **content})
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def truncate_after(self, step: int) -> None:
+        """Drops what a run that was cut off wrote after its checkpoint."""
+        lines = self._read()
+        kept = [
+            line
+            for line, record in lines
+            if record["stage"] != self.stage or record["step"] <= step
+        ]
+        if lines:
+            write_text(self.path, "".join(kept))
+
+    def validations(self) -> list[dict]:
+        """Lists the lines with figures, in order of their steps."""
+        return [
+            record
+            for _, record in self._read()
+            if record["stage"] == self.stage and "validation" in record
+        ]
+
+    def is_validated(self, step: int) -> bool:
+        """Tells whether a step has been validated."""
+        return any(record["step"] == step for record in self.validations())
+
+    def best_step(self) -> int | None:
+        """Finds the step with the greatest figure, the first of equal ones.
+
+        Returns:
+            The step; None where no figure is to decide, or none is defined.
+        """
+        records = self.validations()
+        figure = records[-1]["best_by"] if records else ""
+        values = {r["step"]: r["validation"].get(figure) for r in records}
+        values = {step: v for step, v in values.items() if v is not None}
+        return max(values, key=values.__getitem__) if values else None
+
+    def patience_exceeded(self, patience: int) -> bool:
+        """Tells whether as many validations as `patience` were no better.
+
+        A patience of 0 is without end.
+        """
+        best = self.best_step()
+        if not patience or best is None:
+            return False
+        later = [r for r in self.validations() if r["step"] > best]
+        return len(later) >= patience
+
+    def _read(self) -> list[tuple[str, dict]]:
+        """All whole lines of all stages, and what they hold."""
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            # A killed run may have left part of a line at the end.
+            lines = [line for line in file if line.endswith("\n")]
+        return [(line, self._parse(line, n)) for n, line in enumerate(lines, 1)]
+
+    def _parse(self, line: str, number: int) -> dict:
+        try:
+            record = json.loads(line)
+            return {**record, "stage": record["stage"], "step": record["step"]}
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{self.path}, line {number}: expected an object with 'stage' "
+                f"and 'step', found {line[:60]!r}; delete the line"
+            ) from None
+
 
 PIPELINE_FILE = "pipeline.config"
 LABEL_MAP_FILE = "label_map.pbtxt"
@@ -35,24 +120,13 @@ _LOCK_FILE = ".lock"
 
 
 def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
-    """Makes a model folder; `check` and `check_classes` come before.
-
-    Args:
-        model_dir: model folder.
-        pipeline: the effective config.
-        label_map: the classes.
-    """
+    """Makes a model folder; `check` and `check_classes` come before."""
     write_config(model_dir, pipeline)
     write_text(os.path.join(model_dir, LABEL_MAP_FILE), label_map.to_text())
 
 
 def write_config(folder: str, pipeline: Pipeline) -> None:
-    """Writes the config that `load` reads, making the folder when needed.
-
-    Args:
-        folder: model folder, or another one.
-        pipeline: the effective config.
-    """
+    """Writes the config that `load` reads, making the folder when needed."""
     write_text(os.path.join(folder, PIPELINE_FILE), to_text(pipeline))
 
 
@@ -61,9 +135,6 @@ def locked(model_dir: str) -> Iterator[None]:
     """Keeps a model folder, made when needed, for one training.
 
     The lock goes with the process, however that ends.
-
-    Args:
-        model_dir: model folder.
 
     Raises:
         ConfigError: another process trains in it.
@@ -106,7 +177,6 @@ def check_trained(model_dir: str, pipeline: Pipeline) -> None:
     Fields that affect inference alone, or inference too, may differ.
 
     Args:
-        model_dir: model folder.
         pipeline: the effective config of an evaluation or export.
 
     Raises:
@@ -148,7 +218,6 @@ def check_classes(model_dir: str, label_map: LabelMap) -> None:
 
     Args:
         model_dir: model folder; it need not exist.
-        label_map: the classes of the data.
 
     Raises:
         ConfigError: names the first class that differs.
@@ -171,7 +240,6 @@ def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Reads the effective config of a model folder.
 
     Args:
-        model_dir: model folder.
         overrides: values of `--set`, of fields that affect inference.
 
     Raises:
@@ -200,12 +268,6 @@ def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:
 
 def load_classes(model_dir: str) -> LabelMap:
     """Reads the label map of a model folder.
-
-    Args:
-        model_dir: model folder.
-
-    Returns:
-        The classes.
 
     Raises:
         DataError: the file is missing or unsound.

@@ -14,7 +14,6 @@ class NonFiniteError(FeatsrError):
     """A loss, a gradient or a variable is NaN or infinite.
 
     Args:
-        stage: name of the stage.
         step: the step after which it was found, from 1.
         values: losses and gauges of the step by name, or variables.
     """

@@ -31,10 +31,8 @@ class WarmUpCosineDecay(_Schedule):
     Keras' own CosineDecay has no plateau; the TF Object Detection API has.
 
     Args:
-        base: learning rate after the warm-up.
         total_steps: step at which the rate reaches zero.
         warmup: learning rate of the first step.
-        warmup_steps: length of the warm-up.
         hold_steps: steps at `base` between warm-up and decay.
     """
 
@@ -63,9 +61,6 @@ class BurnInExponentialDecay(_Schedule):
     """Exponential decay that starts after a burn-in and ends at a minimum.
 
     Args:
-        initial: learning rate after the burn-in.
-        decay_steps: steps between two multiplications.
-        decay_factor: factor of each multiplication.
         staircase: whether the rate falls in jumps. Default False.
         burn_in: learning rate of the burn-in; 0 = `initial`. Default 0.0.
         burn_in_steps: length of the burn-in, which does not count for the
@@ -101,10 +96,8 @@ class LinearWarmUp(_Schedule):
     """Goes linearly to another schedule's value.
 
     Args:
-        schedule: the schedule that follows.
         start: learning rate of the first step.
         end: learning rate at the end of the warm-up.
-        steps: length of the warm-up.
     """
 
     schedule: keras.optimizers.schedules.LearningRateSchedule
@@ -179,7 +172,6 @@ def build_optimizer(
     """Makes Adam, RMSprop, or SGD with momentum.
 
     Args:
-        options: the optimizer's message.
         scales_loss: whether losses are scaled so that gradients of 16 bits
             neither vanish nor overflow. Default False.
     """
@@ -229,7 +221,6 @@ class Minimizer:
 
         Args:
             loss: gives the scalar to minimise and anything else.
-            variables: those that are changed.
 
         Returns:
             What the loss gave beside the scalar, such as what is to be logged;
@@ -259,10 +250,8 @@ def apply_gradients(
     neither variables nor optimizer change, but for the loss scale.
 
     Args:
-        optimizer: the optimizer of the variables.
         gradients: of this replica's part of the loss, as the optimizer's
             `scale_loss` has scaled it.
-        variables: one for each gradient.
         clip_norm: largest global norm; 0 = not clipped.
 
     Returns:

@@ -94,7 +94,6 @@ class ProposalSampler:
     """Samples and pools the proposals that the losses are computed on.
 
     Args:
-        detector: makes features and proposals.
         count: sampled proposals per image. Default 64.
         positive_fraction: largest share of objects among them. Default 0.25.
         jittered_boxes_per_object: jittered copies of each true box that are
@@ -189,7 +188,6 @@ class ProposalSampler:
 
         Args:
             sample: the proposals, px of I^1.0.
-            features: feature maps of the images.
             images: `[B, H, W, 3]`.
             image_scale: px of the images per px of I^1.0. Default 1.0.
         """
@@ -208,9 +206,7 @@ class Stage(keras.Model):
 
     Args:
         detector: the detector that all stages share.
-        sampler: samples proposals for the losses.
         predictor_loss: L_cls and L_loc of the predictors.
-        minimizer: changes the trained variables.
         regularized: whether the regularizers of the trained variables are
             minimized too. Default True.
     """
@@ -272,9 +268,6 @@ class Stage(keras.Model):
     def update(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         """Changes the trained variables.
 
-        Args:
-            inputs: of `compute_frozen`.
-
         Returns:
             The losses by name, of this replica.
         """
@@ -291,10 +284,6 @@ class Stage(keras.Model):
         self, total: tf.Tensor, losses: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Adds the regularizers of the trained variables to a stage's losses.
-
-        Args:
-            total: weighted sum of the losses.
-            losses: each of them by name.
 
         Returns:
             What is minimized, and what is logged.

@@ -44,7 +44,6 @@ class AdversarialLoss:
 
     Args:
         discriminator: gives logits `[n]` of features `[n, k, k, C]`.
-        minimizer: changes the discriminator.
         generator_weight: weight of L_gen. Default 0.01.
         warmup_steps: first steps, in which L_gen has no weight. Default 0.
         jit_compile: whether XLA compiles the discriminator; see `XlaCall`.

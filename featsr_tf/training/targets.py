@@ -99,9 +99,6 @@ class MagnifiedTargets:
     generator learns on the truly small proposals of I^1.0. Only windows
     around these are enlarged; a window as large as the image makes targets of
     the whole.
-
-    Args:
-        zoom: looks through the windows.
     """
 
     of_half_images = False

@@ -50,7 +50,7 @@ from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.distribution import translate_worker_errors
 from featsr_tf.training.distribution import warn_of_idle_devices
 from featsr_tf.training.feature_files import translate_cache_errors
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 from featsr_tf.training.non_finite import translate_non_finite_errors
 from featsr_tf.training.stage import Stage
 
@@ -110,17 +110,12 @@ def train(
     not repeated. Where several machines train together, each calls it alike.
 
     Args:
-        pipeline: the config.
-        model_dir: model folder.
         strategy: how steps are spread over devices; default is
             `default_strategy`.
         base_from: another model folder, whose finished base stage this one
             starts from instead of training its own. Default none.
         data_services: addresses of `python -m featsr_tf.data_service`, which
             decode the images. Default none: this process does.
-
-    Returns:
-        The trained detector.
 
     Raises:
         ConfigError: the model folder belongs to another config, stage 1 has

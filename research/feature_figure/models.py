@@ -15,7 +15,7 @@ from featsr_tf.model.build import build_target_features
 from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.zoom import MAGNIFICATION
-from featsr_tf.prediction.loading import load_detector
+from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.targets import AtrousTargets

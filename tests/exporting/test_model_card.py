@@ -10,7 +10,7 @@ from featsr_tf.config import to_text
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import ConfigError
 from featsr_tf.exporting.model_card import model_card
-from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.training.checkpoints import BASE

@@ -7,9 +7,9 @@ import tensorflow as tf
 from featsr_tf.data.build import build_resizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.export import main
-from featsr_tf.exporting.options import ExportOptions
 from featsr_tf.exporting.other_runtimes import ONNX_FILE
 from featsr_tf.exporting.other_runtimes import TFLITE_FILE
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
 from featsr_tf.exporting.signatures import Signatures

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
 from tests.exporting.test_saved_model import detect

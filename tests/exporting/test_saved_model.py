@@ -16,7 +16,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting import saved_model
 from featsr_tf.exporting.exported_model import read_warm_up
-from featsr_tf.exporting.options import ExportOptions
+from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
 from featsr_tf.exporting.signatures import network_inputs

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featsr_tf import predict
-from featsr_tf.prediction import loading
+from featsr_tf.prediction import model
 from tests.prediction.bright import bright_model
 from tests.prediction.bright import write_scenes
 
@@ -14,7 +14,7 @@ from tests.prediction.bright import write_scenes
 def command(tmp_path, monkeypatch):
     """Runs the command on two images with a detector of bright areas."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "load", lambda *_: bright_model())
+    monkeypatch.setattr(model, "load", lambda *_: bright_model())
     write_scenes(tmp_path / "photos/deep", 2)
 
     def run(*flags):

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from featsr_tf.prediction import loading
+from featsr_tf.prediction import model
 from featsr_tf.prediction.run import PredictionOptions
 from featsr_tf.prediction.run import predict_files
 from tests.prediction.bright import bright_model
@@ -33,7 +33,7 @@ def find_many(images):
 @pytest.fixture
 def peak_of(monkeypatch, tmp_path):
     """Runs the command's work on a folder of images; returns bytes."""
-    monkeypatch.setattr(loading, "load", lambda *_: bright_model(find_many))
+    monkeypatch.setattr(model, "load", lambda *_: bright_model(find_many))
 
     def run(count):
         write_scenes(tmp_path / str(count), count)

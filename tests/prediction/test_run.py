@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.prediction import loading
+from featsr_tf.prediction import model as loading
 from featsr_tf.prediction.run import PredictionOptions
 from featsr_tf.prediction.run import predict_files
 from featsr_tf.prediction.tiling import Tiling

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from featsr_tf.prediction import loading
+from featsr_tf.prediction import model
 from featsr_tf.prediction.run import PredictionOptions
 from featsr_tf.prediction.run import predict_files
 from featsr_tf.prediction.sources import frames_per_second
@@ -29,7 +29,7 @@ def clip(tmp_path):
 @pytest.fixture
 def predict(monkeypatch, clip, tmp_path):
     def run(output, function=find_bright, **options):
-        monkeypatch.setattr(loading, "load", lambda *_: bright_model(function))
+        monkeypatch.setattr(model, "load", lambda *_: bright_model(function))
         return predict_files(
             "bright",
             [str(clip)],

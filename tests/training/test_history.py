@@ -3,7 +3,7 @@
 import pytest
 
 from featsr_tf.errors import DataError
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 
 
 def history_of(path, *values, best_by="ap50_small", stage="base"):

@@ -16,7 +16,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.training import model_folder
 from featsr_tf.training.checkpoints import translate_write_errors
-from featsr_tf.training.history import History
+from featsr_tf.training.model_folder import History
 from tests.config.sample import SAMPLE
 from tests.support import REPOSITORY
 

@@ -155,14 +155,7 @@ class Optimizer:
 
 
 def constant_adam(learning_rate: float) -> Optimizer:
-    """Makes the optimizer of a stage whose config names none.
-
-    Args:
-        learning_rate: Learning rate of every step.
-
-    Returns:
-        Adam at that learning rate.
-    """
+    """Makes the optimizer of a stage whose config names none."""
     constant = ConstantLearningRate(learning_rate)
     rate = LearningRate(constant_learning_rate=constant)
     return Optimizer(adam_optimizer=AdamOptimizer(rate))

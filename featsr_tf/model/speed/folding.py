@@ -111,7 +111,6 @@ class FoldedCall:
     lists them once.
 
     Args:
-        network: functional model.
         jit_compile: whether XLA compiles it.
     """
 
@@ -162,7 +161,6 @@ def clone_folded(
     """Clones a network but for the batch normalization that can be folded.
 
     Args:
-        network: functional model.
         call_layer: called with a layer, the normalization to be folded into it
             or None, and the layer's arguments; gives its outputs.
         clone_layer: gives the layer of the clone; by default the very same.

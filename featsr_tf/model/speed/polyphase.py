@@ -30,7 +30,6 @@ class PolyphaseCall:
     It is no layer: the variables are the twin's.
 
     Args:
-        twin: of `build_target_extractor`.
         jit_compile: whether XLA compiles it.
     """
 
