@@ -36,6 +36,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.errors import printable
+from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.files import is_inside
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.coco_files import read_annotations
@@ -201,7 +202,7 @@ def run(arguments: argparse.Namespace) -> None:
         results = {"detections": metrics}
     else:
         metrics = _evaluate_model(arguments, scores)
-        results = {name: metrics[name] for name in ("base", "super_resolved")}
+        results = {name: metrics[name] for name in DETECTORS}
     print(format_table(results))
     for name, result in results.items():
         print(f"score threshold of {name}: {result['min_score']:g}")

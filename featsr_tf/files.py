@@ -16,7 +16,7 @@ def write_text(path: str | Path, text: str) -> None:
         path: The file to write or replace.
         text: Its new content.
     """
-    with replaced_at_the_end(path) as temporary:
+    with atomic_write(path) as temporary:
         # Names of files may hold bytes that are no text.
         temporary.write_text(text, "utf-8", "backslashreplace")
 
@@ -49,7 +49,7 @@ def safe_stem(name: str) -> str:
 
 
 @contextlib.contextmanager
-def replaced_at_the_end(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Lets a block write a file atomically, making its folder when needed.
 
     The content goes to a temporary neighbour that is renamed at the end, so a

@@ -88,9 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{error.name} is missing; the server needs more packages: "
                 "pip install 'featsr_tf[serve]'"
             ) from None
-        from featsr_tf.exporting.exported_model import ServedModel
+        from featsr_tf.exporting.exported_model import ExportedModel
 
-        app = create_app(ServedModel(found), options, example)
+        model = ExportedModel(found)
+        model.warm_up()
+        app = create_app(model, options, example)
         # The model stays to the end: nothing in it has to be collected.
         gc.freeze()
         host = arguments.host

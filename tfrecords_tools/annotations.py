@@ -114,14 +114,41 @@ class AnnotatedImage:
     size: tuple[int, int] | None = None
 
 
+class LazyImages(Sequence):
+    """Images that are made when they are asked for.
+
+    A subclass is a dataclass, so that slices are copies with other `indices`,
+    a `repr` tells an interrupted conversion whether it is the same one, and
+    worker processes can get it.
+
+    Attributes:
+        indices: of the images in the data set.
+    """
+
+    indices: range
+
+    def make(self, index: int) -> AnnotatedImage:
+        """Makes the image of an index of the data set."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        """Makes the image at a place, or chooses those of a slice."""
+        if isinstance(index, slice):
+            return dataclasses.replace(self, indices=self.indices[index])
+        return self.make(self.indices[index])
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Images that share record files, such as those for training.
 
     Args:
         name: beginning of the record files' names, such as "voc_train".
-        images: with `len()` and slices; may make its items when they are
-            asked for. Worker processes get a copy: it can be pickled.
+        images: a list or `LazyImages`.
     """
 
     name: str

@@ -18,6 +18,7 @@ from featsr_tf.errors import DataError
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
+from tfrecords_tools.annotations import LazyImages
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
@@ -114,7 +115,7 @@ def create(
 
 
 @dataclasses.dataclass(frozen=True)
-class ToyImages(Sequence):
+class ToyImages(LazyImages):
     """Toy images of a split; one of the same split and index is the same.
 
     Args:
@@ -131,22 +132,13 @@ class ToyImages(Sequence):
     width: int
     indices: range
 
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        """Draws the image of an index, or chooses those of a slice."""
-        if isinstance(index, slice):
-            return dataclasses.replace(self, indices=self.indices[index])
-        return self._draw(self.indices[index])
-
-    def _draw(self, number: int) -> AnnotatedImage:
+    def make(self, index: int) -> AnnotatedImage:
+        """Draws an image."""
         is_validation = int(self.split == VALIDATION)
-        source = np.random.default_rng([self.seed, is_validation, number])
+        source = np.random.default_rng([self.seed, is_validation, index])
         toy = draw_toy_image(self.height, self.width, source)
-        name = f"toy_{number:05d}.jpg"
-        where = f"{self.split}: image {number}"
+        name = f"toy_{index:05d}.jpg"
+        where = f"{self.split}: image {index}"
         objects = tuple(
             AnnotatedObject(tuple(box), TOY_CLASSES[label], where)
             for box, label in zip(toy.boxes.tolist(), toy.labels, strict=True)

@@ -26,6 +26,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
+from tfrecords_tools.annotations import LazyImages
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
@@ -114,7 +115,7 @@ def record_name(dataset: str, split: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsImages(Sequence):
+class TfdsImages(LazyImages):
     """The images of a split, of which one at a time is in memory.
 
     Passing through a slice reads all files of the split once.
@@ -133,16 +134,9 @@ class TfdsImages(Sequence):
     class_names: tuple[str, ...]
     indices: range
 
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        """The image of an index, or those of a slice that goes forward."""
-        if isinstance(index, slice):
-            return dataclasses.replace(self, indices=self.indices[index])
-        place = self.indices[index]
-        one = range(place, place + 1)
+    def make(self, index: int) -> AnnotatedImage:
+        """Reads one image, and all that come before it."""
+        one = range(index, index + 1)
         return next(iter(dataclasses.replace(self, indices=one)))
 
     def __iter__(self) -> Iterator[AnnotatedImage]:

@@ -234,7 +234,7 @@ def unfinished(
     """Keeps the partial folder while shards are written.
 
     Bad input removes the folder. Whatever else ends the block leaves the
-    finished shards, with which the next call goes on.
+    finished shards, which the next call need not write again.
 
     Args:
         output: the final folder.

@@ -124,7 +124,7 @@ def write_shard(
 ) -> None:
     """Writes a shard, reads it back, and then puts it and its facts in place.
 
-    Equal jobs may run at the same time: each writes a file of its own.
+    Equal jobs may run at the same time: each writes another temporary file.
 
     Args:
         job: what to write.

@@ -6,15 +6,15 @@ import functools
 import json
 import math
 import re
+import string
 import types
 import typing
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
-
-from featsr_tf.config.ignored_fields import TABLE
 
 
 class Affects(enum.Flag):
@@ -149,10 +149,16 @@ def _read_table(
     """Reads rows and places of declared fields by message, and enumerations."""
     rows: dict[str, list[Row | str]] = {}
     enums: dict[str, type[enum.StrEnum]] = {}
+    reasons: dict[str, str] = {}
     message, oneof = "", ""
     for line in filter(None, table.replace("\n    ", " ").splitlines()):
+        line = string.Template(line).safe_substitute(reasons)
         first, *others = line.split()
-        if first == "enum":
+        if first == "#":
+            continue
+        if first.startswith("$"):
+            reasons[first[1:]] = line.partition(" = ")[2]
+        elif first == "enum":
             name, *values = others
             members = [(value, value) for value in values]
             enums[name] = typing.cast(Any, enum.StrEnum)(name, members)
@@ -187,7 +193,9 @@ def _rows(fields: list[str], declaration: Declaration) -> list[Row]:
     return [Row(name, default, declaration) for name, default in pairs]
 
 
-_ROWS, _ENUMS = _read_table(TABLE)
+_ROWS, _ENUMS = _read_table(
+    Path(__file__).with_name("ignored_fields.txt").read_text("utf-8")
+)
 # Message classes by name: those declared in this folder, and those that only
 # this table knows.
 _CLASSES: dict[str, type] = {}

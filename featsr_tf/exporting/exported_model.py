@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +15,19 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import BASE_SIGNATURE
+from featsr_tf.exporting.names import BOXES
+from featsr_tf.exporting.names import CLASSES
+from featsr_tf.exporting.names import COUNT
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.saved_model import WARM_UP_FILE
-from featsr_tf.exporting.saved_model import read_warm_up
+from featsr_tf.exporting.names import INPUT
+from featsr_tf.exporting.names import SCORES
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
+from featsr_tf.metrics.detections import Detections
 from featsr_tf.training import model_folder
 
+# Where TensorFlow Serving looks for requests that it runs at its start.
+WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 # Saving and restoring variables is part of every SavedModel.
 _FORBIDDEN_PARTS = (
     "PyFunc",
@@ -103,11 +111,18 @@ class InputSpec(NamedTuple):
     shape: tuple[int | None, ...]
 
 
-class ServedModel:
-    """Loads a SavedModel and runs its signatures.
+class ExportedModel:
+    """A SavedModel of this package, whoever runs it.
 
     Args:
         found: the version to be loaded.
+
+    Attributes:
+        name: what clients call the model.
+        version: its number.
+        class_names: names by class id.
+        min_score: lowest score that is shown; None = the export says nothing.
+        signature_defs: the declared signatures by name.
 
     Raises:
         DataError: the folder is damaged, or no export of this package.
@@ -115,6 +130,7 @@ class ServedModel:
 
     def __init__(self, found: ModelVersion):
         self.name, self.version, folder = found
+        self._folder = folder
         self.class_names = model_folder.load_classes(str(folder)).names
         self.min_score = _min_score(folder)
         self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
@@ -122,20 +138,25 @@ class ServedModel:
             self._model = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise DataError(
-                f"{folder}: no readable SavedModel: {_first_line(error)}"
+                f"{folder}: the SavedModel is damaged ({_first_line(error)}); "
+                "export it again"
             ) from None
         self._signatures = self._model.signatures
         if IMAGE_SIGNATURE not in self._signatures:
             raise DataError(
-                f"{folder}: it has no signature {IMAGE_SIGNATURE!r}; expected "
-                "a model that python -m featsr_tf.export has written"
+                f"{folder}: expected a SavedModel with a signature "
+                f"{IMAGE_SIGNATURE!r}, as featsr_tf.export writes it, found "
+                f"{', '.join(sorted(self._signatures)) or 'none'}"
             )
         self._inputs = {
             name: _input_spec(function)
             for name, function in self._signatures.items()
         }
-        if os.path.exists(folder / WARM_UP_FILE):
-            for signature, value in read_warm_up(str(folder)):
+
+    def warm_up(self) -> None:
+        """Runs the requests of the export, so that none of others is slow."""
+        if os.path.exists(self._folder / WARM_UP_FILE):
+            for signature, value in read_warm_up(str(self._folder)):
                 self.run(signature, value.numpy())
 
     @property
@@ -168,6 +189,70 @@ class ServedModel:
         except tf.errors.InvalidArgumentError as error:
             raise DataError(_first_line(error)) from None
         return {name: value.numpy() for name, value in found.items()}
+
+    def detect(
+        self, images: np.ndarray, base: bool = False
+    ) -> list[Detections]:
+        """Detects objects in images of one size.
+
+        Args:
+            images: `[B, H, W, 3]` uint8 RGB.
+            base: whether the base detector looks, where it is in the model:
+                what was exported without later stages is one itself.
+
+        Returns:
+            Detections of each image, in its px.
+        """
+        is_base = base and self.has_base
+        signature = BASE_SIGNATURE if is_base else IMAGE_SIGNATURE
+        return detections_in_pixels(
+            self.run(signature, images), *images.shape[1:3]
+        )
+
+
+def detections_in_pixels(
+    outputs: Mapping[str, np.ndarray], height: int, width: int
+) -> list[Detections]:
+    """Turns the outputs of a signature into detections.
+
+    Args:
+        outputs: by the names of the Object Detection API, `[B, ...]`; boxes
+            are fractions of the images.
+        height: of the images in px.
+        width: of the images in px.
+
+    Returns:
+        Detections of each image, in its px.
+    """
+    counts = outputs[COUNT].astype(int)
+    return [
+        Detections(
+            image_id=row,
+            boxes=outputs[BOXES][row, :count] * ([height, width] * 2),
+            scores=outputs[SCORES][row, :count],
+            classes=outputs[CLASSES][row, :count],
+        )
+        for row, count in enumerate(counts)
+    ]
+
+
+def read_warm_up(directory: str) -> Iterator[tuple[str, tf.Tensor]]:
+    """Reads the warm-up requests of a SavedModel.
+
+    Args:
+        directory: folder of the SavedModel.
+
+    Yields:
+        The name of a signature and an input for it.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = os.path.join(directory, WARM_UP_FILE)
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        value = tf.constant(tf.make_ndarray(request.inputs[INPUT]))
+        yield request.model_spec.signature_name, value
 
 
 def _min_score(folder: Path) -> float | None:

@@ -1,4 +1,12 @@
-"""Names of an exported detector's inputs and outputs, those of the API."""
+"""Names of the compared detectors and of what an exported one takes and gives.
+
+Inputs and outputs are called as in the Object Detection API.
+"""
+
+# The base detector, and the one that refines small proposals.
+BASE = "base"
+SUPER_RESOLVED = "super_resolved"
+DETECTORS = (BASE, SUPER_RESOLVED)
 
 INPUT = "input_tensor"
 BOXES = "detection_boxes"
@@ -13,4 +21,4 @@ SERVING_DEFAULT = "serving_default"
 # Signature of images `[batch, height, width, 3]` uint8, and that of the base
 # detector beside it.
 IMAGE_SIGNATURE = "image"
-BASE_SIGNATURE = "base"
+BASE_SIGNATURE = BASE

@@ -1,8 +1,8 @@
 """From a model folder to an exported detector."""
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import Resizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.exported_model import WARM_UP_FILE
 from featsr_tf.exporting.model_card import FILE as MODEL_CARD_FILE
 from featsr_tf.exporting.model_card import model_card
 from featsr_tf.exporting.names import BASE_SIGNATURE
+from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.exporting.names import INPUT
 from featsr_tf.exporting.names import SERVING_DEFAULT
@@ -31,14 +33,13 @@ from featsr_tf.exporting.other_runtimes import write_tflite
 from featsr_tf.exporting.signatures import Signatures
 from featsr_tf.exporting.signatures import resize_by_matrices
 from featsr_tf.exporting.signatures import resize_one_by_one
-from featsr_tf.exporting.versions import renamed_at_the_end
+from featsr_tf.exporting.versions import atomic_directory
 from featsr_tf.exporting.versions import version_folder
 from featsr_tf.exporting.versions import write_checksums
 from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
-from featsr_tf.html_report.inputs import DETECTORS
-from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
+from featsr_tf.prediction.loading import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 
@@ -92,7 +93,7 @@ def export(
     )
     options = dataclasses.replace(options, base_only=base is None)
     pipeline = _with_min_score(pipeline, options)
-    with renamed_at_the_end(final) as folder:
+    with atomic_directory(final) as folder:
         kinds = _write_model(
             folder,
             final.parent.name,
@@ -185,23 +186,24 @@ def load_detectors(
         DataError: there is no checkpoint, or the later stages belong to
             another base.
     """
-    base = build_detector(pipeline, False, operations)
-    checkpoints.restore_detector(base, model_dir, checkpoints.BASE)
+    load = functools.partial(
+        load_detector, model_dir, pipeline=pipeline, operations=operations
+    )
+    base = load(checkpoints.BASE)
     stage = checkpoints.newest_stage(model_dir)
     is_trained = stage != checkpoints.BASE or base.refines_untrained
     if base_only or not is_trained:
         return base.for_inference(), None
-    detector = build_detector(pipeline, False, operations)
-    path = checkpoints.restore_detector(detector, model_dir, stage)
-    if stage == checkpoints.BASE:
-        detector.start_small_predictor_from_large()
-    _check_same_features(base, detector, path)
+    detector = load(stage)
+    _check_same_features(base, detector, model_dir)
     detector = detector.for_inference()
     base_predictor = base.large_predictor.for_inference()
     return detector, detector.with_large_predictor(base_predictor)
 
 
-def _check_same_features(base: Detector, detector: Detector, path: str) -> None:
+def _check_same_features(
+    base: Detector, detector: Detector, model_dir: str
+) -> None:
     for name in ("extractor", "proposal_network"):
         pairs = zip(
             getattr(base, name).get_weights(),
@@ -209,6 +211,8 @@ def _check_same_features(base: Detector, detector: Detector, path: str) -> None:
             strict=True,
         )
         if not all(np.array_equal(*pair) for pair in pairs):
+            stage = checkpoints.newest_stage(model_dir)
+            path = checkpoints.find_used(model_dir, stage)
             raise DataError(
                 f"{path}: its {name} is not that of the base checkpoint, "
                 "although it is frozen after stage 1; train the later stages "
@@ -311,10 +315,6 @@ def _steps(model_dir: str, base_only: bool) -> dict[str, int]:
     return {stage: step for stage, step in steps.items() if step is not None}
 
 
-# Where TensorFlow Serving looks for them.
-WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
-
-
 def write_warm_up(
     directory: str, name: str, requests: Mapping[str, tf.Tensor]
 ) -> None:
@@ -340,22 +340,3 @@ def write_warm_up(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
-
-
-def read_warm_up(directory: str) -> Iterator[tuple[str, tf.Tensor]]:
-    """Reads the warm-up requests of a SavedModel.
-
-    Args:
-        directory: folder of the SavedModel.
-
-    Yields:
-        The name of a signature and an input for it.
-    """
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    path = os.path.join(directory, WARM_UP_FILE)
-    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-        log = prediction_log_pb2.PredictionLog.FromString(record)
-        request = log.predict_log.request
-        value = tf.constant(tf.make_ndarray(request.inputs[INPUT]))
-        yield request.model_spec.signature_name, value

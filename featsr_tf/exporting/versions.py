@@ -96,7 +96,7 @@ def version_folder(model: Path, version: int | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def renamed_at_the_end(final: Path) -> Iterator[Path]:
+def atomic_directory(final: Path) -> Iterator[Path]:
     """Makes a version, whole or not at all.
 
     A server that watches the folder never sees half a version.

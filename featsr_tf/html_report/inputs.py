@@ -16,10 +16,10 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import PROTOCOLS
 
-DETECTORS = ("base", "super_resolved")
 PICTURE_WIDTH = 2000
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 CAPTIONS_FILE = "captions.json"

@@ -320,7 +320,7 @@ def _outcomes(
     order = np.lexsort((-partner, -overlaps, ignored[partner], detection))
     partner, detection = partner[order], detection[order]
     overlaps = overlaps[order]
-    # A crowd may be found many times: each of its pairs has one of its own.
+    # A crowd may be found many times: each of its pairs is another object.
     own = np.arange(len(objects.crowd), len(objects.crowd) + len(partner))
     slots = np.where(objects.crowd[partner], own, partner)
     slots = np.stack([slots, detection], axis=1)

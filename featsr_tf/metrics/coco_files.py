@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from featsr_tf.errors import DataError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import ImageInfo
@@ -144,7 +144,7 @@ def write_coco_detections(
         ),
     }
     with (
-        replaced_at_the_end(path) as temporary,
+        atomic_write(path) as temporary,
         open(temporary, "w", encoding="utf-8") as file,
     ):
         for number, (key, entries) in enumerate(lists.items()):

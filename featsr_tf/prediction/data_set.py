@@ -12,6 +12,8 @@ from featsr_tf.data.decode import decode_example
 from featsr_tf.data.decode import record_dataset
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.resize import Resizer
+from featsr_tf.exporting.signatures import network_inputs
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
@@ -46,6 +48,35 @@ def detection_function(detector: Detector, super_resolve: bool):
         )
 
     return detect
+
+
+def image_function(detect, resizer: Resizer):
+    """Makes a detector of images as they are, resized in its graph.
+
+    Args:
+        detect: from `detection_function`.
+        resizer: of whole frames.
+
+    Returns:
+        A function of images of one size `[B, H, W, 3]`, uint8 RGB, to the
+        detections of each, in its px.
+    """
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    )
+    def resize_and_detect(images):
+        inputs = network_inputs(images, resizer)
+        return detect(*inputs), inputs.scales
+
+    def detect_images(images: np.ndarray) -> list[Detections]:
+        found, scales = resize_and_detect(images)
+        return [
+            detections_of_row(found, row, scale, row)
+            for row, scale in enumerate(scales.numpy())
+        ]
+
+    return detect_images
 
 
 def detect_batches(

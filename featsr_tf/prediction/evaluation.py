@@ -14,19 +14,22 @@ from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import DETECTORS
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.evaluator import choose_threshold
 from featsr_tf.metrics.evaluator import evaluate
-from featsr_tf.model.build import build_detector
 from featsr_tf.prediction.data_set import detect_batches
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.data_set import read_images
+from featsr_tf.prediction.loading import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 
 # What the two compared detectors are: the stage whose checkpoint is loaded
 # (None = the last one there is), and whether small proposals are refined.
-DETECTORS = {"base": (checkpoints.BASE, False), "super_resolved": (None, True)}
+_STAGES = {BASE: (checkpoints.BASE, False), SUPER_RESOLVED: (None, True)}
 
 
 def evaluate_model(
@@ -188,12 +191,8 @@ def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
     Returns:
         Its detection function (`inference.detection_function`).
     """
-    stage, super_resolve = DETECTORS[name]
-    stage = stage or checkpoints.newest_stage(model_dir) or checkpoints.BASE
-    detector = build_detector(pipeline, load_weights=False)
-    checkpoints.restore_detector(detector, model_dir, stage)
-    if stage == checkpoints.BASE:
-        detector.start_small_predictor_from_large()
+    stage, super_resolve = _STAGES[name]
+    detector = load_detector(model_dir, stage, pipeline)
     return detection_function(detector.for_inference(), super_resolve)
 
 

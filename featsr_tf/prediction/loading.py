@@ -4,25 +4,25 @@ import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.exported_model import read_saved_model
-from featsr_tf.exporting.names import BASE_SIGNATURE
-from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.names import INPUT
+from featsr_tf.exporting.exported_model import ExportedModel
+from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.versions import CHECKSUMS_FILE
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
+from featsr_tf.exporting.versions import ModelVersion
 from featsr_tf.exporting.versions import find_version
-from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import DetectionModel
 from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.training import model_folder
+
+if TYPE_CHECKING:
+    from featsr_tf.config.schema import Pipeline
+    from featsr_tf.model.detector import Detector
 
 
 def load(
@@ -57,6 +57,47 @@ def load(
     return _saved_model(exported)
 
 
+def load_detector(
+    model_dir: str,
+    stage: str | None = None,
+    pipeline: "Pipeline | None" = None,
+    **options,
+) -> "Detector":
+    """Loads the detector of a model folder as one of its stages left it.
+
+    Everything that needs a trained detector loads it here.
+
+    Args:
+        model_dir: model folder.
+        stage: name of the stage, such as "base"; None = the last one that
+            has a checkpoint. Of its checkpoints the best is taken where the
+            training has validated, else the newest.
+        pipeline: the config; None = that of the folder.
+        **options: further arguments of `build_detector`.
+
+    Returns:
+        The detector, as for training. After stage 1 its small predictor is
+        the large one, as stage 2 would begin with.
+
+    Raises:
+        ConfigError: there is no model.
+        DataError: there is no checkpoint, or only damaged ones.
+    """
+    # A SavedModel does without all of this.
+    from featsr_tf.model.build import build_detector
+    from featsr_tf.training import checkpoints
+
+    if pipeline is None:
+        pipeline = model_folder.load(model_dir)
+    if stage is None:
+        stage = checkpoints.newest_stage(model_dir) or checkpoints.BASE
+    detector = build_detector(pipeline, load_weights=False, **options)
+    checkpoints.restore_detector(detector, model_dir, stage)
+    if stage == checkpoints.BASE:
+        detector.start_small_predictor_from_large()
+    return detector
+
+
 def _exported_folder(path: str) -> Path | None:
     """The folder of a SavedModel; None where nothing was ever exported."""
     folder = Path(path)
@@ -78,15 +119,11 @@ def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
 
     def load_function(name: str) -> ImageFunction:
         # A SavedModel does without all of this.
-        from featsr_tf.exporting.signatures import Signatures
+        from featsr_tf.prediction.data_set import image_function
         from featsr_tf.prediction.evaluation import load_detection_function
 
         detect = load_detection_function(pipeline, path, name)
-        function = tf.function(
-            Signatures(detect, build_resizer(pipeline)).images,
-            input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
-        )
-        return functools.partial(_run, function)
+        return image_function(detect, build_resizer(pipeline))
 
     files = sorted(Path(path, "checkpoints").rglob("*"))
     return _make(path, pipeline, load_function, files)
@@ -95,26 +132,10 @@ def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
 def _saved_model(folder: Path) -> DetectionModel:
     path = str(folder)
     pipeline = model_folder.load(path)
-    read_saved_model(str(folder / SAVED_MODEL_FILE))
-    try:
-        loaded = tf.saved_model.load(path)
-    except (OSError, ValueError, tf.errors.OpError):
-        raise DataError(
-            f"{path}: the SavedModel is damaged; export it again"
-        ) from None
-    if IMAGE_SIGNATURE not in loaded.signatures:
-        raise DataError(
-            f"{path}: expected a SavedModel with a signature "
-            f"{IMAGE_SIGNATURE!r}, as featsr_tf.export writes it, found "
-            f"{', '.join(sorted(loaded.signatures)) or 'none'}"
-        )
+    model = ExportedModel(ModelVersion(folder.parent.name, 0, folder))
 
     def load_function(name: str) -> ImageFunction:
-        # What was exported without later stages is the base detector.
-        has_base = BASE_SIGNATURE in loaded.signatures
-        is_base = name == BASE and has_base
-        signature = BASE_SIGNATURE if is_base else IMAGE_SIGNATURE
-        return functools.partial(_run, loaded.signatures[signature])
+        return functools.partial(model.detect, base=name == BASE)
 
     files = [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
     return _make(path, pipeline, load_function, files)
@@ -130,8 +151,3 @@ def _make(path, pipeline, load_function, files) -> DetectionModel:
         lambda height, width: resized_size(height, width, resizer),
         files,
     )
-
-
-def _run(function, images: np.ndarray) -> dict[str, np.ndarray]:
-    found = function(**{INPUT: tf.constant(images)})
-    return {name: value.numpy() for name, value in found.items()}

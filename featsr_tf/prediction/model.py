@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featsr_tf.errors import ConfigError
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.prediction.results import Result
 from featsr_tf.prediction.sources import Image
 from featsr_tf.prediction.sources import as_array
@@ -17,8 +19,6 @@ from featsr_tf.prediction.tiling import Tiling
 from featsr_tf.prediction.tiling import detect
 from featsr_tf.prediction.tiling import in_chunks
 
-BASE = "base"
-SUPER_RESOLVED = "super_resolved"
 BATCH_SIZE = 4
 
 

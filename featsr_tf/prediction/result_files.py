@@ -18,7 +18,7 @@ import PIL.Image
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.comparison import compare
 from featsr_tf.errors import FeatsrError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.metrics.coco_files import write_coco_detections
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import ImageInfo
@@ -211,7 +211,7 @@ def write_csv(
 ) -> None:
     """Writes a row per detection; arguments as for `write_coco`."""
     with (
-        replaced_at_the_end(path) as temporary,
+        atomic_write(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file)
@@ -282,7 +282,7 @@ class Pictures:
             return
         picture = PIL.Image.fromarray(self._draw(image, found))
         path = self.folder / _PICTURES / source.drawn_as
-        with replaced_at_the_end(path) as temporary:
+        with atomic_write(path) as temporary:
             picture.save(temporary, "JPEG", quality=_JPEG_QUALITY)
 
     def write_videos(

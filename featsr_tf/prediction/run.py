@@ -19,9 +19,9 @@ import tqdm
 from featsr_tf import __version__
 from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.errors import DataError
-from featsr_tf.prediction.model import BASE
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.prediction.model import BATCH_SIZE
-from featsr_tf.prediction.model import SUPER_RESOLVED
 from featsr_tf.prediction.model import DetectionModel
 from featsr_tf.prediction.model import check_batch_size
 from featsr_tf.prediction.result_files import FrameResult

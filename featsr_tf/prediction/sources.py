@@ -18,7 +18,7 @@ import PIL.ImageOps
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 
 Image = str | os.PathLike | np.ndarray | PIL.Image.Image
 
@@ -153,7 +153,7 @@ def write_video(
     first = next(pictures)
     height, width = first.shape[:2]
     codec = cv2.VideoWriter_fourcc(*_CODEC)
-    with replaced_at_the_end(path) as temporary:
+    with atomic_write(path) as temporary:
         writer = cv2.VideoWriter(str(temporary), codec, rate, (width, height))
         if not writer.isOpened():
             raise ConfigError(

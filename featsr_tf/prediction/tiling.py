@@ -11,14 +11,12 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.exporting import names
 from featsr_tf.metrics.detections import Detections
 
 Window = tuple[int, int, int, int]
@@ -251,9 +249,8 @@ def _area(boxes: np.ndarray) -> np.ndarray:
     return np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
 
 
-# From images of one size `[B, H, W, 3]` uint8 to the outputs of an exported
-# detector, by the names of `serving/names.py`.
-ImageFunction = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+# From images of one size `[B, H, W, 3]` uint8 to detections of each, in its px.
+ImageFunction = Callable[[np.ndarray], Sequence[Detections]]
 
 
 def detect(
@@ -304,22 +301,9 @@ def _detect_crops(
     places: dict[tuple, list[int]] = {}
     for place, crop in enumerate(crops):
         places.setdefault(crop.shape, []).append(place)
-    found = {}
-    for (height, width, _), of_size in places.items():
+    found: dict[int, Detections] = {}
+    for of_size in places.values():
         for batch in in_chunks(of_size, batch_size):
-            outputs = function(np.stack([crops[place] for place in batch]))
-            for row, place in enumerate(batch):
-                found[place] = _row(outputs, row, height, width)
+            images = np.stack([crops[place] for place in batch])
+            found |= zip(batch, function(images), strict=True)
     return [found[place] for place in range(len(crops))]
-
-
-def _row(
-    outputs: Mapping[str, np.ndarray], row: int, height: int, width: int
-) -> Detections:
-    count = int(outputs[names.COUNT][row])
-    return Detections(
-        image_id=0,
-        boxes=outputs[names.BOXES][row, :count] * ([height, width] * 2),
-        scores=outputs[names.SCORES][row, :count],
-        classes=outputs[names.CLASSES][row, :count],
-    )

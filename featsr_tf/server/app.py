@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.exported_model import ServedModel
+from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.html_report.html import STYLE_FILE
 from featsr_tf.server import ServerOptions
 from featsr_tf.server.detect import DetectApi
@@ -46,7 +46,7 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    model: ServedModel, options: ServerOptions, example: Path | None = None
+    model: ExportedModel, options: ServerOptions, example: Path | None = None
 ) -> Starlette:
     """Makes the ASGI application; its page offers the photo `example`."""
     service = DetectionService(model, options)

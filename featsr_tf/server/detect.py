@@ -12,19 +12,15 @@ from starlette.routing import Route
 
 from featsr_tf.drawing.boxes import CLASS_COLORS
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.exported_model import detections_in_pixels
+from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import BASE_SIGNATURE
-from featsr_tf.exporting.names import BOXES
-from featsr_tf.exporting.names import CLASSES
-from featsr_tf.exporting.names import COUNT
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.names import SCORES
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.server.images import read_photo
 from featsr_tf.server.service import DetectionService
 from featsr_tf.server.service import Outputs
-
-BASE = "base"
-SUPER_RESOLVED = "super_resolved"
 
 
 class DetectApi:
@@ -110,15 +106,17 @@ class DetectApi:
         self, outputs: Outputs, image: np.ndarray, min_score: float
     ) -> list[dict]:
         """Detections of one image as COCO writes them."""
-        height, width = image.shape[:2]
-        boxes = outputs[BOXES][0] * np.array([height, width, height, width])
+        (found,) = detections_in_pixels(outputs, *image.shape[:2])
         detections = []
-        for index in range(int(outputs[COUNT][0])):
-            ymin, xmin, ymax, xmax = boxes[index].tolist()
+        for box, score, category in zip(
+            found.boxes.tolist(),
+            found.scores.tolist(),
+            found.classes.astype(int).tolist(),
+            strict=True,
+        ):
+            ymin, xmin, ymax, xmax = box
             bbox = (xmin, ymin, xmax - xmin, ymax - ymin)
-            category = int(outputs[CLASSES][0][index])
             name = self._model.class_names.get(category, f"class {category}")
-            score = float(outputs[SCORES][0][index])
             if score >= min_score:
                 detections.append(
                     {

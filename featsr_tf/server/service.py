@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.exported_model import ServedModel
+from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.server import ServerOptions
 from featsr_tf.server.images import check_images
 
@@ -70,7 +70,7 @@ async def count_request(
 class DetectionService:
     """Works on requests in a thread, one after the other."""
 
-    def __init__(self, model: ServedModel, options: ServerOptions):
+    def __init__(self, model: ExportedModel, options: ServerOptions):
         self.model = model
         self.options = options
         self.is_ready = True

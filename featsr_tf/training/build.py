@@ -1,11 +1,19 @@
-"""The three stages from a pipeline."""
+"""The three stages and their batches from a pipeline."""
 
 import functools
 from collections.abc import Callable
+from collections.abc import Sequence
+
+import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
 from featsr_tf.config.schema import Supervision
+from featsr_tf.data.build import training_batches
+from featsr_tf.data.build import training_names
+from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.sharding import Shard
 from featsr_tf.errors import ConfigError
 from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
@@ -15,12 +23,14 @@ from featsr_tf.training import checkpoints
 from featsr_tf.training import losses
 from featsr_tf.training.base_stage import AnchorSampling
 from featsr_tf.training.base_stage import BaseStage
+from featsr_tf.training.feature_cache import SEED_OFFSET
 from featsr_tf.training.fine_tune_stage import FineTuneStage
 from featsr_tf.training.losses import PredictorLoss
 from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.optimizers import build_optimizer
 from featsr_tf.training.stage import ProposalSampler
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.super_resolution_stage import AdversarialLoss
 from featsr_tf.training.super_resolution_stage import PairSampling
 from featsr_tf.training.super_resolution_stage import SuperResolutionStage
@@ -85,6 +95,62 @@ def num_steps(pipeline: Pipeline, name: str) -> int:
             f"such as --set {path}=10000"
         )
     return steps
+
+
+def is_cached(pipeline: Pipeline, name: str) -> bool:
+    """Tells whether the batches of a stage come from a feature cache."""
+    cache = pipeline.model.feature_super_resolution.feature_cache
+    return cache is not None and name != checkpoints.BASE
+
+
+def stage_batches(
+    pipeline: Pipeline,
+    source: RecordFiles,
+    stage: Stage,
+    name: str,
+    shard: Shard,
+    skip_steps: int = 0,
+    services: Sequence[str] = (),
+) -> tf.data.Dataset:
+    """Makes the batches of a stage; they depend on nothing but the step."""
+    return training_batches(
+        pipeline,
+        source,
+        skip_steps=skip_steps,
+        with_half_images=stage.needs_half_images,
+        seed_offset=checkpoints.STAGES.index(name),
+        shard=shard,
+        services=services,
+    )
+
+
+def record_names(
+    pipeline: Pipeline,
+    source: RecordFiles,
+    name: str,
+    batches: Callable[..., tf.data.Dataset],
+    step: int,
+) -> list[str]:
+    """Names the records that a step of a stage was made of.
+
+    Args:
+        pipeline: the config.
+        source: the training records.
+        name: of the stage.
+        batches: makes its batches of a `Shard` and of `skip_steps`.
+        step: number of the step, from 1.
+    """
+    shard = Shard(pipeline.train_config.batch_size)
+    batch = next(iter(batches(shard, skip_steps=step - 1)))
+    if Batch.SEEDS in batch:
+        numbers = batch[Batch.SEEDS][:, 1]
+        seed_offset = checkpoints.STAGES.index(name)
+    else:
+        numbers = batch[StageInputs.NUMBERS]
+        seed_offset = SEED_OFFSET
+    return training_names(
+        pipeline, source, numbers.numpy().tolist(), seed_offset
+    )
 
 
 def _minimizer(pipeline, optimizer, clip_norm) -> Minimizer:

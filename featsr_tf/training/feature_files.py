@@ -24,7 +24,7 @@ from featsr_tf.data.tfrecord_files import FOOTER_BYTES
 from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import mask_padding_examples
@@ -132,8 +132,8 @@ class FeatureFiles:
 
         num_images = self.num_batches * self.batch_size
         size = shard.batch_size
-        bytes_of_batch = sum(
-            _num_bytes(part, spec) for part, spec in self.specs.items()
+        batch_bytes = sum(
+            _bytes_of_batch(part, spec) for part, spec in self.specs.items()
         )
         dataset = shuffled_blocks(
             lambda _: tf.data.Dataset.zip(
@@ -144,7 +144,7 @@ class FeatureFiles:
                 | {StageInputs.NUMBERS: tf.data.Dataset.range(num_images)}
             ),
             num_images,
-            max(int(_BLOCK_BYTES * size // bytes_of_batch), size),
+            max(int(_BLOCK_BYTES * size // batch_bytes), size),
             seed,
             skip,
         )
@@ -168,7 +168,8 @@ class FeatureFiles:
         """Size of files, with the lengths and checksums of their records."""
         frames = self.batch_size * (HEADER_BYTES + FOOTER_BYTES)
         return sum(
-            self.num_batches * (_num_bytes(part, self.specs[part]) + frames)
+            self.num_batches
+            * (_bytes_of_batch(part, self.specs[part]) + frames)
             for part in parts
         )
 
@@ -187,7 +188,7 @@ class FeatureFiles:
         print(line, flush=True)
 
 
-def _num_bytes(part: str, spec: Any) -> int:
+def _bytes_of_batch(part: str, spec: Any) -> int:
     return sum(
         item.shape.num_elements() * _stored_type(part, item.dtype).size
         for item in tf.nest.flatten(spec)
@@ -323,7 +324,7 @@ def _writers(
     """Opens all files; they appear under their names at the end."""
     with contextlib.ExitStack() as replaced:
         paths = {
-            part: str(replaced.enter_context(replaced_at_the_end(path)))
+            part: str(replaced.enter_context(atomic_write(path)))
             for part, path in files.items()
         }
         with contextlib.ExitStack() as opened:

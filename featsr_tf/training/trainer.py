@@ -18,12 +18,8 @@ from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import load_records
-from featsr_tf.data.build import training_batches
-from featsr_tf.data.build import training_names
 from featsr_tf.data.decode import translate_data_errors
-from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
-from featsr_tf.data.sharding import Shard
 from featsr_tf.data.sharding import check_services
 from featsr_tf.data.sharding import watch_services
 from featsr_tf.model.build import build_detector
@@ -33,7 +29,10 @@ from featsr_tf.training import checkpoints
 from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.build import is_cached
 from featsr_tf.training.build import num_steps
+from featsr_tf.training.build import record_names
+from featsr_tf.training.build import stage_batches
 from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionImages
 from featsr_tf.training.callbacks import StageCallback
@@ -54,7 +53,6 @@ from featsr_tf.training.feature_files import translate_cache_errors
 from featsr_tf.training.history import History
 from featsr_tf.training.non_finite import translate_non_finite_errors
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.stage import StageInputs
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 
@@ -264,18 +262,25 @@ def _make_steps(
     with contextlib.ExitStack() as stack:
         for callback in callbacks:
             stack.enter_context(contextlib.closing(callback))
-        if _is_cached(run, name):
-            stack.enter_context(
-                translate_cache_errors(
-                    feature_cache.cache_folder(run.pipeline, run.model_dir)
-                )
+        if is_cached(run.pipeline, name):
+            folder = feature_cache.cache_folder(run.pipeline, run.model_dir)
+            stack.enter_context(translate_cache_errors(folder))
+            batches = feature_cache.cached_batches(
+                run.pipeline, run.source, stage, run.model_dir, run.strategy
             )
-        batches = _stage_batches(run, stage, name)
-        stack.enter_context(
-            translate_non_finite_errors(
-                functools.partial(_record_names, run, name, batches)
+        else:
+            batches = functools.partial(
+                stage_batches,
+                run.pipeline,
+                run.source,
+                stage,
+                name,
+                services=run.data_services,
             )
+        names = functools.partial(
+            record_names, run.pipeline, run.source, name, batches
         )
+        stack.enter_context(translate_non_finite_errors(names))
         fit(
             stage,
             run.strategy,
@@ -284,56 +289,6 @@ def _make_steps(
             num_steps(run.pipeline, name) - step,
             callbacks,
         )
-
-
-def _is_cached(run: Run, name: str) -> bool:
-    cache = run.pipeline.model.feature_super_resolution.feature_cache
-    return cache is not None and name != checkpoints.BASE
-
-
-def _stage_batches(
-    run: Run, stage: Stage, name: str
-) -> Callable[..., tf.data.Dataset]:
-    """Makes the batches of a stage; they depend on nothing but the step.
-
-    Returns:
-        Makes endless batches of a `Shard`, and of the `skip_steps` that the
-        stage has made.
-    """
-    if _is_cached(run, name):
-        return feature_cache.cached_batches(
-            run.pipeline, run.source, stage, run.model_dir, run.strategy
-        )
-
-    def batches(shard: Shard, skip_steps: int) -> tf.data.Dataset:
-        return training_batches(
-            run.pipeline,
-            run.source,
-            skip_steps=skip_steps,
-            with_half_images=stage.needs_half_images,
-            seed_offset=checkpoints.STAGES.index(name),
-            shard=shard,
-            services=run.data_services,
-        )
-
-    return batches
-
-
-def _record_names(
-    run: Run, name: str, batches: Callable[..., tf.data.Dataset], step: int
-) -> list[str]:
-    """Names the records that a step, from 1, of a stage was made of."""
-    shard = Shard(run.pipeline.train_config.batch_size)
-    batch = next(iter(batches(shard, skip_steps=step - 1)))
-    if Batch.SEEDS in batch:
-        numbers = batch[Batch.SEEDS][:, 1]
-        seed_offset = checkpoints.STAGES.index(name)
-    else:
-        numbers = batch[StageInputs.NUMBERS]
-        seed_offset = feature_cache.SEED_OFFSET
-    return training_names(
-        run.pipeline, run.source, numbers.numpy().tolist(), seed_offset
-    )
 
 
 def _callbacks(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featsr_tf.errors import DataError
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 
@@ -109,7 +109,7 @@ def write_kept(path: str | Path, kept: Kept) -> None:
     if kept.content is not None:
         arrays |= {f"content.{key}": n for key, n in kept.content.items()}
     with (
-        replaced_at_the_end(path) as temporary,
+        atomic_write(path) as temporary,
         open(temporary, "wb") as file,
     ):
         np.savez_compressed(file, **arrays)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import percent
 from research.ablation.comparison import frame_weights
@@ -222,5 +222,5 @@ def plot(judged: Mapping[str, Judged], path: str) -> None:
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    with replaced_at_the_end(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -6,19 +6,17 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import resized_size
-from featsr_tf.exporting.signatures import Signatures
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.metrics.detections import Detections
+from featsr_tf.prediction.data_set import image_function
 from featsr_tf.prediction.evaluation import load_detection_function
-from featsr_tf.prediction.model import BASE
 from featsr_tf.prediction.model import BATCH_SIZE
-from featsr_tf.prediction.model import SUPER_RESOLVED
-from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
 from featsr_tf.prediction.tiling import detect
 from research.alternatives.models import Model
@@ -81,22 +79,6 @@ def make_way(detector, resizer: Resizer, tiling: Tiling | None = None) -> Way:
         return detect(function, [frame], BATCH_SIZE, tiling)[0]
 
     return way
-
-
-def image_function(detector, resizer: Resizer) -> ImageFunction:
-    """Makes a detector that resizes what it is shown.
-
-    Args:
-        detector: of `inference.detection_function`.
-        resizer: of whole images.
-    """
-    find = Signatures(detector, resizer).uint8_images.get_concrete_function()
-
-    def function(images: np.ndarray) -> dict[str, np.ndarray]:
-        found = find(tf.constant(images))
-        return {name: value.numpy() for name, value in found.items()}
-
-    return function
 
 
 def enlarged(resizer: Resizer, factor: float) -> Resizer:

@@ -15,7 +15,7 @@ from pathlib import Path
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
-from featsr_tf.files import replaced_at_the_end
+from featsr_tf.files import atomic_write
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 WIDTH = 1000
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> Path:
         folders, pipelines, arguments.count, arguments.seed
     )
     image = as_image(draw_features(groups, arguments.width))
-    with replaced_at_the_end(path) as temporary:
+    with atomic_write(path) as temporary:
         PIL.Image.fromarray(image).save(temporary, quality=90)
     return path
 

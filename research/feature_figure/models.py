@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import Supervision
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.build import build_detector
 from featsr_tf.model.build import build_target_features
 from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.zoom import MAGNIFICATION
+from featsr_tf.prediction.loading import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.targets import AtrousTargets
@@ -173,14 +174,13 @@ def _on_small_proposals(pipeline: Pipeline, detector: Detector) -> Comparison:
 
 
 def _load(name: str, folder: str, pipeline: Pipeline) -> TrainedModel:
-    detector = build_detector(pipeline, load_weights=False)
     extension = pipeline.model.feature_super_resolution
-    if not detector.refiner.trainable_variables:
+    stage = checkpoints.newest_stage(folder)
+    if extension.refiner in (RefinerType.NONE, RefinerType.ZOOM):
         raise ConfigError(
             f"--model {name}={folder}: its refiner {extension.refiner} has "
             "nothing to learn; expected a model with a generator"
         )
-    stage = checkpoints.newest_stage(folder)
     if stage in (None, checkpoints.BASE):
         raise DataError(
             f"--model {name}={folder}: its generator is not trained yet; "
@@ -188,5 +188,5 @@ def _load(name: str, folder: str, pipeline: Pipeline) -> TrainedModel:
             f"or {checkpoints.FINE_TUNE}, found {stage or 'none'}; go on with "
             "`python -m featsr_tf.train`"
         )
-    checkpoints.restore_detector(detector, folder, stage)
+    detector = load_detector(folder, stage, pipeline)
     return TrainedModel(name, detector, _FOLLOWED[extension.supervision])

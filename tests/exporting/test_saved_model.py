@@ -15,12 +15,12 @@ from featsr_tf.data.resize import KeepAspectRatioResizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting import saved_model
+from featsr_tf.exporting.exported_model import read_warm_up
 from featsr_tf.exporting.options import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
-from featsr_tf.exporting.saved_model import read_warm_up
 from featsr_tf.exporting.signatures import network_inputs
-from featsr_tf.exporting.versions import renamed_at_the_end
+from featsr_tf.exporting.versions import atomic_directory
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import StageCheckpoints
@@ -242,10 +242,10 @@ def test_of_two_exports_at_once_one_is_refused(tmp_path):
     final = tmp_path / "signs" / "1"
     with (
         pytest.raises(ConfigError, match="signs/1: another export has made"),
-        renamed_at_the_end(final) as second,
+        atomic_directory(final) as second,
     ):
         (second / "model").write_text("second")
-        with renamed_at_the_end(final) as first:
+        with atomic_directory(final) as first:
             (first / "model").write_text("first")
     assert [path.name for path in final.parent.iterdir()] == ["1"]
     assert (final / "model").read_text() == "first"

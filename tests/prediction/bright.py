@@ -4,38 +4,40 @@ import cv2
 import numpy as np
 import PIL.Image
 
+from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.model import DetectionModel
 
 NAMES = {1: "small", 2: "large"}
-MAXIMUM = 50
 LARGE_SIDE = 60
 
 
-def find_bright(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Gives the outputs of an exported detector.
+def find_bright(images: np.ndarray) -> list[Detections]:
+    """Finds bright areas, as an `ImageFunction`.
 
     Scores are the brightness; class 2 is that of areas with a side of 60 px
     or more.
     """
-    outputs = {
-        "detection_boxes": np.zeros([len(images), MAXIMUM, 4], np.float32),
-        "detection_scores": np.zeros([len(images), MAXIMUM], np.float32),
-        "detection_classes": np.ones([len(images), MAXIMUM], np.float32),
-        "num_detections": np.zeros([len(images)], np.float32),
-    }
-    for row, image in enumerate(images):
-        height, width = image.shape[:2]
-        bright = (image[..., 0] > 40).astype(np.uint8)
-        count, _, areas, _ = cv2.connectedComponentsWithStats(bright)
-        for number, (x, y, w, h, _) in enumerate(areas[1:]):
-            box = [y / height, x / width, (y + h) / height, (x + w) / width]
-            score = image[y + h // 2, x + w // 2, 0] / 255
-            outputs["detection_boxes"][row, number] = box
-            outputs["detection_scores"][row, number] = score
-            is_large = max(h, w) >= LARGE_SIDE
-            outputs["detection_classes"][row, number] = 1 + is_large
-        outputs["num_detections"][row] = count - 1
-    return outputs
+    return [_find(image, row) for row, image in enumerate(images)]
+
+
+def _find(image: np.ndarray, row: int) -> Detections:
+    bright = (image[..., 0] > 40).astype(np.uint8)
+    _, _, areas, _ = cv2.connectedComponentsWithStats(bright)
+    found = [
+        (
+            [y, x, y + h, x + w],
+            image[y + h // 2, x + w // 2, 0] / 255,
+            1 + (max(h, w) >= LARGE_SIDE),
+        )
+        for x, y, w, h, _ in areas[1:]
+    ]
+    boxes, scores, classes = zip(*found, strict=True) if found else ([],) * 3
+    return Detections(
+        row,
+        np.reshape(boxes, [-1, 4]).astype(float),
+        np.array(scores, np.float32),
+        np.array(classes, int),
+    )
 
 
 def bright_model(function=find_bright) -> DetectionModel:

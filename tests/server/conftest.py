@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from featsr_tf.exporting.exported_model import ServedModel
+from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.versions import find_version
 from featsr_tf.server import ServerOptions
 from featsr_tf.server.app import create_app
@@ -23,7 +23,7 @@ def toy_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def toy_model(toy_folder):
     """The model `toy`, loaded."""
-    return ServedModel(find_version(str(toy_folder)))
+    return ExportedModel(find_version(str(toy_folder)))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 from featsr_tf import serve
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.exported_model import ServedModel
+from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.versions import find_version
 from tests.server.toy_export import write_toy_export
 from tests.support import REPOSITORY
@@ -101,7 +101,7 @@ def test_a_damaged_model_is_refused(toy_folder, tmp_path, content):
     (folder / "label_map.pbtxt").write_text(labels)
     (folder / "saved_model.pb").write_bytes(content)
     with pytest.raises(DataError, match=re.escape(str(folder))):
-        ServedModel(find_version(str(folder)))
+        ExportedModel(find_version(str(folder)))
 
 
 def test_a_model_without_weights_is_refused(toy_folder, tmp_path):
@@ -109,7 +109,7 @@ def test_a_model_without_weights_is_refused(toy_folder, tmp_path):
     write_toy_export(folder)
     (folder / "variables" / "variables.index").write_bytes(b"cut")
     with pytest.raises(DataError, match="no readable SavedModel"):
-        ServedModel(find_version(str(folder)))
+        ExportedModel(find_version(str(folder)))
 
 
 @pytest.mark.parametrize(

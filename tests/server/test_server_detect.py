@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 from starlette.testclient import TestClient
 
-from featsr_tf.exporting.exported_model import ServedModel
+from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.versions import find_version
 from featsr_tf.server import ServerOptions
 from featsr_tf.server import detect
@@ -153,7 +153,7 @@ def test_the_page_learns_what_the_model_knows(client):
 
 def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
     write_toy_export(tmp_path / "plain" / "1", has_base=False)
-    model = ServedModel(find_version(str(tmp_path / "plain")))
+    model = ExportedModel(find_version(str(tmp_path / "plain")))
     with TestClient(create_app(model, ServerOptions())) as client:
         found = client.post("/detect", content=PHOTO).json()["detections"]
         assert found == {"base": [SMALL, LEFT]}
@@ -164,4 +164,4 @@ def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
 def test_a_model_without_a_config_says_no_score(tmp_path):
     folder = write_toy_export(tmp_path / "plain" / "1")
     (folder / "pipeline.config").unlink()
-    assert ServedModel(find_version(str(folder))).min_score is None
+    assert ExportedModel(find_version(str(folder))).min_score is None

@@ -32,7 +32,7 @@ def make_image(number: int, *objects, **changes) -> AnnotatedImage:
 
 
 def make_split(count: int, name: str = "signs") -> Split:
-    """A split of so many images with an object each."""
+    """A split of images with an object each."""
     images = [make_image(number, make_object()) for number in range(count)]
     return Split(name, images)
 

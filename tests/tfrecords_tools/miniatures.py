@@ -29,7 +29,7 @@ COCO_CATEGORIES = {
     37: "sports ball",
     90: "toothbrush",
 }
-# One object of so many is difficult (VOC) or a crowd (COCO).
+# Of this many objects one is difficult (VOC) or a crowd (COCO).
 RARE = 7
 _SPLITS = ("train", "val", "test", "other")
 

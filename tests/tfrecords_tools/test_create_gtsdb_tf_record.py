@@ -1,8 +1,5 @@
 """A GTSDB in miniature: corners, split and every mistake in its files."""
 
-import subprocess
-import sys
-
 import numpy as np
 import PIL.Image
 import pytest
@@ -13,11 +10,11 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
-from tests.support import REPOSITORY
 from tfrecords_tools.annotations import is_for_validation
 from tfrecords_tools.create_gtsdb_tf_record import create
 from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label
 from tfrecords_tools.create_gtsdb_tf_record import gtsdb_label_map
+from tfrecords_tools.create_gtsdb_tf_record import main
 from tfrecords_tools.create_gtsdb_tf_record import read_gtsdb
 
 HEIGHT, WIDTH = 80, 136
@@ -174,15 +171,12 @@ def test_a_fraction_that_leaves_no_frames_is_refused(data, tmp_path, fraction):
         create(str(data), str(tmp_path / "out"), validation_fraction=fraction)
 
 
-def test_a_wrong_folder_is_one_line_and_exit_code_2(tmp_path):
-    command = [
-        *(sys.executable, "-m", "tfrecords_tools.create_gtsdb_tf_record"),
-        *("--data_dir", str(tmp_path), "--output_path", str(tmp_path / "out")),
-    ]
-    result = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2
-    assert result.stderr.startswith(f"error: {tmp_path}: no gt.txt")
-    assert len(result.stderr.splitlines()) == 1
+def test_a_wrong_folder_is_one_line_and_exit_code_2(tmp_path, capsys):
+    flags = ("--data_dir", str(tmp_path), "--output_path", f"{tmp_path}/out")
+    with pytest.raises(SystemExit) as stopped:
+        main(flags)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path}: no gt.txt")
+    assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""However a conversion ends: no half data set, and the same call goes on."""
+"""However a conversion ends: no half data set, and the same call continues."""
 
 import dataclasses
 import os
@@ -130,11 +130,18 @@ TOY = {"num_train": 60, "num_val": 12, "image_height": 200, "image_width": 220}
 TOY_OPTIONS = ConversionOptions(num_shards=6)
 
 
-def test_a_killed_conversion_leaves_no_file_and_is_continued(tmp_path, capsys):
+# Each process needs seconds to import TensorFlow.
+@pytest.mark.parametrize(
+    "num_workers", [1, pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_a_killed_conversion_leaves_no_file_and_is_continued(
+    tmp_path, capsys, num_workers
+):
     output, partial = tmp_path / "toy", tmp_path / ".toy.partial"
     flags = [
-        f"--{name}={value}"
-        for name, value in {**TOY, "num_shards": 6, "num_workers": 2}.items()
+        *(f"--{name}={value}" for name, value in TOY.items()),
+        "--num_shards=6",
+        f"--num_workers={num_workers}",
     ]
     process = subprocess.Popen(
         [
@@ -155,7 +162,7 @@ def test_a_killed_conversion_leaves_no_file_and_is_continued(tmp_path, capsys):
     assert not partial.exists()
     create(str(tmp_path / "whole"), **TOY, options=TOY_OPTIONS)
     assert len(file_contents(output)) == 12
-    # The first shards come from two processes, the others from this one.
+    # The first shards come from other processes, the rest from this one.
     assert file_contents(output) == file_contents(tmp_path / "whole")
 
 

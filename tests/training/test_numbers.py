@@ -13,7 +13,9 @@ from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
 from featsr_tf.data.keys import Batch
 from featsr_tf.errors import FeatsrError
+from featsr_tf.training import build as stage_building
 from featsr_tf.training import trainer
+from featsr_tf.training.build import record_names
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
@@ -115,7 +117,7 @@ def poisoned_from(number):
 
         return dataset.enumerate(start=skip_steps).map(poison)
 
-    return mock.patch.object(trainer, "training_batches", batches)
+    return mock.patch.object(stage_building, "training_batches", batches)
 
 
 def names_of_step(records, step, name=BASE, batch_size=2):
@@ -172,7 +174,6 @@ def test_records_left_out_as_bad_are_no_trouble(eager, records, tmp_path):
 def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
     pipeline = small_pipeline(*records)
     source = load_records(pipeline.train_input_reader, 2)
-    run = mock.Mock(pipeline=pipeline, source=source)
 
     def batches(shard, skip_steps):
         assert (shard.batch_size, skip_steps) == (2, 1)
@@ -181,7 +182,7 @@ def test_records_of_cached_inputs_are_named_by_their_running_numbers(records):
             {StageInputs.NUMBERS: numbers}
         )
 
-    names = trainer._record_names(run, FINE_TUNE, batches, step=2)
+    names = record_names(pipeline, source, FINE_TUNE, batches, step=2)
     # The images of a cache are those of both stages.
     assert names == training_names(pipeline, source, [3, 1], seed_offset=1)
     assert len(set(names)) == 2

@@ -12,6 +12,7 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import FeatsrError
+from featsr_tf.training import build as stage_building
 from featsr_tf.training import model_folder
 from featsr_tf.training import trainer
 from featsr_tf.training.callbacks import CheckpointWriter
@@ -59,7 +60,7 @@ def numbered_batches(monkeypatch):
         stacked = tf.nest.map_structure(lambda *v: tf.stack(v), *batches)
         return tf.data.Dataset.from_tensor_slices(stacked)
 
-    monkeypatch.setattr(trainer, "training_batches", training_batches)
+    monkeypatch.setattr(stage_building, "training_batches", training_batches)
     return asked
 
 
