@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from featsr_tf.data.decode import decode_image
+from featsr_tf.data.decode import parsing_spec
 from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import AREA
 from featsr_tf.data.resize import SIDE_MULTIPLE
@@ -171,8 +172,7 @@ class Signatures:
             input_tensor: `[B]` string, serialized examples.
         """
         features = tf.io.parse_example(
-            input_tensor,
-            {Example.ENCODED: tf.io.FixedLenFeature([], tf.string)},
+            input_tensor, parsing_spec(Example.ENCODED)
         )
         return self.encoded_images(features[Example.ENCODED])
 

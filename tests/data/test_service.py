@@ -32,7 +32,7 @@ def services():
 
 
 def numbered(count=7, first=0):
-    """Running numbers over endless epochs of so many records."""
+    """Running numbers over endless epochs of `count` records."""
     records = tf.data.Dataset.range(count).repeat().skip(first)
     return records.enumerate(start=first)
 

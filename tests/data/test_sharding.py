@@ -66,7 +66,7 @@ def test_by_hand_five_examples_on_four_devices_of_two_workers():
         [[5, 6], [7, 8]],
     ]
     second = parts_of(Shard(5, 4, 2, 1), 2)
-    # The last example stands in for three that are not there.
+    # Copies of the last example pad the batch.
     assert [[part["n"].tolist() for part in batch] for batch in second] == [
         [[4, 4], [4, 4]],
         [[9, 9], [9, 9]],
@@ -82,7 +82,7 @@ def test_a_worker_decodes_none_but_its_own_rows():
     assert list(own.as_numpy_iterator()) == [2, 3, 8, 9, 14, 15]
 
 
-def test_a_share_goes_on_at_any_batch():
+def test_a_shard_continues_at_any_batch():
     shard = Shard(5, 4, 2, 1)
     whole = parts_of(shard, 3)
     rest = parts_of(shard, 2, first=5)

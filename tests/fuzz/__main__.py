@@ -4,7 +4,7 @@
         --records 10000 --record_files 10000 --images 10000 --seed 0
 
 Only errors of ours may come out: no crash, no hang, no more memory than
-allowed. Each kind runs in a process of its own. Exit code 1 where an input
+allowed. Each kind runs in another process. Exit code 1 where an input
 fails; such inputs are kept in the folder of --output.
 """
 
@@ -86,7 +86,7 @@ def run_kind(
     megabytes: int = MEGABYTES,
     hang_seconds: float = HANG_SECONDS,
 ) -> Outcome:
-    """Fuzzes one kind in a process of its own.
+    """Fuzzes one kind in another process.
 
     Args:
         kind: of the target.

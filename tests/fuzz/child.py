@@ -1,4 +1,4 @@
-"""One target in a process of its own, with a limit on its memory."""
+"""One target in another process, with a limit on its memory."""
 
 import argparse
 import dataclasses

@@ -105,7 +105,7 @@ def fuzz(
         target: what reads them.
         count: how many inputs.
         seed: the same seed gives the same inputs.
-        before: is told the number of each input and the input itself.
+        before: called with the number of each input and the input itself.
 
     Returns:
         What became of them.

@@ -1,6 +1,5 @@
 """Which objects and frames a figure shows must not depend on chance."""
 
-import types
 
 import numpy as np
 import pytest
@@ -30,9 +29,7 @@ def source(tmp_path):
             example(encoded, BOXES[:1], [1], "c.png", is_crowd=[0]),
         ],
     )
-    return types.SimpleNamespace(
-        paths=[path], summary=scan_records([path], None)
-    )
+    return scan_records([path], None)
 
 
 @pytest.mark.parametrize(
