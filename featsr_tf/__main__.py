@@ -67,11 +67,7 @@ For completion: eval "$(featsr --completion bash)"; zsh and fish likewise."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     is_completing = "_ARGCOMPLETE" in os.environ
     given = list(sys.argv[1:] if argv is None else argv)
     if is_completing:

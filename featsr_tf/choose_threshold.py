@@ -29,11 +29,7 @@ from featsr_tf.metrics.evaluator import Protocol
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.choose_threshold",
         description="Finds the score threshold with the best F1.",

@@ -18,11 +18,7 @@ _LAST_PORT = 2**16 - 1
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.data_service",
         description="Decodes training images for trainings on other machines.",
@@ -56,7 +52,6 @@ def start(host: str, port: int) -> tuple:
     """Starts a dispatcher and its worker.
 
     Args:
-        host: name under which others reach this machine.
         port: of the dispatcher; the worker has the next one.
 
     Returns:

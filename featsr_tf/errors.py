@@ -45,9 +45,6 @@ def printable(text: str, length: int = 200) -> str:
 
     Args:
         length: Most characters of the result. Default 200.
-
-    Returns:
-        The text, with escapes such as "\\n".
     """
     escaped = "".join(
         letter if letter.isprintable() else repr(letter)[1:-1]

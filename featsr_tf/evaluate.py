@@ -51,14 +51,6 @@ def evaluate_files(
 ) -> dict:
     """Evaluates a file of detections.
 
-    Args:
-        annotations_path: objects in the layout of COCO.
-        detections_path: results in the layout of COCO.
-        options: how they are judged; with one score threshold.
-
-    Returns:
-        What `evaluate` returns, with "settings" and "environment".
-
     Raises:
         DataError: a file is unsound; names the entry.
     """
@@ -122,11 +114,7 @@ DEFAULT_SCORE = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.evaluate",
         description="Judges detections by object size.",

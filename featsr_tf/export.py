@@ -36,11 +36,7 @@ SUPPRESSIONS = ("combined", "by_class")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.export",
         description="Exports a trained detector.",

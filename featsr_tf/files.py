@@ -10,11 +10,7 @@ from pathlib import PurePosixPath
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a UTF-8 text file atomically, making its folder when needed.
-
-    Args:
-        path: The file to write or replace.
-    """
+    """Writes a UTF-8 text file atomically, making its folder when needed."""
     with atomic_write(path) as temporary:
         # Names of files may hold bytes that are no text.
         temporary.write_text(text, "utf-8", "backslashreplace")
@@ -53,9 +49,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     The content goes to a temporary neighbour that is renamed at the end, so a
     killed process never leaves half a file under the final name.
-
-    Args:
-        path: The file to write or replace.
 
     Yields:
         The temporary file, which exists, is empty and has the same ending.

@@ -21,11 +21,7 @@ from featsr_tf.training.cluster import read_cluster
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = CommandParser(
         "featsr_tf.train",
         description="Trains a detector: base, super-resolution, fine-tuning.",

@@ -37,11 +37,7 @@ OTHERS = {"protocols": ("--num_images", "1000")}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research",
         description="Runs the benchmarks of speed and memory.",

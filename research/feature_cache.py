@@ -40,11 +40,7 @@ _CROP = f"{_EXTENSION}.training_crop"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.feature_cache",
         description="Time of a training step with a feature cache and without.",

@@ -68,11 +68,7 @@ class Watched:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.input",
         description="Speed of the input pipeline against that of training.",

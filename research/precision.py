@@ -38,11 +38,7 @@ DETECTORS = ("base", "super_resolved")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.precision",
         description="Speed and accuracy by precision, and with XLA.",

@@ -162,9 +162,6 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
 
     A hash of the name decides, so that an image stays on its side whatever
     other images there are, and whatever format it is stored in.
-
-    Args:
-        validation_fraction: share of the images that are for validation.
     """
     digest = hashlib.sha256(Path(name).stem.encode()).digest()
     return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
@@ -243,7 +240,6 @@ def check_kind(value: Any, kind: type, where: str) -> Any:
 
     Args:
         kind: dict, list, str, int, or float for any finite number.
-        where: file and entry, for the message.
 
     Returns:
         The value; a float where any number is allowed.
@@ -286,12 +282,6 @@ def shown(value: Any) -> str:
 
 def read_names(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     """Reads the first word of each line, such as the ids of a split.
-
-    Args:
-        path: a text file; empty lines are passed over.
-
-    Yields:
-        The word, and file and line for messages.
 
     Raises:
         DataError: the file cannot be read, has no names, or one twice.

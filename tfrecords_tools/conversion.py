@@ -56,11 +56,7 @@ class ConversionOptions:
 
 
 def converter_parser(module: str, description: str) -> CommandParser:
-    """The parser of a converter, still without flags.
-
-    Args:
-        description: its docstring, printed as it is.
-    """
+    """The parser of a converter, still without flags."""
     return CommandParser(
         module,
         description,
@@ -77,7 +73,6 @@ def run_converter(
     """Reads the flags of a converter, converts and prints the summary.
 
     Args:
-        parser: of `converter_parser`, with the flags of the layout.
         create: gets the values of these flags by their names, `output_path`
             and `options`; returns what is printed.
         argv: arguments; None for those of the command line.
@@ -111,7 +106,6 @@ def convert(
     Args:
         output_path: folder to write to, made when needed; also gs:// and
             whatever else TensorFlow can write to.
-        splits: the parts of the data set.
         options: default are those of `ConversionOptions`.
 
     Returns:

@@ -96,7 +96,6 @@ def create(
 
     Args:
         train: the annotations file and the folder of its images.
-        val: the same for the validation split.
     """
     splits: list[Split] = []
     label_maps: list[LabelMap] = []

@@ -119,9 +119,6 @@ def read_gtsdb(
         data_dir: folder with gt.txt, and the frames either beside it or in
             its folder `images`; or the folder above `FullIJCNN2013`.
 
-    Returns:
-        All frames by name, those without signs too.
-
     Raises:
         DataError: no such folder, a line that cannot be understood, or one
             that names a frame that is not there.

@@ -87,7 +87,6 @@ def create(
     Args:
         num_pictures: validation images that are also written as JPEG files,
             to the folder `pictures`, to try the detector on.
-        seed: the same seed gives the same images.
         image_height: in px.
         image_width: in px.
         options: how records are written; default are 2 shards per split.
@@ -165,9 +164,6 @@ def draw_toy_image(
         height: of the picture in px, at least 200.
         width: of the picture in px, at least 200.
         generator: source of randomness; the same state gives the same picture.
-
-    Returns:
-        The picture with its boxes and labels.
     """
     scene = draw_background(height, width, generator)
     boxes: list[_Box] = []

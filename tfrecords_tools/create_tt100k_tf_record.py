@@ -175,9 +175,6 @@ def count_objects(
 ) -> tuple[list[int], list[int]]:
     """Counts objects by size.
 
-    Args:
-        images: such as those of the test split.
-
     Returns:
         Objects by their long side, [0, 32), [32, 96), [96, 400) px and all
         of these; and by their area, at most 32^2, at most 96^2, more, all.

@@ -86,7 +86,6 @@ def create(
     `output_path`, `options`, result and errors are those of `convert`.
 
     Args:
-        data_dir: `VOCdevkit`, or the folder above it.
         year: "VOC2007", "VOC2012" or "merged" for both.
         label_map_path: the classes; by default the 20 of PASCAL VOC.
         ignore_difficult_instances: whether to leave out objects that are
@@ -139,9 +138,6 @@ def read_annotation(
     Args:
         path: the file. Its corners count pixels from 1 and are inclusive.
         ignore_difficult_instances: whether to leave out difficult objects.
-
-    Returns:
-        The image; its file's name is its id.
 
     Raises:
         DataError: not XML, or something in it is missing or senseless.

@@ -64,9 +64,6 @@ def prepare_image(
         declared_size: height and width in px according to the annotation;
             None or zeros where it does not say.
 
-    Returns:
-        The image, and what was done to it.
-
     Raises:
         DataError: no image, a damaged one, one of another size, or one that
             is too large.

@@ -170,9 +170,6 @@ def check_output(
 ) -> None:
     """Checks that splits may be written into a folder.
 
-    Args:
-        output: the final folder, which may exist.
-
     Raises:
         DataError: a file is in its place, or the folder holds other splits
             whose label map would be replaced by another one.
@@ -205,11 +202,7 @@ def unfinished(
     finished shards, which the next call need not write again.
 
     Args:
-        jobs: all shards; their folder is `partial_path(output)`.
         fingerprint: of all that decides about the content of the shards.
-
-    Yields:
-        The shards that are still to be written.
 
     Raises:
         FeatsrError: the output folder cannot be written to.
@@ -240,9 +233,6 @@ def publish(
     """Moves finished shards into their final folder.
 
     Older shards of the same splits are removed; the manifests come last.
-
-    Args:
-        output: the final folder, made when needed.
     """
     import tensorflow as tf
 

@@ -21,11 +21,7 @@ _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
 def record_tool_parser(module: str, description: str) -> CommandParser:
-    """The parser of a tool for records: record files and `--label_map`.
-
-    Args:
-        description: its docstring, printed as it is.
-    """
+    """The parser of a tool for records: record files and `--label_map`."""
     parser = CommandParser(
         module,
         description,
@@ -90,9 +86,6 @@ def find_label_map(
     paths: Sequence[str], given: str | None = None
 ) -> LabelMap | None:
     """Finds the classes of record files.
-
-    Args:
-        given: a label map that the user has named.
 
     Returns:
         That label map, else `label_map.pbtxt` beside the files, else None.

@@ -227,11 +227,7 @@ def training_picture(
     small: SmallObjects,
     names: Mapping[int, str],
 ) -> tuple[np.ndarray, str]:
-    """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size.
-
-    Returns:
-        Both views side by side, and their facts.
-    """
+    """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size."""
     import tensorflow as tf
 
     from featsr_tf.data.input_pipeline import training_image

@@ -91,7 +91,6 @@ def gather(
     """Works the statistics out.
 
     Args:
-        summary: from `scan_records`, with one object at least.
         pipeline: its resizer scales the objects for the anchors, and its own
             anchors and threshold are set beside those proposed.
     """

@@ -18,9 +18,6 @@ def is_remote(path: str) -> bool:
 def absolute(path: str | os.PathLike) -> str:
     """The path of a folder that does not depend on the working folder.
 
-    Returns:
-        The path, without a slash at its end.
-
     Raises:
         DataError: a whole store such as gs://bucket.
     """

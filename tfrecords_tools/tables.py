@@ -13,9 +13,6 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
 
     Args:
         rows: cells of each row; all rows have equally many.
-
-    Returns:
-        One line per row, columns two spaces apart.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

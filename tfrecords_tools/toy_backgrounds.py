@@ -53,7 +53,6 @@ class Scene:
 
         Args:
             x: middle of the pole in px.
-            base: row where it stands on the ground.
             size: of the thing that it carries, in px.
         """
         half = max(size * 0.06, 1) / 2
@@ -70,7 +69,6 @@ def smooth_noise(
     Args:
         height: in px.
         width: in px.
-        cells: number of blobs along the width.
 
     Returns:
         `[height, width]` float32 of about -1 to 1.
@@ -235,9 +233,6 @@ def draw_background(
     Args:
         height: in px.
         width: in px.
-
-    Returns:
-        The scene, to draw signs on.
     """
     horizon = round(height * generator.uniform(0.42, 0.66))
     image = _sky_and_ground(height, width, horizon, generator)

@@ -46,7 +46,6 @@ def draw_sign(
     """Draws a traffic sign, a little turned, squeezed and faded.
 
     Args:
-        label: class id, a key of `TOY_CLASSES`.
         size: square root of the area of its box, in px.
 
     Returns:

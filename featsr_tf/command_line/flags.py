@@ -284,10 +284,6 @@ def scores_by_detector(
 ) -> dict[str, float]:
     """Gives each detector its score threshold.
 
-    Args:
-        scores: one for all, or by name.
-        source: where `scores` are from, for messages.
-
     Raises:
         DataError: `scores` leave a detector out.
     """
@@ -317,7 +313,6 @@ def select_classes(
     Args:
         path: label map (.pbtxt) or text file with a name per line; None
             keeps all classes.
-        source: where `names` are from, for messages.
 
     Raises:
         DataError: the file cannot be read, is empty or has unknown names.

@@ -102,9 +102,6 @@ def all_differences(
 def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
     """Lists what a part of the feature cache depends on.
 
-    Args:
-        part: Name of a part, such as "targets".
-
     Returns:
         Lines such as "train_config.batch_size: 4". The names of kept files
         follow from them: fields without effect are among them as ever.

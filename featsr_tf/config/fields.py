@@ -205,9 +205,6 @@ _Message = TypeVar("_Message")
 def config_message(declared: type[_Message]) -> type[_Message]:
     """Makes a message class of declared fields and those of the table.
 
-    Args:
-        declared: A class whose attributes are made by `fields.py`.
-
     Raises:
         ValueError: The table places a field behind one that does not exist.
     """
@@ -336,9 +333,6 @@ def _same(value: Any) -> Any:
 def walk(parent: Any, path: str = "") -> Iterator[tuple[str, Field, Any]]:
     """Visits every field of a message and of the messages inside it.
 
-    Args:
-        path: Where it stands, such as "model.faster_rcnn".
-
     Yields:
         Path, field and value. A field comes before the fields inside it;
         the elements of a list of messages have their index in the path.
@@ -356,9 +350,6 @@ def walk(parent: Any, path: str = "") -> Iterator[tuple[str, Field, Any]]:
 
 def chosen(message: Any) -> tuple[str, Any]:
     """Finds the member of a group of alternatives that is set.
-
-    Args:
-        message: A message such as `Optimizer` or `LearningRate`.
 
     Returns:
         Name and value of the member, or "" and None.

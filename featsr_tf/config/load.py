@@ -75,7 +75,6 @@ def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
     list is replaced as a whole.
 
     Args:
-        origins: Where each field was set; changed.
         override: Such as "eval_input_reader.0.shuffle=false" or, for a
             message, "path={name: value}".
 

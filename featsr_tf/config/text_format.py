@@ -54,7 +54,6 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
 
     Args:
         text: Protocol buffer text in the syntax of the API.
-        source: Name of the file, for errors.
 
     Returns:
         The protocol buffer message, and where each of its fields was set.
@@ -158,9 +157,6 @@ def to_text(pipeline: schema.Pipeline) -> str:
 
     Fields with effect are all printed, others only where they differ from
     their default.
-
-    Returns:
-        Text that `load_pipeline` reads into an equal config.
     """
     proto = protocol_class(schema.Pipeline)()
     _fill(proto, pipeline)

@@ -222,7 +222,6 @@ def augment(
         seed: `[2]` int32, stateless seed of the example.
         augmentations: names out of `AUGMENTATIONS`, each with the arguments
             that differ from the defaults.
-        first_position: how many others were applied before.
 
     Raises:
         ConfigError: an augmentation of an unknown name.

@@ -99,8 +99,6 @@ def random_crop_image(
 
     Args:
         min_object_covered: share of at least one object inside the crop.
-        min_area: smallest share of the image's area.
-        max_area: largest share of the image's area.
         overlap_thresh: objects of which a smaller share is left are ignored.
         random_coef: how often the frame is left as it was.
     """
@@ -140,7 +138,6 @@ def random_square_crop_by_scale(
             halved until it is at most half of the image.
         scale_min: smallest side by the longer side of the image.
         scale_max: largest side by the longer side of the image.
-        num_scales: how many sides there are to draw from.
     """
     draws = tf.random.stateless_uniform([3], seed)
     size = image_size(labeled)

@@ -39,7 +39,6 @@ def load_records(
     """Checks the label map and all records of an input reader.
 
     Args:
-        num_classes: number of classes of the model.
         decode: whether to decode all images, rather than to look at their
             headers and ends.
 
@@ -88,10 +87,8 @@ def training_batches(
     """Makes the endless training batches of a stage.
 
     Args:
-        skip_steps: steps that the stage has seen before.
         with_half_images: whether I^0.5 is wanted.
         shard: what this worker sees of every batch; None = all of it.
-        services: addresses of data services that decode.
 
     Returns:
         Dataset of dicts, see `Batch`.

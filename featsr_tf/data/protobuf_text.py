@@ -38,7 +38,6 @@ def find_positions(text: str, descriptor: Any) -> dict[str, tuple[int, int]]:
     """Finds the line and column of every field that a text sets.
 
     Args:
-        text: A text that `google.protobuf.text_format` has accepted.
         descriptor: Descriptor of the message that it was parsed into.
 
     Returns:

@@ -69,7 +69,6 @@ def static_shape(
 
     Args:
         image_sizes: original height and width in px of each image.
-        resizer: what is done to them first.
 
     Returns:
         Height and width in px, multiples of 32.

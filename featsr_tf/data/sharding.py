@@ -146,8 +146,6 @@ def map_by_services(
     Args:
         numbered: of `shard_examples`; what it reads must have the same paths
             where the servers run.
-        function: of a running number and an example.
-        first: running number of the first example of all.
 
     Returns:
         What the function gives, in the order of the examples. One that is

@@ -45,9 +45,6 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
 def match_patterns(patterns: Sequence[str]) -> list[str]:
     """Finds the files of paths, in which `*`, `?`, `[...]` are wildcards.
 
-    Returns:
-        The paths, sorted within each pattern, each once.
-
     Raises:
         DataError: no pattern at all, one that matches nothing, or a folder.
     """

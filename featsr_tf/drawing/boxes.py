@@ -149,7 +149,6 @@ def draw_marks(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
-        marks: What to draw, in pixels of the image.
         text_size: Height of the labels in pixels; by default it grows with
             the image.
     """

@@ -52,7 +52,6 @@ def compare(
     Args:
         image: `[height, width, 3]` uint8 RGB.
         truth: The objects, or None where nobody has annotated them.
-        score_threshold: Detections below it are left out.
         width: Pixels of each side's width, default those of the image.
     """
     sides, titles = [], []
@@ -82,7 +81,6 @@ def with_zooms(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
-        windows: From `zoom_windows`; none gives no row.
         width: Pixels of the result's width, default those of the image. The
             windows are cut from the image as it is.
     """
@@ -235,8 +233,6 @@ def draw_error_gallery(
 
     Args:
         folder: gets the images and their captions, which a report shows.
-        detections: at most one item per image.
-        names: of the evaluated classes by class id.
         read_image: makes the image `[height, width, 3]` of a position in
             `truths`.
     """

@@ -99,7 +99,6 @@ def model_card(
     """Writes the model card.
 
     Args:
-        signatures: what each signature takes, by its name.
         stages: steps trained in each stage that is part of the export.
     """
     sections = {

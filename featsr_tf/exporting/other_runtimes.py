@@ -75,11 +75,7 @@ ImageFunction = Callable[[tf.Tensor], Outputs]
 def write_onnx(
     folder: Path, function: ImageFunction, spec: tf.TensorSpec
 ) -> None:
-    """Writes `model.onnx`.
-
-    Args:
-        function: of images, made of operations that ONNX has.
-    """
+    """Writes `model.onnx`."""
     import tf2onnx
 
     tf2onnx.convert.from_function(
@@ -102,7 +98,6 @@ def write_tflite(
     Args:
         function: of images, made of operations that TensorFlow Lite has.
         input_size: height and width of the images, px.
-        detector: owner of the variables that the function reads.
     """
     spec = tf.TensorSpec([1, *input_size, 3], spec.dtype, spec.name)
     with tempfile.TemporaryDirectory() as temporary:

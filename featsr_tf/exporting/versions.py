@@ -36,9 +36,6 @@ def find_version(model: str) -> ModelVersion:
     Args:
         model: folder of a model with its numbered versions, or one of these.
 
-    Returns:
-        The version with the highest number.
-
     Raises:
         DataError: the folder is missing, or has no exported model.
     """
@@ -70,9 +67,6 @@ def version_folder(model: Path, version: int | None = None) -> Path:
 
     Args:
         version: its number; None = one more than the newest.
-
-    Returns:
-        The folder, which does not exist yet.
 
     Raises:
         ConfigError: the version exists, or `model` is a file.

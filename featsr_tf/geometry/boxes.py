@@ -108,7 +108,6 @@ def anchors_of_one_cell(
     Args:
         base_height: height at scale 1 and aspect ratio 1, px.
         base_width: width at scale 1 and aspect ratio 1, px.
-        aspect_ratios: width over height, relative to the base.
 
     Returns:
         `[A, 4]`, px, scale-major, with A = number of scales x ratios.

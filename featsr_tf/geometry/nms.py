@@ -45,7 +45,6 @@ def suppress(
         boxes: `[B, N, C or 1, 4]`, px.
         scores: `[B, N, C]`.
         iou_threshold: boxes that overlap a better one by more are dropped.
-        score_threshold: only boxes with higher scores are kept.
     """
     kept = tf.image.combined_non_max_suppression(
         boxes,

@@ -45,14 +45,7 @@ class ReceptiveField:
     def through_window(
         self, kernel_size: int, stride: int, dilation: int, pad_begin: int
     ) -> "ReceptiveField":
-        """Follows the field through a convolution or a pooling layer.
-
-        Args:
-            kernel_size: k, cells along the side of the window.
-            stride: s, cells from one window to the next.
-            dilation: d, cells between neighbouring taps of the window.
-            pad_begin: cells added before the first one.
-        """
+        """Follows the field through a convolution or a pooling layer."""
         reach = (kernel_size - 1) * dilation
         return ReceptiveField(
             size=self.size + reach * self.stride,

@@ -39,7 +39,6 @@ def match(
         truth_boxes: `[B, M, 4]`, px, zero padded.
         truth_ignored: `[B, M]` bool: crowds and difficult objects; candidates
             that lie in one by half are neither positive nor negative.
-        positive_iou: candidates at or above it are objects.
         match_every_object: whether the best candidate of each object is
             positive whatever its IoU (anchors).
     """
@@ -114,7 +113,6 @@ def balanced_ranks(
     Args:
         labels: `[B, N]` as in `Matches`.
         random_numbers: `[B, N]` in 0..1.
-        count: number of candidates that will be taken.
 
     Returns:
         `[B, N]` float32: positives 2..3, negatives 1..2, -1 for those that

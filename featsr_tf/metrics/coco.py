@@ -244,7 +244,6 @@ def average_precision(
     many times and never count; difficult objects are objects like any other.
 
     Args:
-        detections: At most one item per image.
         class_ids: The classes evaluated; the mean is over those of them that
             have objects of the size.
     """

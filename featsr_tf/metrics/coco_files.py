@@ -83,10 +83,6 @@ def read_detections(
         path: A JSON file: a list of results with "image_id", "category_id",
             "bbox" (x, y, width, height) and "score", or an object with such a
             list as "annotations".
-        annotations: The objects of the same images.
-
-    Returns:
-        One item per image that has detections.
 
     Raises:
         DataError: If it cannot be read; names the entry that is wrong.
@@ -123,10 +119,6 @@ def write_coco_detections(
 
     Entries are written as they come, so that the memory needed does not
     depend on their number.
-
-    Args:
-        images: Every image looked at, also those without detections.
-        detections: What was found, in original pixels.
     """
     found = (one for item in detections for one in item.to_coco())
     lists: dict[str, Iterable[dict]] = {

@@ -30,11 +30,6 @@ def confusion(
     first, each with the free object that it overlaps most, by more than one
     half. Detections that match nothing but an ignored object do not count.
 
-    Args:
-        detections: At most one item per image.
-        names: Names of the evaluated classes by class id.
-        score_threshold: Detections below it are left out.
-
     Returns:
         "classes", names, the last one "background", and "matrix", counts by
         class of the object and class of the detection. In the row of the
@@ -79,12 +74,6 @@ def worst_images(
     num_images: int,
 ) -> list[dict]:
     """Finds the images with the most errors.
-
-    Args:
-        truths: One item per image, those of the candidates.
-        candidates: The objects and detections, of `find_candidates`.
-        score_threshold: Detections below it are left out.
-        num_images: The most images that are returned.
 
     Returns:
         For each image with an error, the worst first, its "position" in

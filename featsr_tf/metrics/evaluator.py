@@ -94,7 +94,6 @@ def evaluate(
     """Evaluates detections under a protocol.
 
     Args:
-        detections: At most one item per image.
         names: Names of the evaluated classes by class id, for example those
             of a label map; others are ignored.
         score_threshold: For recall, accuracy and F1 and for the errors;

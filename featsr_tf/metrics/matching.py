@@ -67,7 +67,6 @@ def tabulate(
     """Joins the arrays of all images.
 
     Args:
-        detections: At most one item per image.
         class_ids: Others are left out; None = all are kept.
 
     Returns:
@@ -276,10 +275,8 @@ def find_candidates(
     """Collects the objects and detections that may belong together.
 
     Args:
-        detections: At most one item per image.
         class_ids: Classes that are evaluated; objects and detections of
             others are left out. None = all.
-        iou_threshold: Overlap that a pair must exceed.
         inclusive: Whether an overlap equal to the threshold is enough, as
             the paper says; the official evaluation asks for more.
 

@@ -67,7 +67,6 @@ def count_found(
     """Counts objects and detections at every score threshold.
 
     Args:
-        candidates: The objects and detections, of `find_candidates`.
         thresholds: Score thresholds in any order; those of the result rise.
         ranges: The sizes, by default those of the paper (by area).
     """
@@ -97,11 +96,7 @@ def recall_accuracy_f1(
     """Evaluates detections at one score threshold, pooled over classes.
 
     Args:
-        candidates: The objects and detections, of `find_candidates`.
         ranges: The sizes, by default those of the paper (by area).
-
-    Returns:
-        What `Counts.figures` returns, with numbers instead of arrays.
     """
     counts = count_found(candidates, [score_threshold], ranges)
     return {

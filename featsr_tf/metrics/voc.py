@@ -38,7 +38,6 @@ def voc_average_precision(
     that is wrong counts only if its own box is of the size in question.
 
     Args:
-        detections: At most one item per image.
         ranges: The sizes, by default those of the paper (by area).
         eleven_point: Whether precision is the mean at recalls 0, .1 ... 1,
             as until 2009. Default False: the area under the curve.

@@ -183,9 +183,6 @@ class Detector(keras.Model):
 
         Args:
             is_small: `[n]` bool.
-
-        Returns:
-            `Predictions` of the n proposals in their order.
         """
         if self.gate is not None:
             return self.predict_behind_gate(proposals, is_small)

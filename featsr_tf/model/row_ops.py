@@ -32,7 +32,6 @@ def scatter_rows(rows: tf.Tensor, values: Rows, count: tf.Tensor) -> Rows:
 
     Args:
         rows: `[m]` of `rows_where`.
-        values: named tuple of tensors of m rows.
 
     Returns:
         The tuple with n rows, 0 in the other ones.

@@ -86,9 +86,6 @@ def build_tail(extractor: keras.Model) -> keras.Model:
     All strides but the last become 1: where the extractor sees a crop of the
     sub features as few cells, its tail sees them twice as dense as its output.
 
-    Args:
-        extractor: functional model with the outputs "sub" and "base".
-
     Returns:
         Functional model from sub features `[n, 2k, 2k, C_sub]` to
         `[n, k, k, C]`, or from `[n, k, k, C_sub]` where nothing behind the

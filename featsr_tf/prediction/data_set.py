@@ -123,11 +123,7 @@ def read_images(
 
 
 def truth_of_row(batch: dict, row: int, image_id: int) -> GroundTruth:
-    """Takes the objects of one image out of a batch of arrays.
-
-    Args:
-        batch: a batch of `evaluation_batches` as numpy arrays.
-    """
+    """Takes the objects of one image out of a batch of arrays."""
     height, width = batch[Batch.ORIGINAL_SIZES][row]
     is_object = batch[Batch.CLASSES][row] > 0
     scale = np.tile(batch[Batch.SCALES][row], 2).astype(np.float64)

@@ -37,9 +37,6 @@ def evaluate_model(
 ) -> dict:
     """Evaluates the base detector and the super-resolved one.
 
-    Args:
-        pipeline: the config, whose first `eval_input_reader` is evaluated.
-
     Returns:
         What `evaluate` returns by detector, the settings and the environment.
 
@@ -93,9 +90,6 @@ def score_thresholds(
     Args:
         pipeline: the config, whose `train_input_reader` decides where the
             options name no threshold.
-        functions: detection functions by name of the detector.
-        names: names of the evaluated classes by class id.
-        options: the thresholds, or how they are chosen.
 
     Returns:
         The thresholds by name of the detector, and what they were chosen on.
@@ -261,9 +255,6 @@ def choose_model_threshold(
     """Finds the score threshold with the best F1 over all sizes.
 
     Args:
-        source: records that are not those to be evaluated.
-        name: of the detector, for the progress bar.
-        names: names of the evaluated classes by class id.
         options: measure of the sizes, and how many images decide.
 
     Returns:

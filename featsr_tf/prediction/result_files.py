@@ -180,11 +180,7 @@ def write_coco(
     detector: str,
     class_names: Mapping[int, str],
 ) -> None:
-    """Writes the detections in the layout of COCO, standing alone.
-
-    Args:
-        detector: name of the detector whose detections are written.
-    """
+    """Writes the detections in the layout of COCO, standing alone."""
     images = (
         ImageInfo(image_id, result.name, result.height, result.width)
         for image_id, result in enumerate(results.readable())
@@ -265,7 +261,6 @@ class Pictures:
             source: of the image; frames of videos are left to `write_videos`,
                 as half a video could not be continued.
             image: `[H, W, 3]` uint8 RGB.
-            found: detections by name of the detector.
             number: of the image, from 0.
         """
         if source.is_video or not self._wants(number):

@@ -96,9 +96,6 @@ def predict_files(
     A damaged image is reported and skipped. A run that was stopped goes on
     where it was when it is called again.
 
-    Args:
-        output: folder for `detections.json`, `pictures/` and `videos/`.
-
     Returns:
         The number of images that could not be read.
 

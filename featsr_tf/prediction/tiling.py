@@ -100,7 +100,6 @@ def merge(found: Sequence[Detections], windows: Sequence[Window]) -> Detections:
 
     Args:
         found: detections of each view, in px of the view.
-        windows: the views, together the whole frame.
 
     Returns:
         Detections in px of the frame, best first.
@@ -154,11 +153,7 @@ def _merge_class(viewed: np.ndarray, frame: np.ndarray) -> np.ndarray:
 def _add(
     candidate: np.void, kept: np.ndarray, count: int, frame: np.ndarray
 ) -> int:
-    """Adds an object, or joins it with those that it is a part of.
-
-    Args:
-        kept: objects; only the first `count` are filled.
-    """
+    """Adds an object, or joins it with those that it is a part of."""
     while True:
         index = _find(kept[:count], candidate)
         if index is None:

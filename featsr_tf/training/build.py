@@ -45,9 +45,6 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
     """Builds a stage with its optimizers.
 
     Call it in the scope of the distribution strategy.
-
-    Args:
-        detector: the detector that the stage trains.
     """
     build = {
         checkpoints.BASE: _base,

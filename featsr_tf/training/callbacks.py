@@ -256,7 +256,6 @@ def validate(
     """Evaluates a detector on the first images of a source.
 
     Args:
-        source: checked records that are not trained on.
         num_images: number of images; 0 = all.
 
     Returns:

@@ -51,11 +51,7 @@ def written_steps(folder: str) -> list[int]:
 
 
 def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
-    """Writes a checkpoint; killed at any moment, it leaves a whole one or none.
-
-    Args:
-        notes: what else to keep, fit for JSON.
-    """
+    """Writes a checkpoint; killed at any moment, it leaves a whole one or none."""
     folder, name = os.path.split(prefix)
     # Always the same place: what a killed run has left goes away.
     writing = Path(folder, _WRITING)
@@ -182,7 +178,6 @@ class StageCheckpoints:
         """Writes a checkpoint and removes those that are not kept.
 
         Args:
-            step: number of steps that the stage has made.
             notes: what else to keep, fit for JSON. Default nothing.
 
         Raises:

@@ -88,12 +88,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def warn_of_idle_devices(
     batch_size: int, strategy: tf.distribute.Strategy
 ) -> None:
-    """Warns where a batch cannot be shared evenly by all devices.
-
-    Args:
-        batch_size: examples per batch, of all devices together.
-        strategy: how steps are spread over devices.
-    """
+    """Warns where a batch cannot be shared evenly by all devices."""
     replicas = strategy.num_replicas_in_sync
     places = Shard(batch_size, replicas).size * replicas
     if places > batch_size and is_chief(strategy):
@@ -117,11 +112,6 @@ def check_agreement(
     strategy: tf.distribute.Strategy, what: str, value: str, hint: str
 ) -> None:
     """Waits for all workers and refuses differences between them.
-
-    Args:
-        what: what must be equal, for the message.
-        value: what it is on this worker.
-        hint: what to do where it differs.
 
     Raises:
         ConfigError: it differs; raised on all workers.
@@ -216,10 +206,7 @@ def fit(
     """Makes steps.
 
     Args:
-        stage: built in the scope of the strategy.
-        strategy: how steps are spread over devices.
         batches: makes the endless batches of a worker from its share.
-        batch_size: examples per batch, of all devices together.
         callbacks: they see the losses of the whole batch. Where one sets
             `stage.stop_training` on any worker, the loop ends on all.
     """

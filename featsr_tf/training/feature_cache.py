@@ -43,7 +43,6 @@ def cached_batches(
 
     Args:
         stage: stage 2 or 3, its frozen weights in place.
-        strategy: how steps are spread over devices.
 
     Returns:
         Makes of a `Shard`, and of the steps that the stage has made before

@@ -68,9 +68,6 @@ class FeatureFiles:
         Another training that fills the same folder is waited for; what it has
         computed is there then.
 
-        Args:
-            maximum_gigabytes: the most room that new files may take.
-
         Raises:
             FeatsrError: the files would be larger than allowed, or than the
                 room on the disk, or features are too large for half precision.
@@ -110,7 +107,6 @@ class FeatureFiles:
         """Reads all parts, in each pass in another order.
 
         Args:
-            shard: what this worker sees of every batch.
             skip: how many images to leave out at the beginning.
 
         Returns:

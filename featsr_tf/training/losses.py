@@ -95,14 +95,7 @@ class PredictorLoss:
     def __call__(
         self, predictions, sample: SampledProposals
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Compares predictions with their targets.
-
-        Args:
-            predictions: `Predictions` of the B * K sampled proposals.
-
-        Returns:
-            The weighted sum, and both losses by name.
-        """
+        """Compares predictions with their targets."""
         classes = tf.reshape(sample.classes, [-1])
         weights = tf.reshape(sample.weights, [-1])
         boxes = tf.reshape(sample.boxes, [-1, 4])

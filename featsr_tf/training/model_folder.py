@@ -158,10 +158,6 @@ def locked(model_dir: str) -> Iterator[None]:
 def check(model_dir: str, pipeline: Pipeline) -> None:
     """Refuses a folder in which another config has trained.
 
-    Args:
-        model_dir: model folder; it need not exist.
-        pipeline: the effective config, with which training goes on.
-
     Raises:
         ConfigError: names the first fields that differ.
     """
@@ -175,9 +171,6 @@ def check_trained(model_dir: str, pipeline: Pipeline) -> None:
     """Refuses a trained model that another config cannot use.
 
     Fields that affect inference alone, or inference too, may differ.
-
-    Args:
-        pipeline: the effective config of an evaluation or export.
 
     Raises:
         ConfigError: there is no model, or names the first fields that differ.
@@ -197,10 +190,6 @@ def _refuse(model_dir: str, differing: list[str]) -> None:
 def check_base(base_from: str, pipeline: Pipeline) -> None:
     """Refuses a folder whose base detector another config would not train.
 
-    Args:
-        base_from: model folder with a trained base detector.
-        pipeline: the effective config of another model folder.
-
     Raises:
         ConfigError: names the first fields of stage 1 that differ.
     """
@@ -215,9 +204,6 @@ def check_base(base_from: str, pipeline: Pipeline) -> None:
 
 def check_classes(model_dir: str, label_map: LabelMap) -> None:
     """Refuses a folder whose model was trained on other classes.
-
-    Args:
-        model_dir: model folder; it need not exist.
 
     Raises:
         ConfigError: names the first class that differs.
@@ -238,9 +224,6 @@ def check_classes(model_dir: str, label_map: LabelMap) -> None:
 
 def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Reads the effective config of a model folder.
-
-    Args:
-        overrides: values of `--set`, of fields that affect inference.
 
     Raises:
         ConfigError: there is no model in this folder, or a field is

@@ -219,9 +219,6 @@ class Minimizer:
     ) -> tuple[Any, tf.Tensor]:
         """Makes one step, if the gradient is finite.
 
-        Args:
-            loss: gives the scalar to minimise and anything else.
-
         Returns:
             What the loss gave beside the scalar, such as what is to be logged;
             and the gradient's global norm, divided by the number of replicas,

@@ -246,9 +246,6 @@ class Stage(keras.Model):
 
         Args:
             batch: see `Batch`, or what `compute_frozen` gave for one before.
-
-        Returns:
-            The losses by name, of the global batch.
         """
         ready = _time_of_arrival(batch)
         inputs = self.compute_frozen(batch) if Batch.IMAGES in batch else batch
@@ -266,11 +263,7 @@ class Stage(keras.Model):
         raise NotImplementedError
 
     def update(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-        """Changes the trained variables.
-
-        Returns:
-            The losses by name, of this replica.
-        """
+        """Changes the trained variables."""
         raise NotImplementedError
 
     def checkpointed(self) -> dict:
@@ -283,11 +276,7 @@ class Stage(keras.Model):
     def add_regularization(
         self, total: tf.Tensor, losses: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Adds the regularizers of the trained variables to a stage's losses.
-
-        Returns:
-            What is minimized, and what is logged.
-        """
+        """Adds the regularizers of the trained variables to a stage's losses."""
         terms = [
             variable.regularizer(variable)
             for variable in self.trained_variables

@@ -72,9 +72,6 @@ class AdversarialLoss:
         Args:
             refined: `[n, k, k, C]` S^0.5 of the pairs.
             weights: `[n]` of the pairs.
-
-        Returns:
-            The weighted loss, and the loss itself.
         """
         loss = losses.weighted_mean(
             losses.generator_loss(self.discriminate(refined)), weights
@@ -93,9 +90,6 @@ class AdversarialLoss:
             targets: `[n, k, k, C]` T^1.0 of the pairs.
             refined: `[n, k, k, C]` S^0.5 of the pairs.
             weights: `[n]` of the pairs.
-
-        Returns:
-            The loss and gauges by name.
         """
         logs, norm = self.minimizer.minimize(
             lambda: self.discriminator_loss(targets, refined, weights),

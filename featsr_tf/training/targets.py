@@ -29,7 +29,6 @@ class TargetSource(Protocol):
         """Makes targets `[n, k, k, C]`.
 
         Args:
-            inputs: n proposals, what the generator refines.
             full: the same proposals on I^1.0.
         """
         ...

@@ -348,10 +348,6 @@ def import_base_stage(run: Run, base_from: str) -> None:
 
     Where this one has it already, nothing is done.
 
-    Args:
-        run: the training, whose detector gets the weights.
-        base_from: the other model folder, which `check_init_from_base` passed.
-
     Raises:
         DataError: the checkpoint of the other folder is damaged.
     """

@@ -28,11 +28,7 @@ from research.side_by_side import print_environment
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.alternatives",
         description="Super-resolution beside enlarged frames and tiles.",

@@ -34,11 +34,7 @@ from research.twin.windows import spans_of_box
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command.
-
-    Args:
-        argv: arguments; default is the command line's.
-    """
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m research.twin",
         description="Time of the atrous twin beside the extractor.",

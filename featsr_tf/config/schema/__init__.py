@@ -145,9 +145,6 @@ class Pipeline:
     def where(self, path: str) -> str:
         """Says where a field, or else what surrounds it, was set.
 
-        Args:
-            path: Path of a field, such as "model.faster_rcnn.num_classes".
-
         Returns:
             "file:line:column", "--set path", or the name of the file.
         """
