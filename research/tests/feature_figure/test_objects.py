@@ -1,6 +1,5 @@
 """Which objects and frames a figure shows must not depend on chance."""
 
-
 import numpy as np
 import pytest
 
