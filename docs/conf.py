@@ -24,7 +24,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/**",
-    "research/*.md",
+    "research/**.md",
     "saved_models/**/MODEL_CARD.md",
 ]
 exclude_patterns = ["docs/conf.py", "docs/site/**"]

@@ -4,7 +4,7 @@
 
 Writes `saved_models/NAME/VERSION/`, which needs neither this package nor
 Keras; the flags of the Object Detection API's exporter work as well. What the
-models take and give is written in `docs/export.md`.
+models take and give is written in `docs/serving.md`.
 """
 
 import argparse

@@ -3,8 +3,10 @@
 import enum
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import featsr_tf
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
@@ -19,6 +21,8 @@ from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
 from featsr_tf.errors import exit_on_error
 
+# In a checkout a link to the folder `pipelines`.
+_EXAMPLES = Path(featsr_tf.__file__).with_name("pipelines")
 _INTRODUCTION = """# Config reference
 
 Written by `python -m featsr_tf.config --reference`; do not edit.
@@ -171,10 +175,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="print the reference of all fields instead",
     )
+    parser.add_argument(
+        "--example",
+        choices=sorted(path.stem for path in _EXAMPLES.glob("*.config")),
+        help="print a config of the package as it is instead, to start from",
+    )
     arguments = parser.parse_args(argv)
-    if arguments.pipeline is None and not arguments.reference:
-        parser.error("expected a pipeline config file")
+    if not (arguments.pipeline or arguments.reference or arguments.example):
+        parser.error("expected a pipeline config file, or --example")
     with exit_on_error():
+        if arguments.example:
+            path = _EXAMPLES / f"{arguments.example}.config"
+            print(path.read_text("utf-8"), end="")
+            return
         if arguments.reference:
             print(reference(), end="")
             return

@@ -58,3 +58,9 @@ def test_the_committed_reference_is_that_of_the_schema():
     assert committed.read_text(encoding="utf-8") == reference(), (
         "run: python -m featsr_tf.config --reference > docs/config_reference.md"
     )
+
+
+def test_an_example_is_printed_as_it_is(capsys):
+    main(["--example", "toy"])
+    expected = (REPOSITORY / "pipelines" / "toy.config").read_text()
+    assert capsys.readouterr().out == expected
