@@ -25,6 +25,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "docs/**",
     "research/**.md",
+    "examples/**.md",
     "saved_models/**/MODEL_CARD.md",
 ]
 exclude_patterns = ["docs/conf.py", "docs/site/**"]

@@ -95,7 +95,7 @@ def receptive_field(
     """Finds the receptive field of a feature map from the layers before it.
 
     Each layer applies R += (k - 1) d j, c0 += ((k - 1) d / 2 - pad) j and
-    j *= s to the field of its inputs; where branches meet, the larger one
+    `j *= s` to the field of its inputs; where branches meet, the larger one
     counts. Sides that are multiples of the stride are taken for granted.
 
     Args:

@@ -51,7 +51,7 @@ def written_steps(folder: str) -> list[int]:
 
 
 def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
-    """Writes a checkpoint; killed at any moment, it leaves a whole one or none."""
+    """Writes a checkpoint; a kill leaves a whole one or none."""
     folder, name = os.path.split(prefix)
     # Always the same place: what a killed run has left goes away.
     writing = Path(folder, _WRITING)

@@ -276,7 +276,7 @@ class Stage(keras.Model):
     def add_regularization(
         self, total: tf.Tensor, losses: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Adds the regularizers of the trained variables to a stage's losses."""
+        """Adds the regularizers of the trained variables to the losses."""
         terms = [
             variable.regularizer(variable)
             for variable in self.trained_variables

@@ -62,5 +62,5 @@ def test_the_committed_reference_is_that_of_the_schema():
 
 def test_an_example_is_printed_as_it_is(capsys):
     main(["--example", "toy"])
-    expected = (REPOSITORY / "pipelines" / "toy.config").read_text()
+    expected = (ROOT / "pipelines" / "toy.config").read_text()
     assert capsys.readouterr().out == expected
