@@ -51,12 +51,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 def start(host: str, port: int) -> tuple:
     """Starts a dispatcher and its worker.
 
-    Args:
-        port: of the dispatcher; the worker has the next one.
-
-    Returns:
-        Both servers, which run as long as they are kept.
-
     Raises:
         ConfigError: a port is not to be had.
     """

@@ -32,9 +32,6 @@ def is_inside(name: str) -> bool:
 def safe_stem(name: str) -> str:
     """Makes part of a file name of one that a file of others gives.
 
-    Args:
-        name: of an image, perhaps with folders, or any text.
-
     Returns:
         The name without folders and ending, at most 50 characters that no
         file system objects to.

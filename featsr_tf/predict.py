@@ -139,11 +139,7 @@ def _add_picture_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Detects and draws.
-
-    Returns:
-        The number of images that could not be read.
-    """
+    """Detects and draws."""
     from featsr_tf.prediction.run import PredictionOptions
     from featsr_tf.prediction.run import predict_files
 

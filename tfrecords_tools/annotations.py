@@ -73,11 +73,7 @@ class AnnotatedObject:
     Args:
         box: px, ymin, xmin, ymax, xmax, continuous: a box of one pixel at the
             origin is 0, 0, 1, 1.
-        name: of the class, as in the label map.
         where: file and line, or file and object, for messages.
-        difficult: hard to recognise; COCO's evaluation leaves it out.
-        truncated: continues beyond the border of the image.
-        crowd: a group of objects in one box.
         area: of the object's segment in px^2; None where there is only a box.
     """
 
@@ -95,9 +91,6 @@ class AnnotatedImage:
     """One image and its objects, which may be none.
 
     Args:
-        source_id: unique in its split; becomes `image/source_id`.
-        filename: the name by which people know the image.
-        where: file and entry of the annotation, for messages.
         data: the bytes of the image file.
         size: height and width in px as the annotation declares them; None or
             zeros where it does not.
@@ -237,12 +230,6 @@ def member(record: dict, key: str, kind: type, where: str) -> Any:
 
 def check_kind(value: Any, kind: type, where: str) -> Any:
     """Checks what a value of a JSON file is.
-
-    Args:
-        kind: dict, list, str, int, or float for any finite number.
-
-    Returns:
-        The value; a float where any number is allowed.
 
     Raises:
         DataError: it is of another kind.

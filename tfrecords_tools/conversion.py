@@ -108,9 +108,6 @@ def convert(
             whatever else TensorFlow can write to.
         options: default are those of `ConversionOptions`.
 
-    Returns:
-        A table of what was written and what was repaired.
-
     Raises:
         DataError: a split without images, an image or object that cannot be
             written, or other splits with another label map in the folder.

@@ -93,9 +93,6 @@ def create(
     """Writes `coco_train.record-*`, `coco_val.record-*` and the label map.
 
     `output_path`, `options`, result and errors are those of `convert`.
-
-    Args:
-        train: the annotations file and the folder of its images.
     """
     splits: list[Split] = []
     label_maps: list[LabelMap] = []

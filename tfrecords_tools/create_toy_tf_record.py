@@ -118,7 +118,6 @@ class ToyImages(LazyImages):
     Args:
         height: of the images in px.
         width: of the images in px.
-        indices: of the images in the split.
     """
 
     split: str
@@ -163,7 +162,6 @@ def draw_toy_image(
     Args:
         height: of the picture in px, at least 200.
         width: of the picture in px, at least 200.
-        generator: source of randomness; the same state gives the same picture.
     """
     scene = draw_background(height, width, generator)
     boxes: list[_Box] = []

@@ -119,7 +119,6 @@ class TT100K:
 
     Args:
         train: images for training, with the objects of all classes.
-        num_other: annotated images that are in neither.
         num_without_annotation: images of the splits that the annotations do
             not mention; they have no objects.
     """
@@ -137,9 +136,6 @@ def read_tt100k(data_dir: str | Path, class_names: set[str]) -> TT100K:
         data_dir: folder with annotations.json, train/ids.txt and
             test/ids.txt, or the folder above it, called `data`.
         class_names: the 45 classes; a file that lacks some draws a warning.
-
-    Returns:
-        The splits, each in the order of its ids.txt.
 
     Raises:
         DataError: files are missing, cannot be understood or contradict each

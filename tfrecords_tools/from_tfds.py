@@ -125,7 +125,6 @@ class TfdsImages(LazyImages):
         split: such as "train" or "test[:10%]".
         data_dir: folder of the prepared data; None for the usual one.
         class_names: names of the labels 0, 1, 2 ...
-        indices: which images of the split belong to it.
     """
 
     dataset: str

@@ -39,7 +39,6 @@ class EncodedImage:
     """An image file and what it is.
 
     Args:
-        data: a whole JPEG or PNG file.
         height: in px.
         width: in px.
     """

@@ -56,9 +56,7 @@ class Manifest:
 
     Args:
         name: of the split, with which the file names begin.
-        label_map: file name of the label map.
         class_counts: objects by the name of their class, zeros too.
-        size_counts: objects by "small", "medium", "large" (by area).
         versions: of the packages that decide about the bytes.
     """
 
@@ -200,9 +198,6 @@ def unfinished(
 
     Bad input removes the folder. Whatever else ends the block leaves the
     finished shards, which the next call need not write again.
-
-    Args:
-        fingerprint: of all that decides about the content of the shards.
 
     Raises:
         FeatsrError: the output folder cannot be written to.

@@ -64,7 +64,6 @@ class Coverage:
     """How well anchors meet the objects, over all shifts of the grid.
 
     Args:
-        mean_iou: of each object with its best anchor.
         recalls: share of the objects with an anchor of at least this IoU.
         recalls_by_group: the same at the first IoU, by group of objects.
     """
@@ -256,7 +255,6 @@ class Threshold:
 
     Args:
         area: in px^2.
-        share_small: share of the objects below it.
         share_for_pairs: share of the objects from which the generator
             learns: from this area to `maximum_ratio` times as large.
     """

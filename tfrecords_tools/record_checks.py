@@ -71,7 +71,6 @@ class CheckedRecord:
     """What became of one record.
 
     Args:
-        source_id: `image/source_id`; empty where there is none.
         labels: class id and name of each object; empty where unsound.
     """
 
@@ -99,9 +98,6 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
     Args:
         label_map: the classes that labels must belong to; None allows all
             from 1.
-
-    Returns:
-        The findings, and what a comparison with other records needs.
     """
     try:
         features = parse_example(payload)

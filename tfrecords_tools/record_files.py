@@ -63,11 +63,7 @@ def title_of(paths: Sequence[str]) -> str:
 
 
 def missing_shards(paths: Sequence[str]) -> dict[str, list[str]]:
-    """Finds the shards that names speak of but that are not there.
-
-    Returns:
-        The missing files of each data set that lacks some.
-    """
+    """Finds the shards that names speak of but that are not there."""
     totals: dict[str, set[int]] = collections.defaultdict(set)
     for path in paths:
         if match := _SHARD.fullmatch(path):

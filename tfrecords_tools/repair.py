@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 class RepairedFiles:
-    """Takes records and writes them under the names of their old files.
-
-    Args:
-        folder: an empty folder to write to.
-    """
+    """Takes records and writes them under the names of their old files."""
 
     def __init__(self, folder: Path):
         self.folder = folder

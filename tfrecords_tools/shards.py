@@ -32,7 +32,6 @@ class ShardJob:
     """What is needed to write a shard.
 
     Args:
-        images: those of the shard, in their order.
         skip_bad_images: whether unreadable images are left out.
         skip_other_classes: whether objects of unknown classes are left out.
     """
@@ -55,9 +54,6 @@ class ShardFacts:
     """What a shard contains and what happened on the way.
 
     Args:
-        num_images_without_objects: images in it that have none.
-        class_counts: objects by the name of their class.
-        size_counts: objects by "small", "medium", "large" (by area).
         source_ids: of all images, those that were left out too.
         left_out: an explanation for each image that was left out.
     """
@@ -93,11 +89,7 @@ def shard_names(split_name: str, num_shards: int) -> list[str]:
 
 
 def shard_jobs(split: Split, num_shards: int, **common) -> list[ShardJob]:
-    """Deals the images of a split out to its shards in turn.
-
-    Args:
-        num_shards: at most; no shard is left without an image.
-    """
+    """Deals the images of a split out to its shards in turn."""
     num_shards = min(num_shards, len(split.images))
     return [
         ShardJob(file=file, images=split.images[shard::num_shards], **common)

@@ -338,7 +338,6 @@ def pictures_section(
 
     Args:
         title: title of the section.
-        legend: the colour of each kind of box that they show.
     """
     colors = "".join(
         f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'

@@ -61,9 +61,6 @@ def percentile_rows(object_sizes: np.ndarray) -> list[list[str]]:
 
     Args:
         object_sizes: `[n, 2]` heights and widths in px, not empty.
-
-    Returns:
-        Rows of a table, the first with its heads.
     """
     heights, widths = object_sizes.T
     measures = {
@@ -171,7 +168,6 @@ class Statistics:
 
     Args:
         objects: shapes of the objects in px of the network's input.
-        thresholds: "proposed", and others to compare it with.
         pipeline_anchors: those of the pipeline, or None.
     """
 

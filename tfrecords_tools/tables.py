@@ -9,11 +9,7 @@ from featsr_tf.html_report.tables import Table
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Sets cells in columns, the first to the left, the others to the right.
-
-    Args:
-        rows: cells of each row; all rows have equally many.
-    """
+    """Sets cells in columns, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -29,7 +25,6 @@ def table_section(title: str, rows: Sequence[Sequence[str]], note: str) -> str:
 
     Args:
         title: title of the section.
-        rows: the first one holds the heads of the columns.
     """
     content = Table(
         title,

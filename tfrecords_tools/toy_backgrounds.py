@@ -15,7 +15,6 @@ class Scene:
     """A street scene in the making.
 
     Args:
-        image: the RGB picture to draw on.
         horizon: row of the horizon in px.
     """
 

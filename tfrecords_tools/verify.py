@@ -148,7 +148,6 @@ class Verifier:
 
     Args:
         label_map: the classes, or None where nothing says.
-        report: gets one line for each finding.
 
     Attributes:
         counts: number of findings of each kind.

@@ -98,11 +98,7 @@ def _with_warnings(pipeline: Pipeline) -> Pipeline:
 def add_model_dir_flag(
     parser: argparse.ArgumentParser, purpose: str, *spellings: str
 ) -> None:
-    """Adds `--model_dir`, whose default `model_dir_of` tells.
-
-    Args:
-        purpose: what the folder is for, the beginning of its help.
-    """
+    """Adds `--model_dir`, whose default `model_dir_of` tells."""
     parser.add_argument(
         "--model_dir",
         "--model",
@@ -118,9 +114,6 @@ def model_dir_of(arguments: argparse.Namespace) -> str:
     Args:
         arguments: parsed flags of `add_pipeline_flags` and
             `add_model_dir_flag`.
-
-    Returns:
-        The folder given, or the one named after the config.
 
     Raises:
         ConfigError: neither is given.
@@ -249,9 +242,6 @@ def add_min_score_flag(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 def read_min_score(text: str) -> float | dict[str, float]:
     """Reads `--min_score`: a number, or the file of `choose_threshold`.
-
-    Returns:
-        The score threshold, or those of several detectors by name.
 
     Raises:
         ConfigError: the number is not within 0 to 1.

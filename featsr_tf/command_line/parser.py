@@ -82,11 +82,7 @@ def call_it(module: str, name: str) -> None:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Parses the flags of a command.
-
-    Args:
-        module: name of the command's module, such as "featsr_tf.train".
-    """
+    """Parses the flags of a command."""
 
     def __init__(self, module: str, description: str, **kwargs):
         name = _names.get(module, f"python -m {module}")

@@ -13,19 +13,3 @@ from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.load import parse_pipeline
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.text_format import to_text
-
-__all__ = [
-    "Pipeline",
-    "affects_of",
-    "all_differences",
-    "backbone_name",
-    "base_differences",
-    "changes",
-    "chosen",
-    "differences",
-    "find_warnings",
-    "inference_differences",
-    "load_pipeline",
-    "parse_pipeline",
-    "to_text",
-]

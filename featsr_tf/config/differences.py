@@ -45,10 +45,6 @@ def affects_of(path: str) -> Affects:
 def differences(first: schema.Pipeline, second: schema.Pipeline) -> list[str]:
     """Names the fields by which two trained detectors differ.
 
-    Args:
-        first: A config, such as that of a model folder.
-        second: Another one, such as that of the command line.
-
     Returns:
         Lines such as "model.faster_rcnn.num_classes: 4 and 43"; none when
         one can be trained on with the config of the other.

@@ -76,7 +76,6 @@ class Declaration:
         is_unsupported: True for what the API can build and this package
             cannot: setting it is an error.
         oneof: Name of the group of which at most one field may be set.
-        old_name: A name that configs may use as well.
     """
 
     meaning: str
@@ -270,7 +269,6 @@ class Field:
     """One declared field of a message class.
 
     Args:
-        name: The name in the config text.
         kind: int, float, bool, str, a `StrEnum` or a message class.
         repeated: True for lists.
         make_default: Gives a fresh default value.

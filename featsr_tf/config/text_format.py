@@ -52,9 +52,6 @@ def _not_text(source: str, before: str) -> ConfigError:
 def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
     """Parses a config text.
 
-    Args:
-        text: Protocol buffer text in the syntax of the API.
-
     Returns:
         The protocol buffer message, and where each of its fields was set.
 
@@ -324,11 +321,7 @@ def _reason_against(path: str) -> str:
 
 @functools.cache
 def message_paths(message_class: type, path: str = "") -> dict[str, type]:
-    """Lists where in a config the messages of each class may stand.
-
-    Returns:
-        Path -> message class; lists stand without an index.
-    """
+    """Lists where in a config the messages of each class may stand."""
     found = {path: message_class}
     for field in fields_of(message_class).values():
         if field.is_message:

@@ -96,11 +96,6 @@ def random_crop_image(
     """Crops a random rectangle that covers enough of at least one object.
 
     Where no such rectangle was found, the whole frame is left.
-
-    Args:
-        min_object_covered: share of at least one object inside the crop.
-        overlap_thresh: objects of which a smaller share is left are ignored.
-        random_coef: how often the frame is left as it was.
     """
 
     def cropped() -> LabeledImage:
@@ -136,8 +131,6 @@ def random_square_crop_by_scale(
     Args:
         max_border: px at the border of the image in which no centre lies;
             halved until it is at most half of the image.
-        scale_min: smallest side by the longer side of the image.
-        scale_max: largest side by the longer side of the image.
     """
     draws = tf.random.stateless_uniform([3], seed)
     size = image_size(labeled)

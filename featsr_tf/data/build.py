@@ -131,9 +131,6 @@ def training_names(
 
     Args:
         numbers: running numbers of the examples, the second of their seeds.
-
-    Returns:
-        The `image/source_id` of each record, or its file name.
     """
     options = training_options(pipeline, record_files, seed_offset=seed_offset)
     names = []

@@ -34,7 +34,6 @@ class Feature:
     """What decoding demands of a feature.
 
     Args:
-        kind: the list of `tf.train.Feature` that holds its values.
         is_single: one value per example, rather than one per object.
         is_required: whether each example must have it.
     """
@@ -293,10 +292,6 @@ class CorruptRecordScan:
 
     Whatever training could stumble over is found beforehand, so that a run
     sees the same examples in each epoch and can be continued bit by bit.
-
-    Args:
-        maximum: the most bad examples, of all files.
-        expected: number of records by path, from manifests.
 
     Attributes:
         contents: of the good examples.

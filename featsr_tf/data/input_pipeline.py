@@ -57,7 +57,6 @@ class BatchOptions:
     """What every batch looks like.
 
     Args:
-        batch_size: examples per batch, of all replicas together.
         max_boxes: room for boxes per image; further ones are cut, with a
             warning.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
@@ -73,7 +72,6 @@ class TrainingOptions:
     """How records become training batches.
 
     Args:
-        view: crops, or frames as a whole.
         seed: seed of all randomness, 0 or more.
         skip_examples: how many examples an earlier run has used up.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
@@ -168,7 +166,6 @@ def shuffled_records(
         record_files: what to read; finding another number of records is a
             `FailedPreconditionError`.
         seed: seed of the order, 0 or more.
-        skip: how many records to leave out at the beginning.
         buffer_mb: how much a block may hold, in megabytes.
     """
     files = list(record_files.paths)
@@ -199,9 +196,7 @@ def shuffled_blocks(
             epoch's own seed `[2]`.
         num_records: their number; another number of them is a
             `FailedPreconditionError`.
-        block_size: how many records that follow each other are permuted.
         seed: seed of the order, 0 or more.
-        skip: how many records to leave out at the beginning.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:

@@ -37,9 +37,6 @@ class _Scope:
 def find_positions(text: str, descriptor: Any) -> dict[str, tuple[int, int]]:
     """Finds the line and column of every field that a text sets.
 
-    Args:
-        descriptor: Descriptor of the message that it was parsed into.
-
     Returns:
         Path -> (line, column), both from 1. Messages in a list stand under
         their index, such as "eval_input_reader.0".

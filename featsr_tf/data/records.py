@@ -41,7 +41,6 @@ class RecordSummary:
             the original images.
         object_labels: `[num_objects]` int, class ids.
         boxes_per_image: `[num_examples]` int.
-        num_bad: how many bad examples are left out.
     """
 
     image_sizes: np.ndarray

@@ -22,7 +22,6 @@ class KeepAspectRatioResizer:
         min_dimension: wanted length of the shorter side in px.
         max_dimension: when the longer side would get longer than this many
             px, it is scaled to just this length instead; 0 = no limit.
-        pad_to_max_dimension: pad to a square of `max_dimension`.
         method: interpolation, see `resize_image`.
     """
 

@@ -46,8 +46,6 @@ class Shard:
     examples, which the example mask takes out of every loss.
 
     Args:
-        batch_size: examples per batch, of all devices together.
-        num_workers: number of workers, of equally many devices.
         worker: which of them, from 0.
     """
 

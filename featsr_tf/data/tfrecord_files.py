@@ -175,7 +175,6 @@ class RawRecord:
         number: its place among all records and such stretches, from 0.
         offset: where its frame begins in the file, in bytes.
         size: of the frame in bytes, with lengths and checksums.
-        damage: what is wrong; empty where nothing is.
     """
 
     number: int

@@ -39,7 +39,6 @@ class Mark:
     Args:
         box: ymin, xmin, ymax, xmax in pixels of the image.
         color: Any color that PIL knows, such as "#2fbf4f".
-        label: Text beside the box, "" for none.
         dashed: Whether the line is broken, for objects that do not count.
     """
 

@@ -140,7 +140,6 @@ def zoom_windows(
 
     Args:
         boxes: `[n, 4]` boxes in pixels, the smallest are served first.
-        image_shape: Height and width of the image come first in it.
         small_side: Only boxes with an area of at most its square are enlarged.
 
     Returns:
@@ -232,7 +231,6 @@ def draw_error_gallery(
     Found objects are green, wrong detections red, missed objects blue.
 
     Args:
-        folder: gets the images and their captions, which a report shows.
         read_image: makes the image `[height, width, 3]` of a position in
             `truths`.
     """

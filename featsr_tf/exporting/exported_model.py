@@ -223,11 +223,7 @@ def detections_in_pixels(
 
 
 def read_warm_up(directory: str) -> Iterator[tuple[str, tf.Tensor]]:
-    """Reads the warm-up requests of a SavedModel.
-
-    Yields:
-        The name of a signature and an input for it.
-    """
+    """Reads the warm-up requests of a SavedModel."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = os.path.join(directory, WARM_UP_FILE)

@@ -1,5 +1,6 @@
 """The model card of an exported detector: what it is, and what it is not."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,41 +17,15 @@ from featsr_tf.metrics.evaluator import format_table
 
 FILE = "MODEL_CARD.md"
 
-_TEMPLATE = """\
-# {name}
-
-{kind}.
-Exported by featsr_tf from the config `pipeline.config` beside this file.
-Method: Noh et al., *Better to Follow, Follow to Be Better* (ICCV 2019).
-
-| | |
-|---|---|
-{facts}
-
-{sections}
-"""
-_SIGNATURES = """\
-Every signature takes `input_tensor` and gives `detection_boxes`
-`[batch, {maximum}, 4]` (ymin, xmin, ymax, xmax as fractions of the image),
-`detection_scores`, `detection_classes` (ids of `label_map.pbtxt`) and
-`num_detections`, all float32.{raw}
-
-| signature | input |
-|---|---|
-{signatures}
-
-```
-{use}
-```
-
-`sha256sum --check checksums.sha256` tells whether the files are whole."""
-_LIMITS = """\
-- Signatures take pixels as they are stored: turn photos upright first (EXIF).
-- It knows the classes below and nothing else; scores are no probabilities.
-- Objects much smaller or larger than those of the training data are missed."""
-_LICENCE = """\
-The licence of the weights follows from that of the data and that of the
-initial weights."""
+# Texts by name: the card and its sections.
+_TEXTS = {
+    name: text.strip("\n")
+    for name, text in re.findall(
+        r"^\[(\w+)\]\n(.*?)(?=^\[\w+\]$|\Z)",
+        Path(__file__).with_name("model_card.txt").read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+}
 _NO_FIGURES = "Not given; `python -m featsr_tf.evaluate` measures them."
 
 _KINDS = {
@@ -64,28 +39,6 @@ _KINDS = {
     "proposals",
 }
 _SUPERVISED = (RefinerType.GENERATOR, RefinerType.TAIL_GENERATOR)
-_USE = {
-    "saved_model": """\
-python -m featsr_tf.predict --model {name} --images photos/ --output found/
-docker run --rm -p 8501:8501 -v "$PWD/{name}:/models/{name}" \\
-  -e MODEL_NAME={name} tensorflow/serving""",
-    "onnx": """\
-# Experimental: compare with the SavedModel before you rely on it.
-import onnxruntime
-session = onnxruntime.InferenceSession("model.onnx")
-names = [output.name for output in session.get_outputs()]
-found = dict(zip(names, session.run(names, {{"input_tensor": images}})))""",
-    "tflite": """\
-# Experimental: compare with the SavedModel before you rely on it.
-from ai_edge_litert.interpreter import Interpreter
-detect = Interpreter("model.tflite").get_signature_runner()
-found = detect(input_tensor=images)  # [1, {height}, {width}, 3]""",
-}
-_RAW = (
-    "\nBefore suppression: `raw_detection_boxes` `[batch, {proposals}, 4]` of "
-    "the best class\nof each proposal and `raw_detection_scores` "
-    "`[batch, {proposals}, {columns}]`, background first."
-)
 
 
 def model_card(
@@ -105,8 +58,8 @@ def model_card(
         "Use": _use(name, pipeline, signatures, options),
         "Data": _data(pipeline),
         "Figures": "" if options.metrics is None else _figures(options.metrics),
-        "Limits": _LIMITS,
-        "Licence": _LICENCE,
+        "Limits": _TEXTS["limits"],
+        "Licence": _TEXTS["licence"],
         "Classes": ", ".join(
             f"{number} {label}"
             for number, label in sorted(label_map.names.items())
@@ -115,13 +68,14 @@ def model_card(
     for title, text in options.card_sections.items():
         sections[title] = f"{sections.get(title, '')}\n\n{text}".strip()
     sections["Figures"] = sections["Figures"] or _NO_FIGURES
-    return _TEMPLATE.format(
+    return _TEXTS["card"].format(
         name=name,
         kind=_kind(pipeline, options),
         facts=_rows(_facts(pipeline, label_map, stages, options)),
         sections="\n\n".join(
             f"## {title}\n\n{text}" for title, text in sections.items()
-        ),
+        )
+        + "\n",
     )
 
 
@@ -198,7 +152,7 @@ def _data(pipeline: Pipeline) -> str:
 
 def _raw(pipeline: Pipeline) -> str:
     config = pipeline.model.faster_rcnn
-    return _RAW.format(
+    return "\n" + _TEXTS["raw"].format(
         proposals=config.first_stage_max_proposals,
         columns=config.num_classes + 1,
     )
@@ -212,13 +166,15 @@ def _use(
 ) -> str:
     postprocessing = pipeline.model.faster_rcnn.second_stage_post_processing
     height, width = options.input_size or (None, None)
-    return _SIGNATURES.format(
+    return _TEXTS["signatures"].format(
         maximum=postprocessing.batch_non_max_suppression.max_total_detections,
         raw=_raw(pipeline) if options.raw_outputs else "",
         signatures=_rows(
             {f"`{key}`": what for key, what in signatures.items()}
         ),
-        use=_USE[options.format].format(name=name, height=height, width=width),
+        use=_TEXTS[options.format].format(
+            name=name, height=height, width=width
+        ),
     )
 
 

@@ -96,7 +96,6 @@ def write_tflite(
     """Writes `model.tflite`, which needs no operations of TensorFlow.
 
     Args:
-        function: of images, made of operations that TensorFlow Lite has.
         input_size: height and width of the images, px.
     """
     spec = tf.TensorSpec([1, *input_size, 3], spec.dtype, spec.name)

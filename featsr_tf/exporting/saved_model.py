@@ -310,11 +310,7 @@ def _steps(model_dir: str, base_only: bool) -> dict[str, int]:
 def write_warm_up(
     directory: str, name: str, requests: Mapping[str, tf.Tensor]
 ) -> None:
-    """Writes the warm-up requests of a SavedModel.
-
-    Args:
-        requests: an input for each signature to be warmed up.
-    """
+    """Writes the warm-up requests of a SavedModel."""
     from tensorflow_serving.apis import predict_pb2
     from tensorflow_serving.apis import prediction_log_pb2
 

@@ -44,7 +44,6 @@ def suppress(
     Args:
         boxes: `[B, N, C or 1, 4]`, px.
         scores: `[B, N, C]`.
-        iou_threshold: boxes that overlap a better one by more are dropped.
     """
     kept = tf.image.combined_non_max_suppression(
         boxes,

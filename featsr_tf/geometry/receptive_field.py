@@ -32,8 +32,6 @@ class ReceptiveField:
     """What the cells of a feature map see of the image, along one axis.
 
     Args:
-        size: R_W, pixels that one cell depends on.
-        stride: D, pixels from one cell to the next.
         first_center: index of the pixel in the middle of what the first cell
             sees; in continuous pixels its centre is half a pixel further.
     """

@@ -127,7 +127,6 @@ class RoiPooling:
     Args:
         cells: stride and first centre of the feature map, px of the image
             that its extractor saw.
-        crop_size: samples along each side of a proposal.
         maxpool_kernel_size: side of the max-pool on the samples; 1 = none.
     """
 

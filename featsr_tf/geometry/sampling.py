@@ -205,7 +205,6 @@ def sample_proposals(
         truth_classes: `[B, M]` int32, 0 is padding.
         truth_ignored: `[B, M]` bool.
         seeds: `[B, 2]` int32.
-        count: K, proposals per image, or N where that is less.
     """
     matches = match(candidates, truth_boxes, truth_ignored, 0.5, 0.5)
     labels = tf.where(allowed, matches.labels, NEITHER)

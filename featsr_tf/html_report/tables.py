@@ -38,7 +38,6 @@ class Cell:
     """One cell of a table.
 
     Args:
-        kind: "best", "good", "bad" or "" for nothing special.
         share: From 0 to 1, how strongly it is shaded.
         detail: Below it in small type, such as an interval.
     """
@@ -56,7 +55,6 @@ class Table:
     Args:
         groups: Titles of groups of columns, "" for none, with the heads of
             their columns.
-        rows: Names of the rows with their cells.
         is_matrix: Whether rows and columns stand for the same things.
     """
 

@@ -103,10 +103,7 @@ class ImageInfo:
     """What a detections file tells about an image.
 
     Args:
-        image_id: Number that objects and detections refer to.
         file_name: Name of the image file, for people and pictures.
-        height: Of the original image in pixels.
-        width: Of the original image in pixels.
     """
 
     image_id: int
@@ -236,7 +233,6 @@ def pair_by_image(
     """Pairs the objects of every image with its detections.
 
     Args:
-        truths: One item per image; these are the images that count.
         detections: At most one item per image, in any order. An image
             without an item has no detections and still counts.
 

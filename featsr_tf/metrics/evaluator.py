@@ -54,7 +54,6 @@ class Protocol:
             COCO's average precision beside them), "coco" or "voc".
         size_by: "area", as in the paper, or "long_side", as in the official
             evaluation of Tsinghua-Tencent 100K. COCO goes by area only.
-        eleven_point: Whether "voc" takes precision at eleven recalls.
 
     Raises:
         ConfigError: If a word is unknown or does not go with the others.
@@ -161,9 +160,6 @@ def format_table(results: Mapping[str, Mapping]) -> str:
     Args:
         results: What `evaluate` returned, by name of the detector, for
             example "base" and "super_resolved".
-
-    Returns:
-        Lines of equal width, figures in percent, "-" where undefined.
     """
     columns = SHOWN[next(iter(results.values()))["protocol"]]
     names = [name.replace("_", " ") for name in results]

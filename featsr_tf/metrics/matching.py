@@ -228,7 +228,6 @@ class MatchCandidates:
     """The objects and detections of a data set that may belong together.
 
     Args:
-        objects: The objects, without the ignored ones.
         ignored: `[num_detections]` bool; overlaps an ignored object of its
             class, so that it is never a false positive.
         pairs: `[num_pairs, 2]` object and detection of one image and class

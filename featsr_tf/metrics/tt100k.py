@@ -67,7 +67,6 @@ def count_found(
     """Counts objects and detections at every score threshold.
 
     Args:
-        thresholds: Score thresholds in any order; those of the result rise.
         ranges: The sizes, by default those of the paper (by area).
     """
     ranges = area_ranges() if ranges is None else ranges

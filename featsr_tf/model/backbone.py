@@ -20,7 +20,6 @@ class BackboneEntry:
     """What distinguishes one backbone from another.
 
     Args:
-        constructor: function of `keras.applications` that builds the network.
         preprocess: maps RGB images 0..255 to what the network was trained on.
         base_layer: layer whose output are the base features, at stride 16.
         sub_layer: layer whose output are the sub features of Figure 5.
@@ -73,7 +72,6 @@ class Backbone:
     (the beginning of a "predictor" in Figure 3).
 
     Args:
-        network: the whole network without its classification layer.
         sub_layer: name of the layer that gives the sub features.
         jit_compile: whether XLA compiles the extractor.
 
@@ -123,9 +121,6 @@ class Backbone:
 
     def second_stage(self, name: str) -> keras.Model:
         """Builds a new second stage that starts from the loaded weights.
-
-        Args:
-            name: name of the model, and prefix of its layers' names.
 
         Returns:
             Functional model from pooled features `[n, k, k, C]` to

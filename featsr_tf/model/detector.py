@@ -41,10 +41,6 @@ class Detector(keras.Model):
     `build_detector` makes it of a config, `save_weights` keeps its weights.
 
     Args:
-        proposal_settings: how proposals are made of the anchors.
-        pool_base: pooling of the base layer, F.
-        refiner: makes S of the features of small proposals.
-        large_predictor: for large proposals; the base detector's only one.
         small_area_threshold: proposals below this area are small, px^2.
         threshold_in_original_pixels: whether that area is measured in the
             original image rather than in I^1.0.
@@ -217,7 +213,6 @@ class Detector(keras.Model):
 
         Args:
             is_chosen: `[n]` bool, those to be refined.
-            others: of the n proposals, what counts where none is chosen.
         """
 
         def predict() -> Predictions:

@@ -12,7 +12,6 @@ class _Block(keras.layers.Layer):
     Args:
         hidden_channels: channels inside the block; 0 = as many as the input
             has.
-        kernel_size: side of the convolutions over cells.
     """
 
     def __init__(

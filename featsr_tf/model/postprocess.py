@@ -85,7 +85,6 @@ class PostProcessing:
         """Decodes boxes, clips them to the image and converts scores.
 
         Args:
-            predictions: of all `B * P` proposals, image by image.
             proposals: `[B, P, ...]`.
             image_sizes: `[B, 2]` valid height and width, px.
         """

@@ -72,7 +72,6 @@ class Predictor(keras.Model):
             `[n, k', k', C']`.
         share_box_across_classes: whether one box serves all classes.
         kernel_initializer: of both dense layers; None = small normal values.
-        dropout_rate: share of the pooled channels that training drops.
         jit_compile: whether XLA compiles the second stage.
     """
 

@@ -35,7 +35,6 @@ class ProposalNetwork(keras.layers.Layer):
     """Scores and refines the anchors of every feature cell.
 
     Args:
-        anchors_per_cell: A, number of anchors of one cell.
         kernel_initializer: of all three convolutions; None = He for the
             shared one and small normal values for the others.
 

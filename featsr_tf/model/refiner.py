@@ -124,7 +124,6 @@ class GeneratorRefiner(Refiner):
     """Refines pooled features with the paper's generator (section 4.2).
 
     Args:
-        generator: makes S of F and F_sub.
         jit_compile: whether XLA compiles the generator.
     """
 
@@ -179,7 +178,6 @@ class Gate:
     shows it.
 
     Args:
-        score_threshold: lowest score of a proposal that is refined.
         maximum: proposals per image that are refined, those of the best
             scores; 0 = no limit.
     """

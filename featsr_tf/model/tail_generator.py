@@ -16,9 +16,6 @@ class TailGenerator(keras.layers.Layer):
     features, with no more than the last of their strides. What they find is
     added to the base features by a convolution of kernel 1 that starts at
     zero, so that a new generator returns its base input unchanged.
-
-    Args:
-        tail: `build_tail` of an extractor; it is trained.
     """
 
     def __init__(self, tail: keras.Model, **kwargs):

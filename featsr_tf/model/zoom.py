@@ -45,7 +45,6 @@ class ZoomRefiner(Refiner):
     margins, keeps its plain features.
 
     Args:
-        pool_base: the detector's pooling of the base layer.
         window_size: side of a window, px, a multiple of 16.
         margin: least distance of a proposal from the edge of its window,
             where it is not the edge of the image, px.

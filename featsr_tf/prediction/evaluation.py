@@ -37,9 +37,6 @@ def evaluate_model(
 ) -> dict:
     """Evaluates the base detector and the super-resolved one.
 
-    Returns:
-        What `evaluate` returns by detector, the settings and the environment.
-
     Raises:
         ConfigError: there are no evaluation records, or the folder belongs
             to a model of another config or of other classes.
@@ -186,9 +183,6 @@ def run_detector(
         max_images: look at the first so many; None = all.
         positions: running numbers, from 0, of the only images to look at;
             None = all.
-
-    Returns:
-        Lists of truths and of detections, one item per image.
     """
     dataset = evaluation_batches(pipeline, source, positions=positions)
     count = source.summary.num_examples
@@ -207,9 +201,6 @@ def choose_model_thresholds(
     pipeline: Pipeline, model_dir: str, options: EvaluationOptions
 ) -> dict:
     """Finds the best score threshold of each detector.
-
-    Args:
-        options: classes, measure of the sizes, and how many images decide.
 
     Returns:
         "min_score" and "f1" by detector, and what they were chosen on.
@@ -253,9 +244,6 @@ def choose_model_threshold(
     options: EvaluationOptions,
 ) -> tuple[float, float | None]:
     """Finds the score threshold with the best F1 over all sizes.
-
-    Args:
-        options: measure of the sizes, and how many images decide.
 
     Returns:
         The threshold and its F1.

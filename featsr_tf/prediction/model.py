@@ -39,8 +39,6 @@ class DetectionModel:
     """A trained detector.
 
     Args:
-        load_function: makes the function of BASE or SUPER_RESOLVED.
-        min_score: lowest score worth showing, by the model's config.
         input_size: from height and width of an image to those that the
             network sees, px.
     """

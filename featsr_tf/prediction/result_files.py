@@ -34,7 +34,6 @@ class FrameResult:
     Args:
         name: path of the image, or PATH#NUMBER of a frame of a video.
         height: of the image in px; 0 where it could not be read.
-        found: detections by name of the detector.
         error: why it could not be read; None where it could.
     """
 
@@ -74,9 +73,6 @@ class PartialResults:
 
     A file that an earlier run with the same images and options has left is
     continued; a line that was cut off is removed.
-
-    Args:
-        fingerprint: of all that decides about the results.
     """
 
     def __init__(self, path: str | Path, fingerprint: str):
@@ -232,7 +228,6 @@ class Pictures:
     """Draws detections into files.
 
     Args:
-        folder: where `pictures/` and `videos/` are made.
         min_scores: lowest score that is drawn by name of the detector.
         max_pictures: so many images are drawn at the most; 0 = none, and no
             videos; None = all.

@@ -25,7 +25,6 @@ class Result:
     """Objects found in a picture, best first.
 
     Args:
-        source: path of the picture, or its array.
         size: height and width of the picture in px.
         min_score: lowest score that is drawn unless another one is given.
     """
@@ -96,9 +95,6 @@ class Result:
 
         Args:
             score: lowest score that is drawn; None = `min_score`.
-
-        Returns:
-            A picture of the same size, which notebooks show.
         """
         shown = self.above(self.min_score if score is None else score)
         return PIL.Image.fromarray(

@@ -96,9 +96,6 @@ def predict_files(
     A damaged image is reported and skipped. A run that was stopped goes on
     where it was when it is called again.
 
-    Returns:
-        The number of images that could not be read.
-
     Raises:
         ConfigError: there is no model, or an option is out of range.
         DataError: there are no images, or no checkpoint.

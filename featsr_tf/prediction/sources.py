@@ -56,9 +56,6 @@ def as_array(image: Image) -> np.ndarray:
 def read_image(path: str) -> np.ndarray:
     """Reads an image, upright and in colour.
 
-    Args:
-        path: an image file of any kind that PIL reads.
-
     Returns:
         `[H, W, 3]` uint8 RGB, turned as its EXIF orientation says.
 
@@ -250,9 +247,6 @@ def find_sources(
             patterns of files, such as `photos/2024-*/*.jpg`.
         recursive: whether folders in folders are searched, too. Default
             False.
-
-    Returns:
-        Sources, folder by folder and sorted by name within each.
 
     Raises:
         DataError: a place does not exist, or there is no image at all.

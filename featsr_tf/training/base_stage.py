@@ -41,7 +41,6 @@ class BaseStage(Stage):
 
     Args:
         detector: see `Stage`.
-        anchor_sampling: anchors for the proposal network's losses.
         objectness_weight: weight of the objectness loss. Default 1.0.
         anchor_localization_weight: weight of the anchors' box loss.
             Default 1.0.

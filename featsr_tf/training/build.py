@@ -129,7 +129,6 @@ def record_names(
     """Names the records that a step of a stage was made of.
 
     Args:
-        batches: makes its batches of a `Shard` and of `skip_steps`.
         step: number of the step, from 1.
     """
     shard = Shard(pipeline.train_config.batch_size)

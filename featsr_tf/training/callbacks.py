@@ -44,7 +44,6 @@ class StageCallback(keras.callbacks.Callback):
     """Counts the steps of a stage and acts at intervals.
 
     Args:
-        first_step: steps that the stage has made before.
         interval: steps between two times at which the callback acts.
     """
 

@@ -206,7 +206,6 @@ def fit(
     """Makes steps.
 
     Args:
-        batches: makes the endless batches of a worker from its share.
         callbacks: they see the losses of the whole batch. Where one sets
             `stage.stop_training` on any worker, the loop ends on all.
     """

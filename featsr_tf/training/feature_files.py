@@ -106,9 +106,6 @@ class FeatureFiles:
     def read(self, shard: Shard, seed: int, skip: int) -> tf.data.Dataset:
         """Reads all parts, in each pass in another order.
 
-        Args:
-            skip: how many images to leave out at the beginning.
-
         Returns:
             Endless dataset of a stage's inputs, with `StageInputs.NUMBERS`.
         """

@@ -29,11 +29,6 @@ class WarmUpCosineDecay(_Schedule):
     """Linear warm-up, a plateau, then half a cosine wave down to zero.
 
     Keras' own CosineDecay has no plateau; the TF Object Detection API has.
-
-    Args:
-        total_steps: step at which the rate reaches zero.
-        warmup: learning rate of the first step.
-        hold_steps: steps at `base` between warm-up and decay.
     """
 
     base: float
@@ -93,12 +88,7 @@ class BurnInExponentialDecay(_Schedule):
 @keras.saving.register_keras_serializable("featsr_tf")
 @dataclasses.dataclass(frozen=True)
 class LinearWarmUp(_Schedule):
-    """Goes linearly to another schedule's value.
-
-    Args:
-        start: learning rate of the first step.
-        end: learning rate at the end of the warm-up.
-    """
+    """Goes linearly to another schedule's value."""
 
     schedule: keras.optimizers.schedules.LearningRateSchedule
     start: float
@@ -201,7 +191,6 @@ class Minimizer:
     """Makes steps down the gradient of a loss.
 
     Args:
-        optimizer: of the variables that all steps change.
         clip_norm: largest global norm of the gradients; 0 = not clipped.
             Default 10.0.
     """

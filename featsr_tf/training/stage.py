@@ -205,8 +205,6 @@ class Stage(keras.Model):
     `update`, which changes the trained variables.
 
     Args:
-        detector: the detector that all stages share.
-        predictor_loss: L_cls and L_loc of the predictors.
         regularized: whether the regularizers of the trained variables are
             minimized too. Default True.
     """

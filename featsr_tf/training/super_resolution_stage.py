@@ -124,7 +124,6 @@ class SuperResolutionStage(Stage):
 
     Args:
         detector: see `Stage`.
-        pair_sampling: pairs for L_cont, L_gen and L_dis.
         targets: source of T^1.0; None trains by L_cls and L_loc alone.
         adversarial: L_gen and L_dis; None leaves them out. Default None.
         content_weight: weight of L_cont. Default 1.0.

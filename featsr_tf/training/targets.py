@@ -61,13 +61,7 @@ class NaiveTargets:
 
 
 class AtrousTargets:
-    """Features of the super-resolution target extractor (section 4.1).
-
-    Args:
-        detector: the detector whose preprocessing is used.
-        target_extractor: the atrous twin of the extractor, or `PolyphaseCall`.
-        pool_target: pooling at the twin's own cell centres.
-    """
+    """Features of the super-resolution target extractor (section 4.1)."""
 
     of_half_images = True
 

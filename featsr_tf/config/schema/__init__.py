@@ -37,35 +37,6 @@ from featsr_tf.config.schema.training import LearningRate
 from featsr_tf.config.schema.training import Optimizer
 from featsr_tf.config.schema.training import TrainConfig
 
-__all__ = [
-    "Activation",
-    "AreaFrame",
-    "BestBy",
-    "EvalConfig",
-    "FasterRcnn",
-    "FeatureExtractor",
-    "FeatureSuperResolution",
-    "GeneratorBlock",
-    "GridAnchorGenerator",
-    "Hyperparams",
-    "ImageResizer",
-    "InputReader",
-    "LearningRate",
-    "Model",
-    "Optimizer",
-    "Pipeline",
-    "Precision",
-    "PreprocessingStep",
-    "RefinerType",
-    "ResizeType",
-    "ScoreConverter",
-    "Supervision",
-    "TFRecordInputReader",
-    "TrainConfig",
-    "TrainingCropOptions",
-    "TwinPooling",
-]
-
 
 @config_message
 class TFRecordInputReader:
@@ -123,7 +94,6 @@ class Pipeline:
     """A pipeline config (`TrainEvalPipelineConfig` of the API).
 
     Args:
-        source: Name of the file that was read.
         origins: Where each field that is set was set: path -> "file:line:
             column" or "--set path".
     """
@@ -143,11 +113,7 @@ class Pipeline:
     )
 
     def where(self, path: str) -> str:
-        """Says where a field, or else what surrounds it, was set.
-
-        Returns:
-            "file:line:column", "--set path", or the name of the file.
-        """
+        """Says where a field, or else what surrounds it, was set."""
         while path and path not in self.origins:
             path = path.rpartition(".")[0]
         return self.origins.get(path, self.source)

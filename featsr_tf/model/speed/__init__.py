@@ -22,16 +22,6 @@ from featsr_tf.model.speed.polyphase import PolyphaseCall
 from featsr_tf.model.speed.winograd import BiasedConv2D
 from featsr_tf.model.speed.winograd import WinogradConv2D
 
-__all__ = [
-    "BiasedConv2D",
-    "FoldedCall",
-    "PolyphaseCall",
-    "WinogradConv2D",
-    "XlaCall",
-    "dtype_policy_scope",
-    "folded_copy",
-]
-
 
 @contextlib.contextmanager
 def dtype_policy_scope(precision: str) -> Iterator[None]:
