@@ -12,8 +12,7 @@ accuracy (`research.ablation`, `research.alternatives`, `research.probe`,
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featsr_tf.command_line.flags import add_pipeline_flags

@@ -12,9 +12,7 @@ looking grows with them, learning does not.
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from featsr_tf.command_line.flags import add_pipeline_flags

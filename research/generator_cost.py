@@ -11,8 +11,7 @@ nothing is trained or timed.
 import argparse
 import copy
 import math
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 from featsr_tf.command_line.flags import add_pipeline_flags

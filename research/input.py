@@ -11,10 +11,7 @@ import argparse
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline

@@ -8,10 +8,8 @@ import importlib.metadata
 import importlib.util
 import multiprocessing
 import os
-from collections.abc import Callable
-from collections.abc import Mapping
-from typing import Any
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 from unittest import mock
 
 import numpy as np

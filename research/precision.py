@@ -9,8 +9,7 @@ detector, which all precisions share, and what they find is judged as well.
 """
 
 import argparse
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline

@@ -15,9 +15,7 @@ large matrix product of TensorFlow tells how much of the machine is used.
 import argparse
 import json
 import statistics
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 

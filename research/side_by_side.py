@@ -8,10 +8,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Hashable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from featsr_tf.errors import ConfigError

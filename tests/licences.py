@@ -13,8 +13,7 @@ import importlib.metadata
 import pathlib
 import re
 import sys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featsr_tf.files import write_text
 

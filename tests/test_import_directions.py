@@ -9,8 +9,7 @@ imports TensorFlow, which takes seconds.
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 

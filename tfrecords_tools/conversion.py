@@ -11,8 +11,7 @@ import hashlib
 import itertools
 import os
 import warnings
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.label_map import LabelMap

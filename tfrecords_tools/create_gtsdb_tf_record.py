@@ -8,8 +8,7 @@ For example:
 
 import collections
 import re
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from featsr_tf.data.label_map import LabelMap

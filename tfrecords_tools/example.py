@@ -45,9 +45,6 @@ def prepare_objects(
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
 
-    Returns:
-        The objects to write, and what was done, once per object.
-
     Raises:
         DataError: names an object whose class is not in the label map.
     """
@@ -128,9 +125,6 @@ def make_example(
     Args:
         objects: its objects, with boxes inside the encoded image and classes
             of the label map.
-
-    Returns:
-        The example, in the schema of the TF Object Detection API.
     """
     import tensorflow as tf
     from official.vision.data import tfrecord_lib

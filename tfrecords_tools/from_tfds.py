@@ -14,10 +14,8 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Iterator
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image

@@ -10,10 +10,7 @@ import re
 import shlex
 import sys
 import typing
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import FORMAT

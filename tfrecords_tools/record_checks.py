@@ -3,8 +3,7 @@
 import dataclasses
 import enum
 import io
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import PIL.Image

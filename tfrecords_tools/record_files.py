@@ -4,8 +4,7 @@ import argparse
 import collections
 import os
 import re
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.examples import feature_texts
@@ -120,9 +119,6 @@ def names_in(records: Iterable[bytes]) -> dict[int, str]:
 
 def class_names(labels: Iterable[tuple[int, str]]) -> dict[int, str]:
     """Names classes as their records do.
-
-    Args:
-        labels: class ids and names of objects; a name may be empty.
 
     Returns:
         The name of each id, "class 7" where the records have none.

@@ -13,9 +13,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,11 +198,7 @@ def _training_view(
 def stored_picture(
     serialized: bytes, names: Mapping[int, str]
 ) -> tuple[np.ndarray, str]:
-    """Draws a whole image with its boxes.
-
-    Returns:
-        The picture at the size of the image, and its facts.
-    """
+    """Draws a whole image with its boxes."""
     from featsr_tf.data.decode import decode_example
 
     frame = decode_example(serialized)

@@ -102,9 +102,6 @@ def class_rows(
 ) -> list[list[str]]:
     """Tells how many objects each class has, and how large they are.
 
-    Args:
-        names: class names by class id; those without objects are told too.
-
     Returns:
         Rows of a table, the first with its heads, large classes first.
     """

@@ -73,11 +73,7 @@ def sha256(path: str) -> str:
 
 
 def move_in(local_path: str, path: str) -> None:
-    """Moves a local file to its place, where it appears whole.
-
-    Args:
-        local_path: the file; on the same disk when its place is local.
-    """
+    """Moves a local file to its place, where it appears whole."""
     import tensorflow as tf
 
     if is_remote(path):

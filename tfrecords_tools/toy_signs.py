@@ -47,9 +47,6 @@ def draw_sign(
 
     Args:
         size: square root of the area of its box, in px.
-
-    Returns:
-        An RGBA image that the sign fills from border to border.
     """
     variant = int(generator.integers(_GLYPH_VARIANTS))
     reduction = max(int(_SIDE / (_OVERSAMPLING * size)), 1)

@@ -16,9 +16,7 @@ import functools
 import itertools
 import os
 import sys
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tqdm
 

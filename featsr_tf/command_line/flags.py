@@ -4,8 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featsr_tf.config import find_warnings
@@ -73,9 +72,6 @@ def read_trained_pipeline(arguments: argparse.Namespace) -> Pipeline:
     Args:
         arguments: parsed flags of `add_pipeline_flags`, not required, and
             `add_model_dir_flag`.
-
-    Returns:
-        The config of `--pipeline` where it is given, else the folder's.
 
     Raises:
         ConfigError: there is no model, it was trained with another config, or

@@ -9,12 +9,9 @@ import re
 import string
 import types
 import typing
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 
 class Affects(enum.Flag):

@@ -26,7 +26,6 @@ def load_pipeline(
     by those who open them.
 
     Args:
-        path: A config in the syntax of the TF Object Detection API.
         overrides: Such as "model.faster_rcnn.num_classes=4".
         trains: See `checks.check`.
 

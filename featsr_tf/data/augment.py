@@ -5,9 +5,7 @@ Each takes a `LabeledImage` with a float32 image of 0..255 and a stateless seed,
 """
 
 import dataclasses
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 

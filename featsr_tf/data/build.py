@@ -2,8 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf

@@ -5,9 +5,7 @@ What goes wrong on the way is translated into the record where it happened.
 
 import contextlib
 import re
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf

@@ -11,8 +11,7 @@ import io
 import itertools
 import os
 import warnings
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import PIL.Image

@@ -9,8 +9,7 @@ import glob
 import importlib.util
 import os
 import struct
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np

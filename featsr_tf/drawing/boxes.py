@@ -1,7 +1,6 @@
 """Boxes drawn so that a person can read them, at any image size."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np

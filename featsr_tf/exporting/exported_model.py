@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +13,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.names import BASE_SIGNATURE
-from featsr_tf.exporting.names import BOXES
-from featsr_tf.exporting.names import CLASSES
-from featsr_tf.exporting.names import COUNT
-from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.names import INPUT
-from featsr_tf.exporting.names import SCORES
+from featsr_tf.exporting import names
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
 from featsr_tf.metrics.detections import Detections
@@ -129,10 +122,11 @@ class ExportedModel:
                 "export it again"
             ) from None
         self._signatures = self._model.signatures
-        if IMAGE_SIGNATURE not in self._signatures:
+        if names.IMAGE_SIGNATURE not in self._signatures:
             raise DataError(
                 f"{folder}: expected a SavedModel with a signature "
-                f"{IMAGE_SIGNATURE!r}, as featsr_tf.export writes it, found "
+                f"{names.IMAGE_SIGNATURE!r}, as featsr_tf.export writes it, "
+                "found "
                 f"{', '.join(sorted(self._signatures)) or 'none'}"
             )
         self._inputs = {
@@ -149,7 +143,7 @@ class ExportedModel:
     @property
     def has_base(self) -> bool:
         """Whether the base detector is in it beside the super-resolved one."""
-        return BASE_SIGNATURE in self._signatures
+        return names.BASE_SIGNATURE in self._signatures
 
     def input_spec(self, signature: str) -> InputSpec | None:
         """Tells what a signature takes; None where there is no such one."""
@@ -190,7 +184,7 @@ class ExportedModel:
             Detections of each image, in its px.
         """
         is_base = base and self.has_base
-        signature = BASE_SIGNATURE if is_base else IMAGE_SIGNATURE
+        signature = names.BASE_SIGNATURE if is_base else names.IMAGE_SIGNATURE
         return detections_in_pixels(
             self.run(signature, images), *images.shape[1:3]
         )
@@ -210,13 +204,13 @@ def detections_in_pixels(
     Returns:
         Detections of each image, in its px.
     """
-    counts = outputs[COUNT].astype(int)
+    counts = outputs[names.COUNT].astype(int)
     return [
         Detections(
             image_id=row,
-            boxes=outputs[BOXES][row, :count] * ([height, width] * 2),
-            scores=outputs[SCORES][row, :count],
-            classes=outputs[CLASSES][row, :count],
+            boxes=outputs[names.BOXES][row, :count] * ([height, width] * 2),
+            scores=outputs[names.SCORES][row, :count],
+            classes=outputs[names.CLASSES][row, :count].astype(np.int32),
         )
         for row, count in enumerate(counts)
     ]
@@ -230,7 +224,7 @@ def read_warm_up(directory: str) -> Iterator[tuple[str, tf.Tensor]]:
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
         request = log.predict_log.request
-        value = tf.constant(tf.make_ndarray(request.inputs[INPUT]))
+        value = tf.constant(tf.make_ndarray(request.inputs[names.INPUT]))
         yield request.model_spec.signature_name, value
 
 

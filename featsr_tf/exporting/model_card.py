@@ -49,11 +49,7 @@ def model_card(
     stages: Mapping[str, int],
     options: ExportOptions,
 ) -> str:
-    """Writes the model card.
-
-    Args:
-        stages: steps trained in each stage that is part of the export.
-    """
+    """Writes the model card."""
     sections = {
         "Use": _use(name, pipeline, signatures, options),
         "Data": _data(pipeline),

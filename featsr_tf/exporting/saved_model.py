@@ -19,14 +19,10 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import Resizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.exporting import names
 from featsr_tf.exporting.exported_model import WARM_UP_FILE
 from featsr_tf.exporting.model_card import FILE as MODEL_CARD_FILE
 from featsr_tf.exporting.model_card import model_card
-from featsr_tf.exporting.names import BASE_SIGNATURE
-from featsr_tf.exporting.names import DETECTORS
-from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.names import INPUT
-from featsr_tf.exporting.names import SERVING_DEFAULT
 from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.other_runtimes import write_onnx
 from featsr_tf.exporting.other_runtimes import write_tflite
@@ -45,7 +41,7 @@ from featsr_tf.training import model_folder
 
 # Signature -> what it takes, in the words of the API's `--input_type`.
 SIGNATURES = {
-    IMAGE_SIGNATURE: "image_tensor",
+    names.IMAGE_SIGNATURE: "image_tensor",
     "encoded_image": "encoded_image_string_tensor",
     "tf_example": "tf_example",
 }
@@ -141,7 +137,7 @@ def _with_min_score(pipeline: Pipeline, options: ExportOptions) -> Pipeline:
     """The config, with the lowest score that is drawn."""
     score = options.min_score
     if isinstance(score, Mapping):
-        base, super_resolved = DETECTORS
+        base, super_resolved = names.DETECTORS
         name = base if options.base_only else super_resolved
         if name not in score:
             raise ConfigError(
@@ -223,7 +219,7 @@ def _write_model(
     """Writes the model and returns the kind of input of each signature."""
     # A detector that stopped after stage 1 has nothing to refine with.
     served = _signatures(detector, resizer, base is not None, options)
-    kinds = {SERVING_DEFAULT: options.input_type}
+    kinds = {names.SERVING_DEFAULT: options.input_type}
     spec = _input(options.input_type)
     if options.format == "onnx":
         write_onnx(folder, served.images, spec)
@@ -243,9 +239,9 @@ def _write_model(
     for signature, kind in kinds.items():
         archive.add_endpoint(signature, functions[kind], [_input(kind)])
     if base is not None:
-        kinds[BASE_SIGNATURE] = "image_tensor"
+        kinds[names.BASE_SIGNATURE] = "image_tensor"
         archive.add_endpoint(
-            BASE_SIGNATURE,
+            names.BASE_SIGNATURE,
             _signatures(base, resizer, False, options).images,
             [_input("image_tensor")],
         )
@@ -276,7 +272,7 @@ def _signatures(
 def _input(kind: str) -> tf.TensorSpec:
     example = _example_input(kind)
     shape = [None] if example.dtype == tf.string else [None, None, None, 3]
-    return tf.TensorSpec(shape, example.dtype, name=INPUT)
+    return tf.TensorSpec(shape, example.dtype, name=names.INPUT)
 
 
 def _example_input(kind: str) -> tf.Tensor:
@@ -321,7 +317,7 @@ def write_warm_up(
             request = predict_pb2.PredictRequest()
             request.model_spec.name = name
             request.model_spec.signature_name = signature
-            request.inputs[INPUT].CopyFrom(tf.make_tensor_proto(value))
+            request.inputs[names.INPUT].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )

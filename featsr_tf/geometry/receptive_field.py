@@ -1,8 +1,7 @@
 """Receptive fields: section 3 of the paper, on the layers of a Keras model."""
 
 import dataclasses
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 

@@ -89,7 +89,6 @@ def roi_align(
         boxes: `[n, 4]`, ymin, xmin, ymax, xmax in continuous pixels of I^1.0.
             No gradient flows to them.
         image_indices: `[n]` int32, the row of `features` that each box is in.
-        stride: pixels of the extractor's image from one cell to the next.
         first_center: index of the pixel that the first cell is centred on, in
             the extractor's image.
         scale: pixels of the extractor's image per pixel of the boxes' frame,

@@ -7,8 +7,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 

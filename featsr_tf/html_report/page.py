@@ -1,8 +1,7 @@
 """One self-contained page that shows what a training has achieved."""
 
 import html
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featsr_tf.html_report.html import Line
 from featsr_tf.html_report.html import html_facts

@@ -1,7 +1,6 @@
 """The tables of a report, in no language yet."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featsr_tf.metrics.detections import SIZE_NAMES

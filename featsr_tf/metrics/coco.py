@@ -1,9 +1,7 @@
 """Average precision and recall by object size, as COCO defines them."""
 
 import functools
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np

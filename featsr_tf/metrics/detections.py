@@ -1,8 +1,6 @@
 """Objects and detections of one image, in original pixels, and their sizes."""
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np

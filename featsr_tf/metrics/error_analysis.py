@@ -1,7 +1,6 @@
 """Analysis of errors: confused classes, and images with the most errors."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 

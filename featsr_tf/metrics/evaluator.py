@@ -1,9 +1,7 @@
 """The protocols, and all figures of a detector under one of them."""
 
 import math
-from collections.abc import Collection
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -14,8 +14,7 @@ The seven rules of the official evaluation, which the paper uses in Tables 1,
 7. An image without detections counts like any other.
 """
 
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -9,9 +9,7 @@ Corners are continuous: widths are differences of coordinates, without the + 1
 of the development kit.
 """
 
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 

@@ -118,11 +118,7 @@ def build_detector(
 def build_target_features(
     pipeline: Pipeline, detector: Detector
 ) -> tuple[speed.PolyphaseCall, RoiPooling]:
-    """Builds the atrous twin of a detector's extractor.
-
-    Returns:
-        The target extractor, and the pooling at its own cell centres.
-    """
+    """Builds the atrous twin of a detector's extractor."""
     extension = pipeline.model.feature_super_resolution
     twin = build_target_extractor(
         detector.extractor, extension.twin_pooling.value

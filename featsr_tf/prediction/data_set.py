@@ -1,8 +1,7 @@
 """Detections of whole data sets, in pixels of the original images."""
 
 import os
-from collections.abc import Collection
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import tensorflow as tf

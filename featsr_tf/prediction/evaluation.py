@@ -1,7 +1,6 @@
 """Evaluation of a trained model folder on records."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import describe_options

@@ -5,10 +5,7 @@ TensorFlow is only imported when something is loaded.
 
 import functools
 import os
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,19 +141,7 @@ def check_batch_size(batch_size: int) -> None:
 def load(
     path: str | os.PathLike, overrides: Sequence[str] = ()
 ) -> DetectionModel:
-    """Loads a trained detector.
-
-    Args:
-        path: a model folder of `featsr_tf.train`, or what `featsr_tf.export`
-            wrote: the folder NAME, whose newest version is taken, or
-            NAME/VERSION.
-        overrides: fields that a model folder uses with another value, such
-            as "model.feature_super_resolution.gate_maximum=8".
-
-    Raises:
-        ConfigError: there is none.
-        DataError: it is damaged.
-    """
+    """Loads a trained detector; see `featsr_tf.load`."""
     path = os.fspath(path)
     exported = _exported_folder(path)
     if exported is None:

@@ -113,11 +113,7 @@ class Result:
         return np.concatenate(columns, axis=1)
 
     def to_coco(self, image_id: int) -> list[dict]:
-        """Describes the objects as results of COCO.
-
-        Returns:
-            A dict per object, with "bbox" as x, y, width, height.
-        """
+        """Describes the objects as results of COCO."""
         found = replace(self.detections, image_id=image_id)
         return list(found.to_coco())
 

@@ -8,10 +8,7 @@ that the border of a tile has cut off, and for two such parts.
 
 import itertools
 import math
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -252,7 +249,6 @@ def detect(
 
     Args:
         images: `[H, W, 3]` uint8 RGB.
-        batch_size: images or tiles of one size that are looked at together.
         tiling: how large images are cut; None = not at all.
 
     Returns:

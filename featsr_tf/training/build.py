@@ -1,8 +1,7 @@
 """The three stages and their batches from a pipeline."""
 
 import functools
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 

@@ -6,8 +6,7 @@ continued stage needs no bookkeeping of epochs.
 
 import math
 import time
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np

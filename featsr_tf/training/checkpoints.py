@@ -343,9 +343,6 @@ def restore_detector(
 ) -> str:
     """Loads the detector that a stage left behind.
 
-    Args:
-        detector: the detector to fill, or parts of it by their names.
-
     Returns:
         Path of the checkpoint, the best one of the stage or the newest.
 

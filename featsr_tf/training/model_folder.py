@@ -13,8 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from featsr_tf.config import affects_of

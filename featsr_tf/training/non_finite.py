@@ -2,10 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from featsr_tf.errors import FeatsrError
 

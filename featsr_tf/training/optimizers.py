@@ -1,8 +1,7 @@
 """Keras optimizers and learning rate schedules from their configuration."""
 
 import dataclasses
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras

@@ -1,8 +1,7 @@
 """What the three stages of training have in common (section 4.3)."""
 
 import time
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -254,9 +253,6 @@ class Stage(keras.Model):
 
         Args:
             batch: see `Batch`.
-
-        Returns:
-            What `StageInputs` names: tensors of B rows, or tuples of them.
         """
         raise NotImplementedError
 

@@ -7,8 +7,7 @@ steps that are left, between which callbacks log, save and validate.
 import contextlib
 import functools
 import os
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras

@@ -1,7 +1,6 @@
 """Comparing variants over seeds, and over frames drawn with replacement."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 

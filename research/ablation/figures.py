@@ -1,8 +1,6 @@
 """Figures of a variant from what its detectors found, and their spread."""
 
-from collections.abc import Collection
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,7 @@
 """What is kept of a detector: objects, detections, proposals, times."""
 
 import dataclasses
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np

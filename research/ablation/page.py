@@ -1,8 +1,7 @@
 """The results on a page, as tables and curves."""
 
 import html
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from featsr_tf.html_report.html import Line
 from featsr_tf.html_report.html import html_facts

@@ -5,9 +5,7 @@ import dataclasses
 import fcntl
 import json
 import math
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from featsr_tf.config import all_differences

@@ -1,8 +1,7 @@
 """From the kept files of all cells to the results of the benchmark."""
 
 import sys
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tqdm

@@ -1,7 +1,6 @@
 """Features of the same proposals before and after super-resolution."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf

@@ -1,7 +1,6 @@
 """Trained models whose refined features are compared, from their folders."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,6 @@
 """Figure 6 of trained models, on the records of their configs."""
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tqdm
 

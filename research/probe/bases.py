@@ -2,8 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Collection
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from featsr_tf.config import Pipeline

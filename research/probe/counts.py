@@ -1,8 +1,7 @@
 """From predictions to accuracy and distance of boxes, and how sure they are."""
 
 import dataclasses
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 

@@ -1,8 +1,7 @@
 """Extractor and twin in all forms, and how far these differ."""
 
 import itertools
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np

@@ -4,8 +4,7 @@ import dataclasses
 import random
 import sys
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from featsr_tf.errors import FeatsrError
 

@@ -1,8 +1,7 @@
 """Record files made and damaged by hand for the tests of the record tools."""
 
 import pathlib
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from featsr_tf.data.tfrecord_files import walk_records
 from tests.data.example_files import encode
