@@ -30,12 +30,7 @@ def is_inside(name: str) -> bool:
 
 
 def safe_stem(name: str) -> str:
-    """Makes part of a file name of one that a file of others gives.
-
-    Returns:
-        The name without folders and ending, at most 50 characters that no
-        file system objects to.
-    """
+    """Takes folders, ending and odd characters from a name, for a file name."""
     stem = PurePosixPath(name.replace("\\", "/")).stem
     return re.sub(r"[^\w. -]+", "_", stem)[:50] or "image"
 

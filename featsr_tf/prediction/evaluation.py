@@ -148,8 +148,7 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
     """Opens the records that a model folder is evaluated on.
 
     Raises:
-        ConfigError: there is none, or the folder belongs to a model of
-            another config or of other classes.
+        ConfigError: there is none, or the folder is of another model.
         DataError: records are missing or unsound.
     """
     model_folder.check_trained(model_dir, pipeline)
@@ -176,12 +175,11 @@ def run_detector(
     max_images: int | None = None,
     positions: Sequence[int] | None = None,
 ):
-    """Detects objects in the images of a source.
+    """Detects objects in the images of record files.
 
     Args:
-        max_images: look at the first so many; None = all.
-        positions: running numbers, from 0, of the only images to look at;
-            None = all.
+        max_images: only the first ones are looked at; None = all.
+        positions: running numbers, from 0, of the only images; None = all.
     """
     dataset = evaluation_batches(pipeline, source, positions=positions)
     count = source.summary.num_examples
