@@ -42,7 +42,7 @@ def training(tmp_path_factory):
     return training, folder / "whole"
 
 
-@pytest.mark.journey
+@pytest.mark.slow
 def test_kills_in_each_stage_change_no_bit(training, tmp_path):
     training, whole = training
     for stage in STAGES:
@@ -51,7 +51,7 @@ def test_kills_in_each_stage_change_no_bit(training, tmp_path):
     assert differences(tmp_path, whole) == []
 
 
-@pytest.mark.journey
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_training_says_how_to_go_on_and_does(
     training, tmp_path, number
