@@ -70,7 +70,6 @@ class AnnotatedObject:
     Args:
         box: px, ymin, xmin, ymax, xmax, continuous: a box of one pixel at the
             origin is 0, 0, 1, 1.
-        where: file and line, or file and object, for messages.
         area: of the object's segment in px^2; None where there is only a box.
     """
 
@@ -132,11 +131,7 @@ class LazyImages(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images that share record files, such as those for training.
-
-    Args:
-        name: beginning of the record files' names, such as "voc_train".
-    """
+    """Images that share record files, such as those for training."""
 
     name: str
     images: Sequence[AnnotatedImage]

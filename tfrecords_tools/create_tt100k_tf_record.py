@@ -118,7 +118,6 @@ class TT100K:
     """The two splits; images of neither belong to the data set's `other`.
 
     Args:
-        train: images for training, with the objects of all classes.
         num_without_annotation: images of the splits that the annotations do
             not mention; they have no objects.
     """

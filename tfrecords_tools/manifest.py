@@ -52,8 +52,6 @@ class Manifest:
     """The record files of a split.
 
     Args:
-        name: of the split, with which the file names begin.
-        class_counts: objects by the name of their class, zeros too.
         versions: of the packages that decide about the bytes.
     """
 

@@ -50,12 +50,7 @@ class ShardJob:
 
 @dataclasses.dataclass(frozen=True)
 class ShardFacts:
-    """What a shard contains and what happened on the way.
-
-    Args:
-        source_ids: of all images, those that were left out too.
-        left_out: an explanation for each image that was left out.
-    """
+    """What a shard contains and what happened on the way."""
 
     file: str
     num_examples: int

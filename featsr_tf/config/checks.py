@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from featsr_tf.config import schema
+from featsr_tf.config.backbones import BACKBONES
+from featsr_tf.config.backbones import EXTRACTOR_TYPES
+from featsr_tf.config.backbones import IMAGENET_ALPHAS
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import alternatives
 from featsr_tf.config.fields import chosen
@@ -18,17 +21,6 @@ Pipeline = schema.Pipeline
 # Paths of fields, and what is wrong with them, the worst first.
 _Problems = Iterator[tuple[str, str]]
 
-IMAGENET_ALPHAS = (0.25, 0.5, 0.75, 1.0)
-_SPELLINGS = {
-    "mobilenet_v1": ("mobilenet_v1", "mobilenet_v1_keras"),
-    "resnet50": ("resnet50", "resnet50_keras", "resnet50_v1"),
-    "resnet101": ("resnet101", "resnet101_keras", "resnet101_v1"),
-}
-BACKBONES = {
-    f"faster_rcnn_{spelling}": backbone
-    for backbone, spellings in _SPELLINGS.items()
-    for spelling in spellings
-}
 _DETECTOR = "model.faster_rcnn"
 _EXTRACTOR = f"{_DETECTOR}.feature_extractor.type"
 _EXTENSION = "model.feature_super_resolution"
@@ -108,16 +100,16 @@ def backbone_name(extractor_type: str) -> str:
     Returns:
         "mobilenet_v1", "resnet50" or "resnet101".
     """
-    return BACKBONES[extractor_type]
+    return EXTRACTOR_TYPES[extractor_type]
 
 
 def _extractor_problems(pipeline: Pipeline) -> _Problems:
     name = pipeline.model.faster_rcnn.feature_extractor.type
-    if name and name not in BACKBONES:
+    if name and name not in EXTRACTOR_TYPES:
         yield (
             _EXTRACTOR,
             f"{printable(repr(name))} is not supported; expected one of "
-            f"{', '.join(BACKBONES)}; {nearest(name, BACKBONES)}",
+            f"{', '.join(EXTRACTOR_TYPES)}; {nearest(name, EXTRACTOR_TYPES)}",
         )
 
 
@@ -142,11 +134,14 @@ def _resizer_problems(pipeline: Pipeline) -> _Problems:
 def _backbone_problems(pipeline: Pipeline) -> _Problems:
     extractor = pipeline.model.faster_rcnn.feature_extractor.type
     if not extractor:
-        yield _EXTRACTOR, f"is not set; expected one of {', '.join(BACKBONES)}"
+        yield (
+            _EXTRACTOR,
+            f"is not set; expected one of {', '.join(EXTRACTOR_TYPES)}",
+        )
     backbone = pipeline.model.feature_super_resolution.backbone
     path, alpha = f"{_EXTENSION}.backbone.alpha", backbone.alpha
     name = backbone_name(extractor)
-    if name != "mobilenet_v1" and alpha != 1.0:
+    if not BACKBONES[name].has_alpha and alpha != 1.0:
         yield (
             path,
             f"is {alpha:g}; expected 1 for {name}: only MobileNet has a width "

@@ -119,7 +119,6 @@ class TrainingCrop:
         width: in px.
         minimum_scale: smallest px of the crop per px of the original frame.
         maximum_scale: largest px of the crop per px of the original frame.
-        object_probability: how often the crop is placed around an object.
     """
 
     height: int

@@ -71,7 +71,6 @@ class TrainingOptions:
 
     Args:
         seed: seed of all randomness, 0 or more.
-        skip_examples: how many examples an earlier run has used up.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
         shard: what this worker sees of every batch; None = all of it.
         services: addresses of `python -m featsr_tf.data_service`, which

@@ -49,7 +49,6 @@ class Line:
     Args:
         y: As many values; None leaves a gap.
         color: Number of its color, the same for the same thing everywhere.
-        dot: Where on the horizontal axis a dot is set.
     """
 
     name: str

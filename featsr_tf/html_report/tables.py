@@ -38,7 +38,6 @@ class Cell:
 
     Args:
         share: From 0 to 1, how strongly it is shaded.
-        detail: Below it in small type, such as an interval.
     """
 
     text: str
@@ -54,7 +53,6 @@ class Table:
     Args:
         groups: Titles of groups of columns, "" for none, with the heads of
             their columns.
-        is_matrix: Whether rows and columns stand for the same things.
     """
 
     title: str

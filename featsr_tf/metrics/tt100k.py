@@ -29,7 +29,6 @@ class Counts:
     """How often objects were found, by threshold and size.
 
     Args:
-        ranges: The sizes, in the order of the last axis.
         thresholds: `[num_thresholds]` score thresholds, rising.
         objects: `[num_ranges]` objects to be found, of all classes.
         found: `[num_thresholds, num_ranges]` objects found.

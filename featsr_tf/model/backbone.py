@@ -1,67 +1,19 @@
 """The CNN backbones: where to cut them and what their second stage is."""
 
 import copy
-import dataclasses
 import difflib
 import os
 import warnings
-from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from featsr_tf.config.backbones import BACKBONES
+from featsr_tf.config.backbones import IMAGENET_ALPHAS
+from featsr_tf.config.backbones import BackboneEntry
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model import speed
-
-
-@dataclasses.dataclass(frozen=True)
-class BackboneEntry:
-    """What distinguishes one backbone from another.
-
-    Args:
-        preprocess: maps RGB images 0..255 to what the network was trained on.
-        base_layer: layer whose output are the base features, at stride 16.
-        sub_layer: layer whose output are the sub features of Figure 5.
-        has_alpha: whether the network comes in several widths.
-        dense_second_stage: whether the second stage keeps the resolution of
-            the pooled features: its strides are then replaced by 1.
-    """
-
-    constructor: Callable[..., keras.Model]
-    preprocess: Callable
-    base_layer: str
-    sub_layer: str
-    has_alpha: bool
-    dense_second_stage: bool
-
-
-BACKBONES = {
-    "mobilenet_v1": BackboneEntry(
-        constructor=keras.applications.MobileNet,
-        preprocess=keras.applications.mobilenet.preprocess_input,
-        base_layer="conv_pw_11_relu",
-        sub_layer="conv_pw_5_relu",
-        has_alpha=True,
-        dense_second_stage=False,
-    ),
-    "resnet50": BackboneEntry(
-        constructor=keras.applications.ResNet50,
-        preprocess=keras.applications.resnet.preprocess_input,
-        base_layer="conv4_block6_out",
-        sub_layer="conv2_block3_out",
-        has_alpha=False,
-        dense_second_stage=True,
-    ),
-    "resnet101": BackboneEntry(
-        constructor=keras.applications.ResNet101,
-        preprocess=keras.applications.resnet.preprocess_input,
-        base_layer="conv4_block23_out",
-        sub_layer="conv2_block3_out",
-        has_alpha=False,
-        dense_second_stage=True,
-    ),
-}
 
 
 class Backbone:
@@ -72,7 +24,6 @@ class Backbone:
     (the beginning of a "predictor" in Figure 3).
 
     Args:
-        sub_layer: name of the layer that gives the sub features.
         jit_compile: whether XLA compiles the extractor.
 
     Attributes:
@@ -201,10 +152,9 @@ def build_backbone(
 
 
 def _check_width(alpha: float, weights: str) -> None:
-    published = (0.25, 0.5, 0.75, 1.0)
-    if weights == "imagenet" and alpha not in published:
+    if weights == "imagenet" and alpha not in IMAGENET_ALPHAS:
         raise ConfigError(
-            f'weights "imagenet" exist for alpha {published} only, found '
+            f'weights "imagenet" exist for alpha {IMAGENET_ALPHAS} only, found '
             f"{alpha:g}; give a path or leave the weights empty"
         )
     if int(32 * alpha) < 1:

@@ -24,7 +24,6 @@ class AtrousConvolution(keras.layers.Wrapper):
 
     Args:
         layer: a `Conv2D` or `DepthwiseConv2D`, of any stride.
-        padding: "valid", or "same" for a kernel of odd size.
 
     Example:
         convolution = keras.layers.Conv2D(8, 3, strides=2)

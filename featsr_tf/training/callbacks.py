@@ -22,8 +22,8 @@ from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.prediction.evaluation import run_detector
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.distribution import StopSignals
+from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
-from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
@@ -40,11 +40,7 @@ GAUGES = (
 
 
 class StageCallback(keras.callbacks.Callback):
-    """Counts the steps of a stage and acts at intervals.
-
-    Args:
-        interval: steps between two times at which the callback acts.
-    """
+    """Counts the steps of a stage and acts at intervals."""
 
     def __init__(self, first_step: int, num_steps: int, interval: int):
         super().__init__()
@@ -332,7 +328,6 @@ class DetectionImages(StageCallback):
     """Draws truth beside detections on a few images for TensorBoard.
 
     Args:
-        batches: of one image; only images with objects are drawn.
         count: number of images. Default 4.
         score_threshold: lowest score of a detection that is drawn.
             Default 0.5.

@@ -16,8 +16,8 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
+from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
-from featsr_tf.training.non_finite import NonFiniteError
 
 BASE = "base"
 SUPER_RESOLUTION = "super_resolution"

@@ -1,13 +1,17 @@
 """The losses of Faster R-CNN and of the paper (equations 4, 5 and 6).
 
 Each function returns one loss per proposal (or anchor); `weighted_mean` makes
-of them the scalar that is minimised, exactly 0 where nothing has a weight.
+of them the scalar that is minimised, exactly 0 where nothing has a weight. One
+that is not finite ends a training at once.
 """
 
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from featsr_tf.errors import FeatsrError
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.sampling import SampledProposals
 
@@ -150,3 +154,55 @@ def discriminator_loss(
         generated_logits: `[n]` of D(S^0.5).
     """
     return tf.nn.softplus(-target_logits) + tf.nn.softplus(generated_logits)
+
+
+class NonFiniteError(FeatsrError):
+    """A loss, a gradient or a variable is NaN or infinite.
+
+    Args:
+        step: the step after which it was found, from 1.
+        values: losses and gauges of the step by name, or variables.
+    """
+
+    def __init__(self, stage: str, step: int, values: Mapping[str, float]):
+        self.stage = stage
+        self.step = step
+        self.values = values
+        super().__init__(
+            f"stage {stage}, step {step}: expected finite numbers, found "
+            f"{_describe(values)}"
+        )
+
+
+def _describe(values: Mapping[str, float]) -> str:
+    """Names the first values that are not finite, such as "loss nan"."""
+    wrong = [
+        f"{name} {value}"
+        for name, value in values.items()
+        if not math.isfinite(value)
+    ]
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    return ", ".join(wrong[:5]) + more
+
+
+@contextlib.contextmanager
+def translate_non_finite_errors(
+    record_names: Callable[[int], Sequence[str]],
+) -> Iterator[None]:
+    """Adds to a `NonFiniteError` what to look at and what to do.
+
+    Args:
+        record_names: gives the records that a step, from 1, was made of.
+
+    Raises:
+        FeatsrError: in place of the `NonFiniteError`, in one line.
+    """
+    try:
+        yield
+    except NonFiniteError as error:
+        names = ", ".join(record_names(error.step))
+        raise FeatsrError(
+            f"{error}; its batch holds the records {names}; lower the learning "
+            "rate, or mend these images, and run the same command again: it "
+            "continues after the last checkpoint"
+        ) from None

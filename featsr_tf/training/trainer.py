@@ -49,8 +49,8 @@ from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.distribution import translate_worker_errors
 from featsr_tf.training.distribution import warn_of_idle_devices
 from featsr_tf.training.feature_files import translate_cache_errors
+from featsr_tf.training.losses import translate_non_finite_errors
 from featsr_tf.training.model_folder import History
-from featsr_tf.training.non_finite import translate_non_finite_errors
 from featsr_tf.training.stage import Stage
 
 TENSORBOARD_DIRECTORY = "tensorboard"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.config.backbones import BACKBONES
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.backbone import BACKBONES
 from featsr_tf.model.backbone import build_backbone
 from tests.model.small import small_backbone
 

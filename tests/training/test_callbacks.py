@@ -14,8 +14,8 @@ from featsr_tf.training.callbacks import CheckpointWriter
 from featsr_tf.training.callbacks import DetectionImages
 from featsr_tf.training.callbacks import TrainingLog
 from featsr_tf.training.distribution import StopSignals
+from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
-from featsr_tf.training.non_finite import NonFiniteError
 from featsr_tf.training.stage import DATA_READY
 from tests.training.batches import LARGE
 from tests.training.batches import SMALL

@@ -17,7 +17,7 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import newest_step
 from featsr_tf.training.checkpoints import restore_detector
-from featsr_tf.training.non_finite import NonFiniteError
+from featsr_tf.training.losses import NonFiniteError
 
 # Large enough for the offsets to lie in values, keys and the graph.
 SHAPE = [40, 30]

@@ -26,7 +26,6 @@ class XlaCall:
     there, the network is called as it is.
 
     Args:
-        network: maps tensors to tensors by operations that XLA knows.
         jit_compile: False calls it as it is everywhere.
     """
 

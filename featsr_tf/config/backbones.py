@@ -1,0 +1,77 @@
+"""The backbones that there are: one entry has all that tells it from others.
+
+Nothing here imports Keras before it is asked for a network.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneEntry:
+    """What distinguishes one backbone from another.
+
+    Args:
+        preprocess: maps RGB images 0..255 to what the network was trained on.
+        base_layer: layer whose output are the base features, at stride 16.
+        sub_layer: layer whose output are the sub features of Figure 5.
+        has_alpha: whether the network comes in several widths.
+        dense_second_stage: whether the second stage keeps the resolution of
+            the pooled features: its strides are then replaced by 1.
+    """
+
+    constructor: Callable[..., Any]
+    preprocess: Callable[..., Any]
+    base_layer: str
+    sub_layer: str
+    spellings: tuple[str, ...] = ()
+    has_alpha: bool = False
+    dense_second_stage: bool = False
+
+
+def _keras(path: str) -> Callable[..., Any]:
+    """A function of `keras.applications` that is imported when called."""
+
+    def call(*args, **kwargs):
+        module, _, name = f"keras.applications.{path}".rpartition(".")
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call
+
+
+BACKBONES = {
+    "mobilenet_v1": BackboneEntry(
+        constructor=_keras("MobileNet"),
+        preprocess=_keras("mobilenet.preprocess_input"),
+        spellings=("mobilenet_v1", "mobilenet_v1_keras"),
+        base_layer="conv_pw_11_relu",
+        sub_layer="conv_pw_5_relu",
+        has_alpha=True,
+    ),
+    "resnet50": BackboneEntry(
+        constructor=_keras("ResNet50"),
+        preprocess=_keras("resnet.preprocess_input"),
+        spellings=("resnet50", "resnet50_keras", "resnet50_v1"),
+        base_layer="conv4_block6_out",
+        sub_layer="conv2_block3_out",
+        dense_second_stage=True,
+    ),
+    "resnet101": BackboneEntry(
+        constructor=_keras("ResNet101"),
+        preprocess=_keras("resnet.preprocess_input"),
+        spellings=("resnet101", "resnet101_keras", "resnet101_v1"),
+        base_layer="conv4_block23_out",
+        sub_layer="conv2_block3_out",
+        dense_second_stage=True,
+    ),
+}
+# `feature_extractor.type` -> key of `BACKBONES`.
+EXTRACTOR_TYPES = {
+    f"faster_rcnn_{spelling}": name
+    for name, entry in BACKBONES.items()
+    for spelling in entry.spellings
+}
+# Widths of MobileNet for which Keras has weights.
+IMAGENET_ALPHAS = (0.25, 0.5, 0.75, 1.0)
