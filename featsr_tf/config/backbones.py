@@ -1,7 +1,4 @@
-"""The backbones that there are: one entry has all that tells it from others.
-
-Nothing here imports Keras before it is asked for a network.
-"""
+"""The backbones that there are; Keras is imported when a network is made."""
 
 import dataclasses
 import importlib
@@ -67,7 +64,7 @@ BACKBONES = {
         dense_second_stage=True,
     ),
 }
-# `feature_extractor.type` -> key of `BACKBONES`.
+# `feature_extractor.type` -> backbone.
 EXTRACTOR_TYPES = {
     f"faster_rcnn_{spelling}": name
     for name, entry in BACKBONES.items()

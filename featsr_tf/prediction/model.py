@@ -1,7 +1,4 @@
-"""A trained detector that takes pictures, from wherever it is loaded.
-
-TensorFlow is only imported when something is loaded.
-"""
+"""A trained detector that takes pictures; TensorFlow comes when it is loaded."""
 
 import functools
 import os
