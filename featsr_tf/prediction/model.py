@@ -1,4 +1,4 @@
-"""A trained detector that takes pictures; TensorFlow comes when it is loaded."""
+"""A trained detector that takes pictures; loading it imports TensorFlow."""
 
 import functools
 import os
