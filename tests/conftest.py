@@ -44,3 +44,8 @@ def shared() -> pathlib.Path:
     if not SHARED.is_dir():
         pytest.skip(f"no shared material at {SHARED}")
     return SHARED
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that no process works on it while others idle."""
+    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
