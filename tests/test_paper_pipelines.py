@@ -133,7 +133,9 @@ def convert(name):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[] if is_fast else [pytest.mark.slow])
+        pytest.param(
+            name, marks=pytest.mark.journey if is_fast else pytest.mark.slow
+        )
         for name, is_fast in ((name, name == "voc_mobilenet") for name in ROWS)
     ],
 )

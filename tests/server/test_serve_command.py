@@ -108,7 +108,7 @@ def test_a_model_without_weights_is_refused(toy_folder, tmp_path):
     folder = tmp_path / "broken" / "1"
     write_toy_export(folder)
     (folder / "variables" / "variables.index").write_bytes(b"cut")
-    with pytest.raises(DataError, match="no readable SavedModel"):
+    with pytest.raises(DataError, match="the SavedModel is damaged"):
         ExportedModel(find_version(str(folder)))
 
 

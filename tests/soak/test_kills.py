@@ -25,6 +25,7 @@ def kill_in(training, model_dir, stage, step=1):
     assert process.returncode == -signal.SIGKILL, output[-2000:]
 
 
+@pytest.mark.slow
 def test_a_killed_base_stage_goes_on_to_the_same_bits(tmp_path):
     training = SmallTraining(tmp_path, (30, 0, 0))
     kill_in(training, tmp_path / "killed", "base")
