@@ -55,11 +55,11 @@ test-slow: $(STAMP) ## run all tests, the slow ones (minutes each) too
 test-research: $(STAMP) ## run the fast tests of what research/ measures
 	$(PYTEST) research/tests
 
-check: $(STAMP) ## what a change must pass: format, lint, types, fast tests
+check: $(STAMP) ## format, lint, types and the tests of a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --follow-imports=silent $(TYPED)
-	$(PYTEST) -m "not slow and not journey"
+	$(PYTEST) -m "not slow and not journey and not heavy"
 
 format: $(STAMP) ## put all files into the project's format
 	$(BIN)/ruff check --fix .

@@ -46,6 +46,34 @@ def shared() -> pathlib.Path:
     return SHARED
 
 
+# What trains, exports, serves or starts processes; relative to tests/.
+HEAVY = (
+    "bad_input",
+    "data/test_damaged_files.py",
+    "exporting",
+    "fuzz",
+    "model/test_build.py",
+    "model/test_folding.py",
+    "model/test_target_extractor.py",
+    "odapi",
+    "prediction",
+    "server",
+    "test_foreign_models.py",
+    "test_foreign_names.py",
+    "test_notebooks.py",
+    "test_terminal.py",
+    "tfrecords_tools/test_resuming.py",
+    "tfrecords_tools/test_tfds_source.py",
+    "training",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """The longest first, so that no process works on it while others idle."""
+    """Marks what is heavy; the longest come first, or others would wait."""
+    tests = pathlib.Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(tests):
+            place = item.path.relative_to(tests).as_posix()
+            if place.startswith(HEAVY):
+                item.add_marker(pytest.mark.heavy)
     items.sort(key=lambda item: item.get_closest_marker("journey") is None)
