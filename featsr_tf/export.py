@@ -22,15 +22,9 @@ from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import INPUT_TYPES
 from featsr_tf.exporting.versions import version_folder
 
-# The API's words for what the default signature takes.
-INPUT_TYPES = (
-    "image_tensor",
-    "float_image_tensor",
-    "encoded_image_string_tensor",
-    "tf_example",
-)
 FORMATS = ("saved_model", "onnx", "tflite")
 SUPPRESSIONS = ("combined", "by_class")
 
@@ -66,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--input_type",
         choices=INPUT_TYPES,
-        default=INPUT_TYPES[0],
+        default="image_tensor",
         help="what the signature serving_default takes; default %(default)s. "
         "SavedModels have the signatures image, encoded_image, tf_example too",
     )

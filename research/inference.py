@@ -11,6 +11,9 @@ import argparse
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import DETECTORS
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from research.side_by_side import comparison
 from research.side_by_side import in_turns
 from research.side_by_side import print_environment
@@ -45,7 +48,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
             arguments.images
         )
     ]
-    detectors = load_detectors(pipeline, arguments.model_dir)
+    detectors = load_detection_functions(pipeline, arguments.model_dir)
     times = {name: [] for name in detectors}
     for frame in frames:
         calls = {
@@ -60,10 +63,10 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         f"{len(frames)} frames of {frames[0][0].shape[2]} x "
         f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
     )
-    print(comparison(times, "base"))
+    print(comparison(times, BASE))
 
 
-def load_detectors(pipeline, model_dir: str | None) -> dict:
+def load_detection_functions(pipeline, model_dir: str | None) -> dict:
     """Loads both detection functions, or makes untrained ones."""
     from featsr_tf.model.build import build_detector
     from featsr_tf.prediction.data_set import detection_function
@@ -72,12 +75,12 @@ def load_detectors(pipeline, model_dir: str | None) -> dict:
     if model_dir:
         return {
             name: load_detection_function(pipeline, model_dir, name)
-            for name in ("base", "super_resolved")
+            for name in DETECTORS
         }
     detector = build_detector(pipeline).for_inference()
     return {
-        "base": detection_function(detector, super_resolve=False),
-        "super_resolved": detection_function(detector, super_resolve=True),
+        BASE: detection_function(detector, super_resolve=False),
+        SUPER_RESOLVED: detection_function(detector, super_resolve=True),
     }
 
 

@@ -17,6 +17,7 @@ from featsr_tf.config import load_pipeline
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import DETECTORS
 from research.side_by_side import check_rounds
 from research.side_by_side import comparison
 from research.side_by_side import in_turns
@@ -33,7 +34,6 @@ VARIANTS = {
     "xla": ("precision=FLOAT32", "jit_compile=true"),
 }
 MEASUREMENTS = ("inference", "accuracy", "steps")
-DETECTORS = ("base", "super_resolved")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -141,12 +141,12 @@ def _load(pipelines: Mapping[str, Pipeline], model_dir: str | None) -> dict:
     """Makes detection functions of the same weights, by variant."""
     import keras
 
-    from research.inference import load_detectors
+    from research.inference import load_detection_functions
 
     functions = {}
     for name, pipeline in pipelines.items():
         keras.utils.set_random_seed(0)
-        functions[name] = load_detectors(pipeline, model_dir)
+        functions[name] = load_detection_functions(pipeline, model_dir)
     return functions
 
 

@@ -20,6 +20,7 @@ from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import BASE
 
 _EXTENSION = "model.feature_super_resolution"
 # Its graphs are made before the sizes of the frames are known.
@@ -195,7 +196,7 @@ def load(pipeline, model_dir: str, settings: Sequence[Setting]) -> dict:
     refiner, place = detector.refiner, detector.refiner.place
     base = detection_function(detector, False)
     base.get_concrete_function()
-    measured = {"base": Measured(base)}
+    measured = {BASE: Measured(base)}
     for setting in settings:
         windows = tf.Variable(0)
 
@@ -287,7 +288,7 @@ def table(measured: dict, truths: Sequence, class_ids: Sequence[int]):
             for size in figures.by_size().values()
         )
         windows = each.num_windows / len(truths)
-        ratio, least, most = ratios(each.seconds, measured["base"].seconds)
+        ratio, least, most = ratios(each.seconds, measured[BASE].seconds)
         yield (
             f"{name:{width}}  {cells}  {windows:13.2f}  "
             f"{1000 * time_per_frame(each.seconds):7.1f}  {ratio:.2f} "

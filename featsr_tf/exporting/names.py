@@ -22,3 +22,19 @@ SERVING_DEFAULT = "serving_default"
 # detector beside it.
 IMAGE_SIGNATURE = "image"
 BASE_SIGNATURE = BASE
+
+# What signatures may take, in the words of the API's `--input_type`.
+INPUT_TYPES = {
+    "image_tensor": "uint8 RGB images `[batch, height, width, 3]`",
+    "float_image_tensor": "float32 RGB images 0..255 "
+    "`[batch, height, width, 3]`",
+    "encoded_image_string_tensor": "JPEG or PNG files `[batch]`, whose sizes "
+    "may differ",
+    "tf_example": "serialized TF Examples `[batch]`",
+}
+# Beside `serving_default`, the signatures of every SavedModel and their inputs.
+SIGNATURES = {
+    IMAGE_SIGNATURE: "image_tensor",
+    "encoded_image": "encoded_image_string_tensor",
+    "tf_example": "tf_example",
+}

@@ -25,7 +25,7 @@ class ExportOptions:
         version: number of the version; None = one more than the newest.
         base_only: export the plain base detector. Default False.
         input_type: what `serving_default` takes, see
-            `INPUT_TYPES` of `saved_model.py`.
+            `names.INPUT_TYPES`.
         metrics: figures for the model card; None = none.
         card_sections: texts for the model card by section; they follow what
             it says by itself. Default none.

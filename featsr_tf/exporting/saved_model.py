@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
@@ -39,20 +40,6 @@ from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 
-# Signature -> what it takes, in the words of the API's `--input_type`.
-SIGNATURES = {
-    names.IMAGE_SIGNATURE: "image_tensor",
-    "encoded_image": "encoded_image_string_tensor",
-    "tf_example": "tf_example",
-}
-INPUT_TYPES = {
-    "image_tensor": "uint8 RGB images `[batch, height, width, 3]`",
-    "float_image_tensor": "float32 RGB images 0..255 "
-    "`[batch, height, width, 3]`",
-    "encoded_image_string_tensor": "JPEG or PNG files `[batch]`, whose sizes "
-    "may differ",
-    "tf_example": "serialized TF Examples `[batch]`",
-}
 _WARM_UP_SIDE = 320
 
 
@@ -96,7 +83,7 @@ def export(
             final.parent.name,
             pipeline,
             label_map,
-            {signature: INPUT_TYPES[kind] for signature, kind in kinds.items()},
+            {key: names.INPUT_TYPES[kind] for key, kind in kinds.items()},
             _steps(model_dir, options.base_only),
             options,
         )
@@ -135,16 +122,8 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
 
 def _with_min_score(pipeline: Pipeline, options: ExportOptions) -> Pipeline:
     """The config, with the lowest score that is drawn."""
-    score = options.min_score
-    if isinstance(score, Mapping):
-        base, super_resolved = names.DETECTORS
-        name = base if options.base_only else super_resolved
-        if name not in score:
-            raise ConfigError(
-                f"min_score: expected the threshold of {name!r}, found those "
-                f"of {', '.join(score)}"
-            )
-        score = score[name]
+    name = names.BASE if options.base_only else names.SUPER_RESOLVED
+    score = scores_by_detector(options.min_score, [name], "min_score")[name]
     if score is None:
         return pipeline
     config = dataclasses.replace(
@@ -227,7 +206,7 @@ def _write_model(
     if options.format == "tflite":
         write_tflite(folder, served.images, spec, options.input_size, detector)
         return kinds
-    kinds |= SIGNATURES
+    kinds |= names.SIGNATURES
     functions = {
         "image_tensor": served.uint8_images,
         "float_image_tensor": served.images,
@@ -246,7 +225,8 @@ def _write_model(
             [_input("image_tensor")],
         )
     archive.write_out(str(folder), verbose=False)
-    write_warm_up(str(folder), name, _warm_up_requests(kinds))
+    requests = {key: _example_input(kind) for key, kind in kinds.items()}
+    write_warm_up(str(folder), name, requests)
     return kinds
 
 
@@ -276,7 +256,7 @@ def _input(kind: str) -> tf.TensorSpec:
 
 
 def _example_input(kind: str) -> tf.Tensor:
-    """A black image, as one of `INPUT_TYPES`."""
+    """A black image, as one of `names.INPUT_TYPES`."""
     image = tf.zeros([_WARM_UP_SIDE, _WARM_UP_SIDE, 3], tf.uint8)
     encoded = tf.io.encode_jpeg(image)
     if kind == "encoded_image_string_tensor":
@@ -288,10 +268,6 @@ def _example_input(kind: str) -> tf.Tensor:
         return tf.constant([example.SerializeToString()])
     dtype = tf.float32 if kind == "float_image_tensor" else tf.uint8
     return tf.cast(image, dtype)[None]
-
-
-def _warm_up_requests(kinds: Mapping[str, str]) -> dict[str, tf.Tensor]:
-    return {name: _example_input(kind) for name, kind in kinds.items()}
 
 
 def _steps(model_dir: str, base_only: bool) -> dict[str, int]:

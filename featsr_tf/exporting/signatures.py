@@ -15,12 +15,7 @@ from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import resize_image
 from featsr_tf.data.resize import size_in_graph
-from featsr_tf.exporting.names import BOXES
-from featsr_tf.exporting.names import CLASSES
-from featsr_tf.exporting.names import COUNT
-from featsr_tf.exporting.names import RAW_BOXES
-from featsr_tf.exporting.names import RAW_SCORES
-from featsr_tf.exporting.names import SCORES
+from featsr_tf.exporting import names
 from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.model.postprocess import RawDetections
 
@@ -184,9 +179,17 @@ class Signatures:
             found = self.uint8_images(tf.reshape(values, shape))
             return {name: value[0] for name, value in found.items()}
 
-        shapes = {BOXES: [None, 4], SCORES: [None], CLASSES: [None], COUNT: []}
+        shapes = {
+            names.BOXES: [None, 4],
+            names.SCORES: [None],
+            names.CLASSES: [None],
+            names.COUNT: [],
+        }
         if self._raw_outputs:
-            shapes |= {RAW_BOXES: [None, 4], RAW_SCORES: [None, None]}
+            shapes |= {
+                names.RAW_BOXES: [None, 4],
+                names.RAW_SCORES: [None, None],
+            }
         return tf.map_fn(
             detect_one,
             (sizes, pixels),
@@ -199,10 +202,10 @@ class Signatures:
 
 def _detection_outputs(found: DetectionBatch, sides: tf.Tensor) -> Outputs:
     return {
-        BOXES: found.boxes / sides,
-        SCORES: found.scores,
-        CLASSES: tf.cast(tf.maximum(found.classes, 1), tf.float32),
-        COUNT: tf.cast(found.count, tf.float32),
+        names.BOXES: found.boxes / sides,
+        names.SCORES: found.scores,
+        names.CLASSES: tf.cast(tf.maximum(found.classes, 1), tf.float32),
+        names.COUNT: tf.cast(found.count, tf.float32),
     }
 
 
@@ -216,8 +219,8 @@ def _raw_outputs(candidates: RawDetections, sides: tf.Tensor) -> Outputs:
         boxes = tf.gather(boxes, best, batch_dims=2)
     is_proposal = candidates.valid[..., None]
     return {
-        RAW_BOXES: tf.where(is_proposal, boxes / sides, 0.0),
-        RAW_SCORES: tf.where(is_proposal, candidates.scores, 0.0),
+        names.RAW_BOXES: tf.where(is_proposal, boxes / sides, 0.0),
+        names.RAW_SCORES: tf.where(is_proposal, candidates.scores, 0.0),
     }
 
 

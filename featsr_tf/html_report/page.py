@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.html_report.html import Line
 from featsr_tf.html_report.html import html_facts
 from featsr_tf.html_report.html import html_page
@@ -46,7 +47,7 @@ def headline(detectors: Mapping[str, Mapping]) -> str:
     overall = _moves(before["all"].get(key), after["all"].get(key))
     name = list(detectors)[-1]
     subject = "Super-resolution"
-    if name != "super_resolved":
+    if name != SUPER_RESOLVED:
         subject = detector_title(name)
     counts = [before[size].get("num_objects") for size in ("small", "all")]
     # Small numbers of objects make large differences by chance.

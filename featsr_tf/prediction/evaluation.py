@@ -41,9 +41,9 @@ def evaluate_model(
             to a model of another config or of other classes.
         DataError: records or checkpoints are missing or unsound.
     """
-    source = open_evaluation(pipeline, model_dir)
+    records = open_evaluation(pipeline, model_dir)
     names = select_classes(
-        source.label_map.names, options.classes, source.label_map.path
+        records.label_map.names, options.classes, records.label_map.path
     )
     functions = {
         name: load_detection_function(pipeline, model_dir, name)
@@ -54,7 +54,7 @@ def evaluate_model(
     )
     results = {
         name: _judge(
-            pipeline, name, detect, source, names, thresholds[name], options
+            pipeline, name, detect, records, names, thresholds[name], options
         )
         for name, detect in functions.items()
     }
@@ -62,10 +62,10 @@ def evaluate_model(
         **describe_options(options),
         "score_thresholds": thresholds,
         "threshold_chosen_on": chosen_on,
-        "num_images": source.summary.num_examples,
-        "num_objects": source.summary.num_objects,
-        "num_bad_examples_left_out": source.summary.num_bad,
-        "records": source.paths,
+        "num_images": records.summary.num_examples,
+        "num_objects": records.summary.num_objects,
+        "num_bad_examples_left_out": records.summary.num_bad,
+        "records": records.paths,
         "seed": pipeline.model.feature_super_resolution.seed,
     }
     return {
@@ -113,14 +113,14 @@ def _judge(
     pipeline: Pipeline,
     name: str,
     detect,
-    source: RecordFiles,
+    records: RecordFiles,
     names: Mapping[int, str],
     threshold: float,
     options: EvaluationOptions,
 ) -> dict:
     """Figures of one detector; its worst images are drawn when asked for."""
     truths, found = run_detector(
-        pipeline, detect, source, f"{name}: evaluation"
+        pipeline, detect, records, f"{name}: evaluation"
     )
     result = evaluate(
         truths,
@@ -139,7 +139,7 @@ def _judge(
             truths,
             found,
             names,
-            read_images(source, positions).__getitem__,
+            read_images(records, positions).__getitem__,
         )
     return result
 
@@ -154,10 +154,13 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
     model_folder.check_trained(model_dir, pipeline)
     if not pipeline.eval_input_reader:
         raise ConfigError("the config has no eval_input_reader; add one")
-    num_classes = pipeline.model.faster_rcnn.num_classes
-    source = load_records(pipeline.eval_input_reader[0], num_classes)
-    model_folder.check_classes(model_dir, source.label_map)
-    return source
+    return _open_records(pipeline, model_dir, pipeline.eval_input_reader[0])
+
+
+def _open_records(pipeline: Pipeline, model_dir: str, reader) -> RecordFiles:
+    records = load_records(reader, pipeline.model.faster_rcnn.num_classes)
+    model_folder.check_classes(model_dir, records.label_map)
+    return records
 
 
 def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
@@ -170,7 +173,7 @@ def load_detection_function(pipeline: Pipeline, model_dir: str, name: str):
 def run_detector(
     pipeline: Pipeline,
     detect,
-    source: RecordFiles,
+    records: RecordFiles,
     title: str,
     max_images: int | None = None,
     positions: Sequence[int] | None = None,
@@ -181,15 +184,15 @@ def run_detector(
         max_images: only the first ones are looked at; None = all.
         positions: running numbers, from 0, of the only images; None = all.
     """
-    dataset = evaluation_batches(pipeline, source, positions=positions)
-    count = source.summary.num_examples
+    dataset = evaluation_batches(pipeline, records, positions=positions)
+    count = records.summary.num_examples
     if positions is not None:
         count = len(set(positions))
     if max_images is not None and max_images < count:
         dataset = dataset.unbatch().take(max_images)
         dataset = dataset.batch(pipeline.eval_config.batch_size)
         count = max_images
-    with translate_data_errors(source):
+    with translate_data_errors(records):
         pairs = detect_batches(detect, dataset, count, title)
         return tuple(map(list, zip(*pairs, strict=True)))
 
@@ -207,18 +210,15 @@ def choose_model_thresholds(
         DataError: records or checkpoints are missing or unsound.
     """
     model_folder.check_trained(model_dir, pipeline)
-    source = load_records(
-        pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
-    )
-    model_folder.check_classes(model_dir, source.label_map)
+    records = _open_records(pipeline, model_dir, pipeline.train_input_reader)
     names = select_classes(
-        source.label_map.names, options.classes, source.label_map.path
+        records.label_map.names, options.classes, records.label_map.path
     )
     best = {}
     for name in DETECTORS:
         detect = load_detection_function(pipeline, model_dir, name)
         best[name] = choose_model_threshold(
-            pipeline, detect, source, name, names, options
+            pipeline, detect, records, name, names, options
         )
     return {
         "min_score": {name: score for name, (score, _) in best.items()},
@@ -226,16 +226,16 @@ def choose_model_thresholds(
         "size_by": options.protocol.size_by,
         "classes": options.classes or "all",
         "model_dir": model_dir,
-        "records": source.paths,
-        "num_images": source.summary.num_examples,
-        "num_bad_examples_left_out": source.summary.num_bad,
+        "records": records.paths,
+        "num_images": records.summary.num_examples,
+        "num_bad_examples_left_out": records.summary.num_bad,
     }
 
 
 def choose_model_threshold(
     pipeline: Pipeline,
     detect,
-    source: RecordFiles,
+    records: RecordFiles,
     name: str,
     names: Mapping[int, str],
     options: EvaluationOptions,
@@ -246,6 +246,10 @@ def choose_model_threshold(
         The threshold and its F1.
     """
     truths, found = run_detector(
-        pipeline, detect, source, f"{name}: threshold", options.threshold_images
+        pipeline,
+        detect,
+        records,
+        f"{name}: threshold",
+        options.threshold_images,
     )
     return choose_threshold(truths, found, names, options.protocol.size_by)

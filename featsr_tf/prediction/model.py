@@ -80,13 +80,13 @@ class DetectionModel:
                 list of these.
             base: whether the base detector looks instead of the
                 super-resolved one. Default False.
-            tile: larger pictures are cut into tiles of so many px. Default
-                None, never.
+            tile: side in px of the tiles that larger pictures are cut into.
+                Default None, never.
             overlap: least part of a tile that its neighbour shows as well.
                 Default 0.2.
             whole_frame: whether a picture is looked at as a whole beside its
                 tiles. Default True.
-            batch_size: so many pictures or tiles of one size are looked at
+            batch_size: pictures or tiles of one size that are looked at
                 together. Default 4.
 
         Returns:
@@ -107,7 +107,9 @@ class DetectionModel:
             results += [
                 Result(
                     # What is in a file need not be kept in memory.
-                    os.fspath(source) if _is_path(source) else array,
+                    os.fspath(source)
+                    if isinstance(source, str | os.PathLike)
+                    else array,
                     array.shape[:2],
                     detections,
                     self.class_names,
@@ -118,11 +120,6 @@ class DetectionModel:
                 )
             ]
         return results[0] if is_one else results
-
-
-def _is_path(image: Image) -> bool:
-    """Whether a picture is given by its file."""
-    return isinstance(image, str | os.PathLike)
 
 
 def check_batch_size(batch_size: int) -> None:

@@ -67,7 +67,7 @@ class FrameResult:
 
 
 class PartialResults:
-    """A file of a line per finished frame, behind a line of its own.
+    """A file of a line per finished frame, behind a header.
 
     A file that an earlier run with the same images and options has left is
     continued; a line that was cut off is removed.
@@ -227,7 +227,7 @@ class Pictures:
 
     Args:
         min_scores: lowest score that is drawn by name of the detector.
-        max_pictures: so many images are drawn at the most; 0 = none, and no
+        max_pictures: largest number of images that are drawn; 0 = none, and no
             videos; None = all.
     """
 

@@ -50,7 +50,7 @@ class PredictionOptions:
         drawn_score: lowest score that is drawn, or one by name of the
             detector; None = that of the model's
             `eval_config.min_score_threshold`.
-        max_pictures: draw so many images at the most; 0 = none, and no
+        max_pictures: largest number of images that are drawn; 0 = none, and no
             videos; None = all.
         csv: write `detections.csv`, too. Default False.
         tiling: how large images are cut; None = not at all.
@@ -90,8 +90,8 @@ def predict_files(
 ) -> int:
     """Detects objects in image files; writes pictures and detections.json.
 
-    A damaged image is reported and skipped. A run that was stopped goes on
-    where it was when it is called again.
+    A damaged image is reported and skipped. A run that was stopped is
+    continued when it is called again.
 
     Raises:
         ConfigError: there is no model, or an option is out of range.

@@ -21,9 +21,9 @@ Window = tuple[int, int, int, int]
 SMALLEST_TILE = 32
 # IoU within the common region from which on two boxes are one object.
 SAME_OBJECT = 0.5
-# A box that ends so many px before the border of a tile may be cut there.
+# A box that ends this many px before the border of a tile may be cut there.
 BORDER = 4
-# A cut box yields to a whole one of at least so much of its score.
+# A cut box yields to a whole one of at least this part of its score.
 CUT_WEIGHT = 0.5
 _MANY_VIEWS = -1
 
@@ -164,7 +164,7 @@ def _add(
         elif not _takes_over(candidate, rival):
             kept[index]["score"] = stronger
             return count
-        # The rival is no object of its own.
+        # The rival was a part, not an object.
         count -= 1
         kept[index] = kept[count]
 
@@ -273,7 +273,7 @@ def detect(
 
 
 def in_chunks(items: Iterable, size: int) -> Iterator[list]:
-    """Hands out lists of so many items; the last one may be shorter."""
+    """Cuts items into lists of this size; the last one may be shorter."""
     pending = iter(items)
     while chunk := list(itertools.islice(pending, size)):
         yield chunk

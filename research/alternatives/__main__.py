@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import BASE
 from featsr_tf.prediction.tiling import Tiling
 from research.side_by_side import add_clock_flag
 from research.side_by_side import check_rounds
@@ -174,14 +175,14 @@ def run(arguments: argparse.Namespace) -> None:
         name: judge(item, source.label_map.names, area_frame)
         for name, item in kept.items()
     }
-    if not judged["base"].counts.objects[:, 0].any():
+    if not judged[BASE].counts.objects[:, 0].any():
         raise DataError(
             f"{source.paths[0]}: expected small objects, found none"
         )
     print_environment()
     print(
-        f"{len(kept['base'].truths)} frames of {', '.join(source.paths)}, "
-        f"{min(arguments.timed, len(kept['base'].truths))} of them timed in "
+        f"{len(kept[BASE].truths)} frames of {', '.join(source.paths)}, "
+        f"{min(arguments.timed, len(kept[BASE].truths))} of them timed in "
         f"{arguments.rounds} rounds; sizes in px of the {area_frame.lower()} "
         "frame"
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.exporting.names import BASE
 from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import percent
@@ -15,7 +16,6 @@ from research.side_by_side import milliseconds
 from research.side_by_side import ratio
 from tfrecords_tools.tables import text_table
 
-BASE = "base"
 _DRAWS = 300
 
 

@@ -11,7 +11,8 @@ from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.model.build import build_detector
+from featsr_tf.exporting.names import BASE
+from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from research.ablation.folds import frame_name
@@ -53,7 +54,7 @@ def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
         name, is_named, folder = text.partition("=")
         if not is_named:
             raise ConfigError(f"--models: expected NAME=DIR, found {text!r}")
-        if name in ["base", *(model.name for model in models)]:
+        if name in [BASE, *(model.name for model in models)]:
             raise ConfigError(f"--models: the name {name!r} is taken")
         models.append(Model(name, folder, model_folder.load(folder)))
     first, *others = models
@@ -105,8 +106,7 @@ def _check_same_base(first: Model, weights: list, model: Model) -> None:
 
 
 def _base_weights(model: Model) -> list[np.ndarray]:
-    detector = build_detector(model.pipeline, load_weights=False)
-    checkpoints.restore_base(detector, model.folder)
+    detector = load_detector(model.folder, checkpoints.BASE, model.pipeline)
     parts = (
         detector.extractor,
         detector.proposal_network,

@@ -8,7 +8,7 @@ from featsr_tf import export as export_command
 from featsr_tf.config import load_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.data.label_map import LabelMap
-from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.exporting.model_card import model_card
 from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
@@ -155,7 +155,7 @@ def test_thresholds_of_other_detectors_are_refused(zoomed, tmp_path):
     options = ExportOptions(min_score={"base": 0.5})
     with (
         small_backbone(),
-        pytest.raises(ConfigError, match="'super_resolved', found .* base"),
+        pytest.raises(DataError, match="'super_resolved', found .* base"),
     ):
         export(pipeline, str(zoomed), str(tmp_path / "signs"), options)
     assert not (tmp_path / "signs").exists()
