@@ -6,9 +6,10 @@ BENCH_PIPELINE := pipelines/toy.config
 BENCH_OUTPUT := research/results
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Modules stay together: what their tests share is made once.
+# Modules stay together: what their tests share is made once; they begin in the
+# order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
-  --dist loadfile
+  --dist loadfile --no-loadscope-reorder
 TYPED := featsr_tf/config featsr_tf/data featsr_tf/geometry
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 

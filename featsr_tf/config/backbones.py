@@ -1,7 +1,6 @@
-"""The backbones that there are; Keras is imported when a network is made."""
+"""The backbones that there are; what is Keras's own is named, not imported."""
 
 import dataclasses
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ class BackboneEntry:
     """What distinguishes one backbone from another.
 
     Args:
+        constructor: makes the network; a name is one of `keras.applications`.
         preprocess: maps RGB images 0..255 to what the network was trained on.
         base_layer: layer whose output are the base features, at stride 16.
         sub_layer: layer whose output are the sub features of Figure 5.
@@ -19,8 +19,8 @@ class BackboneEntry:
             the pooled features: its strides are then replaced by 1.
     """
 
-    constructor: Callable[..., Any]
-    preprocess: Callable[..., Any]
+    constructor: str | Callable[..., Any]
+    preprocess: str | Callable[..., Any]
     base_layer: str
     sub_layer: str
     spellings: tuple[str, ...] = ()
@@ -28,36 +28,26 @@ class BackboneEntry:
     dense_second_stage: bool = False
 
 
-def _keras(path: str) -> Callable[..., Any]:
-    """A function of `keras.applications` that is imported when called."""
-
-    def call(*args, **kwargs):
-        module, _, name = f"keras.applications.{path}".rpartition(".")
-        return getattr(importlib.import_module(module), name)(*args, **kwargs)
-
-    return call
-
-
 BACKBONES = {
     "mobilenet_v1": BackboneEntry(
-        constructor=_keras("MobileNet"),
-        preprocess=_keras("mobilenet.preprocess_input"),
+        constructor="MobileNet",
+        preprocess="mobilenet.preprocess_input",
         spellings=("mobilenet_v1", "mobilenet_v1_keras"),
         base_layer="conv_pw_11_relu",
         sub_layer="conv_pw_5_relu",
         has_alpha=True,
     ),
     "resnet50": BackboneEntry(
-        constructor=_keras("ResNet50"),
-        preprocess=_keras("resnet.preprocess_input"),
+        constructor="ResNet50",
+        preprocess="resnet.preprocess_input",
         spellings=("resnet50", "resnet50_keras", "resnet50_v1"),
         base_layer="conv4_block6_out",
         sub_layer="conv2_block3_out",
         dense_second_stage=True,
     ),
     "resnet101": BackboneEntry(
-        constructor=_keras("ResNet101"),
-        preprocess=_keras("resnet.preprocess_input"),
+        constructor="ResNet101",
+        preprocess="resnet.preprocess_input",
         spellings=("resnet101", "resnet101_keras", "resnet101_v1"),
         base_layer="conv4_block23_out",
         sub_layer="conv2_block3_out",

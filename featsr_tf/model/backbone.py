@@ -1,7 +1,9 @@
 """The CNN backbones: where to cut them and what their second stage is."""
 
 import copy
+import dataclasses
 import difflib
+import operator
 import os
 import warnings
 
@@ -126,7 +128,7 @@ def build_backbone(
         raise ConfigError(
             f"there is no backbone {name!r}; use one of {', '.join(BACKBONES)}"
         )
-    entry = BACKBONES[name]
+    entry = _import_functions(BACKBONES[name])
     arguments = {"include_top": False, "input_shape": (None, None, 3)}
     if entry.has_alpha:
         _check_width(alpha, weights)
@@ -149,6 +151,16 @@ def build_backbone(
         sub_layer=sub_layer or entry.sub_layer,
         jit_compile=jit_compile,
     )
+
+
+def _import_functions(entry: BackboneEntry) -> BackboneEntry:
+    """Replaces names of `keras.applications` by what they name."""
+    functions = {
+        field: operator.attrgetter(value)(keras.applications)
+        for field in ("constructor", "preprocess")
+        if isinstance(value := getattr(entry, field), str)
+    }
+    return dataclasses.replace(entry, **functions)
 
 
 def _check_width(alpha: float, weights: str) -> None:
