@@ -36,5 +36,5 @@ def fixed_views(
         pipeline, source, with_half_images=with_half_images
     )
     options = dataclasses.replace(options, seed=0)
-    dataset = training_dataset(source.paths, options)
+    dataset = training_dataset(source, options)
     return dataset.take(count_batches(pipeline, source))
