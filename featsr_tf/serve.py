@@ -113,11 +113,16 @@ def _read_options(arguments: argparse.Namespace) -> ServerOptions:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port at once: loading the model takes seconds."""
+    if not 0 <= port <= 65535:
+        raise ConfigError(
+            f"--port: expected 0 to 65535, found {port}; 0 takes any that is "
+            "free"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise ConfigError(
             f"--host {host} --port {port}: {reason}; give another"
         ) from None

@@ -85,7 +85,8 @@ def test_a_port_in_use_is_said_at_once(versions, capsys):
 
 @pytest.mark.parametrize("address", [("--port", -1), ("--port", 70_000)])
 def test_an_impossible_address_is_refused(versions, capsys, address):
-    assert "--port" in error_of(capsys, "--model", versions, *address)
+    message = error_of(capsys, "--model", versions, *address)
+    assert f"--port: expected 0 to 65535, found {address[1]}" in message
 
 
 def test_a_missing_example_is_refused(versions, capsys):
