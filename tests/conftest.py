@@ -68,12 +68,18 @@ HEAVY = (
 )
 
 
+# Files of a minute: begun last, all but one process would wait for them.
+LONG = ("test_journey.py", "training/test_feature_cache.py", "training/test_")
+
+
 def pytest_collection_modifyitems(items):
-    """Marks what is heavy; the longest come first, or others would wait."""
+    """Marks what is heavy, and lets what is long begin."""
     tests = pathlib.Path(__file__).parent
+    ranks = {}
     for item in items:
-        if item.path.is_relative_to(tests):
-            place = item.path.relative_to(tests).as_posix()
-            if place.startswith(HEAVY):
-                item.add_marker(pytest.mark.heavy)
-    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+        place = os.path.relpath(item.path, tests)
+        if place.startswith(HEAVY):
+            item.add_marker(pytest.mark.heavy)
+        is_long = [place.startswith(prefix) for prefix in LONG]
+        ranks[item] = is_long.index(True) if any(is_long) else len(LONG)
+    items.sort(key=ranks.get)

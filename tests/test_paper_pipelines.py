@@ -130,23 +130,25 @@ def convert(name):
         importlib.import_module(module).main(arguments)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=pytest.mark.journey if is_fast else pytest.mark.slow
-        )
-        for name, is_fast in ((name, name == "voc_mobilenet") for name in ROWS)
-    ],
-)
-def test_it_trains_on_a_small_imitation_of_its_data(
-    name, small_data_sets, monkeypatch, capsys
-):
+@pytest.fixture
+def arguments(request, small_data_sets, monkeypatch):
+    """Arguments of a training, small enough, on records that are there."""
+    name = request.param
     monkeypatch.chdir(small_data_sets)
     convert(name)
     overrides = [flag for override in SMALLER for flag in ("--set", override)]
-    path = str(PIPELINES / f"{name}.config")
-    train.main(["--pipeline", path, "--check", *overrides])
+    return ["--pipeline", str(PIPELINES / f"{name}.config"), *overrides]
+
+
+@pytest.mark.parametrize("arguments", ["voc_mobilenet"], indirect=True)
+def test_it_is_checked_on_a_small_imitation_of_its_data(arguments, capsys):
+    train.main([*arguments, "--check"])
     assert "anchors, best IoU" in capsys.readouterr().out
-    train.main(["--pipeline", path, "--model_dir", name, *overrides])
-    assert [newest_step(name, stage) for stage in STAGES] == [20, 4, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", ROWS, indirect=True)
+def test_it_trains_on_a_small_imitation_of_its_data(arguments, tmp_path):
+    train.main([*arguments, "--model_dir", str(tmp_path)])
+    steps = [newest_step(str(tmp_path), stage) for stage in STAGES]
+    assert steps == [20, 4, 4]

@@ -1,6 +1,7 @@
 """A cache gives the stages what they would see, and computes it once."""
 
 import os
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -176,21 +177,36 @@ def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     assert not np.any(weights)
 
 
-def test_what_is_there_is_not_computed_again(open_cache):
-    cache = open_cache("feature_cache.num_images=2")
+@pytest.fixture(scope="module")
+def filled_folder(tmp_path_factory, records, detector):
+    """The cache of two images, as the tests of what it is kept by find it."""
+    folder = tmp_path_factory.mktemp("filled") / "cache"
+    cache = Cache(folder, records, detector, "feature_cache.num_images=2")
     cache.batches(1)
+    return folder
+
+
+@pytest.fixture
+def filled_cache(open_cache, tmp_path, filled_folder):
+    shutil.copytree(filled_folder, tmp_path / "cache")
+    return open_cache("feature_cache.num_images=2")
+
+
+def test_what_is_there_is_not_computed_again(filled_cache, open_cache):
+    written = {
+        path: path.stat().st_mtime_ns for path in filled_cache.folder.iterdir()
+    }
     with mock.patch.object(feature_files, "_write") as write:
-        cache.batches(1)
+        filled_cache.batches(1)
         open_cache(
             "feature_cache.num_images=2", "losses.content_weight=2"
         ).batches(1)
     write.assert_not_called()
-    written = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
     other = open_cache("feature_cache.num_images=2", "supervision=NAIVE")
-    before = cache.files
+    before = filled_cache.files
     other.batches(1)
     assert all(path.stat().st_mtime_ns == t for path, t in written.items())
-    names = {path.name for path in cache.folder.iterdir()}
+    names = {path.name for path in filled_cache.folder.iterdir()}
     added = {name.partition("-")[0] for name in names - set(before.values())}
     assert added == {StageInputs.TARGETS, StageInputs.PAIR_WEIGHTS}
 
@@ -203,36 +219,32 @@ def test_what_is_there_is_not_computed_again(open_cache):
         ("feature_cache.num_images=2", "rois_per_image=4"),
     ],
 )
-def test_other_images_or_samples_have_files_of_their_own(open_cache, fields):
-    cache = open_cache("feature_cache.num_images=2")
-    cache.batches(1)
-    before = set(cache.files.values())
+def test_other_images_or_samples_have_files_of_their_own(
+    filled_cache, open_cache, fields
+):
+    before = set(filled_cache.files.values())
     open_cache(*fields).batches(1)
-    assert len(os.listdir(cache.folder)) == 2 * len(before)
+    assert len(os.listdir(filled_cache.folder)) == 2 * len(before)
 
 
-def test_records_written_anew_have_files_of_their_own(open_cache):
-    cache = open_cache("feature_cache.num_images=2")
-    cache.batches(1)
-    before = set(cache.files.values())
-    path = cache.source.paths[0]
+def test_records_written_anew_have_files_of_their_own(filled_cache):
+    before = set(filled_cache.files.values())
+    path = filled_cache.source.paths[0]
     stat = os.stat(path)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
-    cache.batches(1)
+    filled_cache.batches(1)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert len(os.listdir(cache.folder)) == 2 * len(before)
+    assert len(os.listdir(filled_cache.folder)) == 2 * len(before)
 
 
-def test_other_weights_have_files_of_their_own(open_cache, detector):
-    cache = open_cache("feature_cache.num_images=2")
-    cache.batches(1)
-    count = len(os.listdir(cache.folder))
+def test_other_weights_have_files_of_their_own(filled_cache, detector):
+    count = len(os.listdir(filled_cache.folder))
     weights = detector.get_weights()
     variable = detector.proposal_network.trainable_variables[0]
     variable.assign(variable + 0.01)
-    cache.batches(1)
+    filled_cache.batches(1)
     detector.set_weights(weights)
-    assert len(os.listdir(cache.folder)) == 2 * count
+    assert len(os.listdir(filled_cache.folder)) == 2 * count
 
 
 def test_too_large_a_cache_is_refused_before_it_begins(open_cache):
@@ -259,6 +271,7 @@ def test_a_training_clears_its_own_cache_away(tmp_path, records):
     pipeline = small_pipeline(
         *records,
         "train_config.num_steps=1",
+        f"{EXTENSION}.supervision=NONE",
         f"{EXTENSION}.super_resolution_stage.num_steps=2",
         f"{EXTENSION}.fine_tune_stage.num_steps=2",
         f"{EXTENSION}.feature_cache.num_images=2",
