@@ -116,6 +116,11 @@ class TrainingCropOptions:
         "Most pixels of the crop per pixel of the frame.",
         limits=(0.01, 16),
     )
+    log_uniform_scale: bool = field(
+        False,
+        "Whether the logarithm of the scale is drawn evenly between the two, "
+        "rather than the scale: as many crops from 0.5 to 1 as from 1 to 2.",
+    )
     object_probability: float = field(
         0.9, "Share of crops that are placed around an object.", limits=(0, 1)
     )
