@@ -16,11 +16,12 @@ import PIL.Image
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.comparison import compare
 from featsr_tf.errors import FeatsrError
+from featsr_tf.files import TEXT
 from featsr_tf.files import atomic_write
 from featsr_tf.metrics.coco_files import write_coco_detections
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import ImageInfo
-from featsr_tf.prediction import sources
+from featsr_tf.prediction import videos
 from featsr_tf.prediction.sources import Source
 from featsr_tf.prediction.sources import frames_of
 
@@ -193,7 +194,7 @@ def write_csv(
     """Writes a row per detection; arguments as for `write_coco`."""
     with (
         atomic_write(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as file,
+        open(temporary, "w", newline="", **TEXT) as file,
     ):
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
@@ -218,7 +219,7 @@ def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
 
 _PICTURES = "pictures"
 _VIDEOS = "videos"
-_JPEG_QUALITY = 90
+JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ class Pictures:
         picture = PIL.Image.fromarray(self._draw(image, found))
         path = self.folder / _PICTURES / source.drawn_as
         with atomic_write(path) as temporary:
-            picture.save(temporary, "JPEG", quality=_JPEG_QUALITY)
+            picture.save(temporary, "JPEG", quality=JPEG_QUALITY)
 
     def write_videos(
         self, all_sources: Iterable[Source], results: Iterable[FrameResult]
@@ -281,10 +282,10 @@ class Pictures:
             )
             first = next(pictures, None)
             if first is not None:
-                sources.write_video(
+                videos.write_video(
                     self.folder / _VIDEOS / source.drawn_as,
                     itertools.chain([first], pictures),
-                    sources.frames_per_second(source.path),
+                    videos.frames_per_second(source.path),
                 )
 
     def _wants(self, number: int) -> bool:

@@ -61,8 +61,6 @@ def test_pictures_in_other_modes_become_rgb_and_upright(model):
     ("picture", "message"),
     [
         ("nowhere.png", "nowhere.png: no such image file"),
-        (np.zeros([4, 4, 3]), "found an array [4, 4, 3] of float64"),
-        (np.zeros([4, 4], np.uint8), "found an array [4, 4] of uint8"),
         (np.zeros([2, 4, 4, 3], np.uint8), "found an array [2, 4, 4, 3]"),
         (np.zeros([0, 4, 3], np.uint8), "found an array [0, 4, 3]"),
         ([None], "expected a path, an array or a PIL image, found NoneType"),

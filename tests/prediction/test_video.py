@@ -8,9 +8,9 @@ import pytest
 from featsr_tf.prediction import model
 from featsr_tf.prediction.run import PredictionOptions
 from featsr_tf.prediction.run import predict_files
-from featsr_tf.prediction.sources import frames_per_second
-from featsr_tf.prediction.sources import read_frames
-from featsr_tf.prediction.sources import write_video
+from featsr_tf.prediction.videos import frames_per_second
+from featsr_tf.prediction.videos import read_frames
+from featsr_tf.prediction.videos import write_video
 from tests.prediction.bright import bright_model
 from tests.prediction.bright import find_bright
 from tests.prediction.bright import scene
