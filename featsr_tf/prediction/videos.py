@@ -35,8 +35,19 @@ def read_frames(path: str) -> Iterator[Callable[[], np.ndarray]]:
         DataError: the file is no video.
     """
     with _opened(path) as capture:
+        count, told = 0, capture.get(_opencv().CAP_PROP_FRAME_COUNT)
         while capture.grab():
             yield lambda: _decode(capture, path)
+            count += 1
+    if not count:
+        raise DataError(f"{path}: no readable video; it has no whole frame")
+    # Some kinds of files do not know their last one.
+    if count + 1 < told:
+        warnings.warn(
+            f"{path}: {count} frames can be read, its header tells of "
+            f"{told:.0f}; it may be cut off",
+            stacklevel=2,
+        )
 
 
 def count_video_frames(path: str) -> int:
