@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -15,6 +16,7 @@ import PIL.Image
 
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.comparison import compare
+from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import TEXT
 from featsr_tf.files import atomic_write
@@ -219,7 +221,26 @@ def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
 
 _PICTURES = "pictures"
 _VIDEOS = "videos"
-JPEG_QUALITY = 90
+_JPEG_QUALITY = 90
+
+
+def save_picture(picture: PIL.Image.Image, path: Path) -> None:
+    """Writes a picture whole or not at all, as the ending of its path says.
+
+    Raises:
+        DataError: there is no such ending, or the picture is too large for it.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            picture.save(temporary, quality=_JPEG_QUALITY)
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise DataError(
+            f"{path}: no picture of {picture.width} x {picture.height} px can "
+            f"be written here ({error}); expected an ending such as .jpg or "
+            ".png"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -261,8 +282,10 @@ class Pictures:
             return
         picture = PIL.Image.fromarray(self._draw(image, found))
         path = self.folder / _PICTURES / source.drawn_as
-        with atomic_write(path) as temporary:
-            picture.save(temporary, "JPEG", quality=JPEG_QUALITY)
+        try:
+            save_picture(picture, path)
+        except DataError as error:
+            warnings.warn(f"not drawn: {error}", stacklevel=2)
 
     def write_videos(
         self, all_sources: Iterable[Source], results: Iterable[FrameResult]

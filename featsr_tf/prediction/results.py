@@ -16,9 +16,8 @@ from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
-from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import Detections
-from featsr_tf.prediction.result_files import JPEG_QUALITY
+from featsr_tf.prediction.result_files import save_picture
 from featsr_tf.prediction.sources import FileState
 from featsr_tf.prediction.sources import file_state
 
@@ -167,17 +166,9 @@ class Result:
             score: as for `draw`.
 
         Raises:
-            ConfigError: pictures cannot be written with this ending.
+            DataError: such a picture cannot be written with this ending.
         """
-        path = Path(os.fsdecode(path))
-        kind = PIL.Image.registered_extensions().get(path.suffix.lower())
-        if kind not in PIL.Image.SAVE:
-            raise ConfigError(
-                f"{path}: expected an ending such as .jpg or .png"
-            )
-        picture = self.draw(score)
-        with atomic_write(path) as temporary:
-            picture.save(temporary, kind, quality=JPEG_QUALITY)
+        save_picture(self.draw(score), Path(os.fsdecode(path)))
 
     def to_json(self) -> str:
         """Describes picture and objects in JSON, boxes as COCO has them."""

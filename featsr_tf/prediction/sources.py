@@ -106,7 +106,7 @@ def find_sources(
             paths += _images_in(place, recursive, skipped)
         elif os.path.exists(place):
             paths.append(place)
-        elif matching := sorted(glob.glob(place, recursive=True)):
+        elif matching := sorted(glob.glob(_pattern(place), recursive=True)):
             paths += filter(os.path.isfile, matching)
         else:
             raise DataError(f"{place}: no such image file or folder")
@@ -116,6 +116,14 @@ def find_sources(
             f"{' '.join(IMAGE_ENDINGS)}"
         )
     return _named(paths)
+
+
+def _pattern(place: str) -> str:
+    """Takes the folders that are there by their names: "run [1]/*.jpg"."""
+    folder = os.path.dirname(place)
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return glob.escape(folder) + place[len(folder) :]
 
 
 def frames_of(sources: Iterable[Source]) -> Iterator[Frame]:

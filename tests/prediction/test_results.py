@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.results import Result
 
@@ -120,8 +121,10 @@ def test_it_saves_what_it_draws(result, tmp_path):
     result.save(str(tmp_path / "a.JPG"))
     with PIL.Image.open(tmp_path / "a.JPG") as saved:
         assert (saved.format, saved.size) == ("JPEG", (80, 60))
-    with pytest.raises(ConfigError, match="a.txt: expected an ending such as"):
-        result.save(tmp_path / "a.txt")
+    for name in ("a.txt", "a", "a.h5", "a.xbm"):
+        with pytest.raises(DataError, match=f"{name}: no picture of 80 x 60"):
+            result.save(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "a.JPG"}
 
 
 def test_a_picture_that_is_drawn_on_elsewhere_stays(result):

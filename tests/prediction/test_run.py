@@ -177,6 +177,15 @@ def test_a_row_of_the_table_is_a_detection(predict, tmp_path):
     assert not (tmp_path / "out/pictures").exists()
 
 
+def test_a_picture_too_wide_for_a_jpeg_is_told(predict, tmp_path):
+    (tmp_path / "photos").mkdir()
+    wide = scene((1, 1, 3, 3), height=4, width=40_000)
+    PIL.Image.fromarray(wide).save(tmp_path / "photos/a.png")
+    with pytest.warns(UserWarning, match="not drawn: .*a.jpg: no picture of"):
+        predict(["photos"], "out", compare=True)
+    assert len(read(tmp_path / "out/detections.json")["annotations"]) == 1
+
+
 def test_names_of_any_bytes_and_of_any_length_are_written(predict, tmp_path):
     names = sorted(["x" * 248 + ".png", "é" * 125 + ".png", "n\udcff.png"])
     image = PIL.Image.fromarray(scene((8, 8, 20, 20)))

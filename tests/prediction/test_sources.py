@@ -90,6 +90,17 @@ def test_a_file_name_with_wildcards_is_a_file(places):
     assert paths(["photos/[1].jpg"]) == ["photos/[1].jpg"]
 
 
+def test_brackets_of_a_folder_are_no_pattern(places, tmp_path):
+    (tmp_path / "run [1]/deep").mkdir(parents=True)
+    (tmp_path / "run [1]/a.jpg").touch()
+    (tmp_path / "run [1]/deep/b.jpg").touch()
+    assert paths(["run [1]/*.jpg"]) == ["run [1]/a.jpg"]
+    assert paths([f"{tmp_path}/run [1]/**/[ab].jpg"]) == [
+        f"{tmp_path}/run [1]/a.jpg",
+        f"{tmp_path}/run [1]/deep/b.jpg",
+    ]
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
