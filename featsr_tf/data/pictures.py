@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 
 from featsr_tf.errors import DataError
 
@@ -130,7 +131,7 @@ def exif_turn(
             annotated and stay. Default None.
     """
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     # EXIF data come from cameras, editors and damaged files of all kinds.
     except Exception:
         return None
@@ -171,9 +172,11 @@ def _explained(name: str) -> Iterator[None]:
 
 def _wide_png(image: PIL.Image.Image) -> np.ndarray | None:
     """The 16-bit colours of a PNG file, of which Pillow drops the lower 8."""
-    tiles = getattr(image, "tile", None)
-    is_wide = image.format == "PNG" and tiles and ";16" in str(tiles[0][3])
-    if not is_wide or image.mode.startswith("I"):
+    if not isinstance(image, PIL.PngImagePlugin.PngImageFile):
+        return None
+    # What is decoded already has no tiles any more.
+    is_wide = image.tile and ";16" in str(image.tile[0].args)
+    if not is_wide or image.fp is None or image.mode.startswith("I"):
         return None
     # TensorFlow takes seconds to import.
     import tensorflow as tf

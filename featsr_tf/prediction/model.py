@@ -78,13 +78,14 @@ class DetectionModel:
     def predict(
         self,
         source: Image | Iterable[Image],
-        stream: bool = False,
         base: bool = False,
-        bgr: bool = False,
         tile: int | None = None,
         overlap: float = Tiling.overlap,
         whole_frame: bool = Tiling.whole_frame,
         batch_size: int = BATCH_SIZE,
+        *,
+        stream: bool = False,
+        bgr: bool = False,
     ) -> Result | list[Result] | Iterator[Result]:
         """Detects objects in pictures.
 
@@ -93,12 +94,8 @@ class DetectionModel:
                 or an array as `featsr_tf.data.pictures.as_array` takes it; or
                 many: a folder, a pattern such as "photos/*.jpg", a video, a
                 list, or anything that yields pictures.
-            stream: whether results come one by one, while only the pictures of
-                a batch are in memory. Default False.
             base: whether the base detector looks instead of the
                 super-resolved one. Default False.
-            bgr: whether the channels of arrays are blue, green, red, as OpenCV
-                has them. Default False.
             tile: side in px of the tiles that larger pictures are cut into.
                 Default None, never.
             overlap: least part of a tile that its neighbour shows as well.
@@ -107,6 +104,10 @@ class DetectionModel:
                 tiles. Default True.
             batch_size: pictures or tiles of one size that are looked at
                 together. Default 4; 1 gives each result of a stream at once.
+            stream: whether results come one by one, while only the pictures of
+                a batch are in memory. Default False.
+            bgr: whether the channels of arrays are blue, green, red, as OpenCV
+                has them. Default False.
 
         Returns:
             The result of a picture, the list of those of many, or, with
