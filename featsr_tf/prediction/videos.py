@@ -150,8 +150,8 @@ def _write_by_opencv(
     if codec != _CODECS[0]:
         warnings.warn(
             "videos are written in MPEG-4 Part 2, which players play and "
-            "browsers do not: there is no H.264 encoder here; pip install av "
-            "brings one",
+            "browsers do not: there is no H.264 encoder here; pip install "
+            "'featsr_tf[h264]' brings one",
             stacklevel=2,
         )
     try:
