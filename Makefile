@@ -23,8 +23,6 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What needs tools of its own has them here, away from .venv.
 TOOLS := .venv/tools
 
-export TF_CPP_MIN_LOG_LEVEL := 3
-
 .DELETE_ON_ERROR:
 .PHONY: help install demo test test-slow test-research check format bench \
   docs lock audit licences clean

@@ -17,7 +17,6 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import PIL.Image
 
 from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import add_min_score_flag
@@ -31,6 +30,7 @@ from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
+from featsr_tf.data.pictures import read_image
 from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
@@ -75,7 +75,9 @@ def evaluate_files(
             found,
             names,
             lambda position: _read_image(
-                options.image_dir, truths[position].file_name
+                options.image_dir,
+                truths[position].file_name,
+                (truths[position].height, truths[position].width),
             ),
         )
     settings = {
@@ -94,7 +96,9 @@ def evaluate_files(
     }
 
 
-def _read_image(folder: str, name: str) -> np.ndarray:
+def _read_image(
+    folder: str, name: str, size: tuple[int, int] | None = None
+) -> np.ndarray:
     path = os.path.join(folder, name)
     if name and not is_inside(name):
         raise DataError(
@@ -103,11 +107,7 @@ def _read_image(folder: str, name: str) -> np.ndarray:
         )
     if not name or not os.path.isfile(path):
         raise DataError(f"{path}: no such image; look whether --image_dir fits")
-    try:
-        with PIL.Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
-        raise DataError(f"{path}: no readable image") from None
+    return read_image(path, size)
 
 
 DEFAULT_SCORE = 0.5

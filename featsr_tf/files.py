@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
 
+# Names of files may hold bytes that are no text.
+TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
+_LONGEST_SUFFIX = 16
+
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file atomically, making its folder when needed."""
     with atomic_write(path) as temporary:
-        # Names of files may hold bytes that are no text.
-        temporary.write_text(text, "utf-8", "backslashreplace")
+        temporary.write_text(text, **TEXT)
 
 
 def is_inside(name: str) -> bool:
@@ -43,13 +46,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     killed process never leaves half a file under the final name.
 
     Yields:
-        The temporary file, which exists, is empty and has the same ending.
+        The temporary file, which exists, is empty and has the same ending, if
+        that is a usual one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix
-    )
+    # No longer than the name itself, which may be as long as can be.
+    suffix = path.suffix if len(path.suffix) < _LONGEST_SUFFIX else ""
+    descriptor, temporary = tempfile.mkstemp(suffix, ".", path.parent)
     os.close(descriptor)
     try:
         yield Path(temporary)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 
+from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 
@@ -52,8 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     times = {name: [] for name in ("saved_model", *others)}
     differences = {}
     for file in files[: arguments.count]:
-        with PIL.Image.open(file) as picture:
-            image = np.asarray(picture.convert("RGB"))[None]
+        image = read_image(str(file))[None]
         expected = timed(expect, image, times["saved_model"])
         for runtime, detect in others.items():
             found = timed(detect, image, times[runtime])

@@ -25,6 +25,11 @@ def pytest_sessionstart(session):
             tf.config.list_physical_devices("CPU")[0],
             [tf.config.LogicalDeviceConfiguration()] * 2,
         )
+        # Each graph runs a few times only, which does not pay for optimizing
+        # it. Commands in processes of their own do it as ever.
+        tf.config.optimizer.set_experimental_options(
+            {"disable_meta_optimizer": True}
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -30,8 +30,8 @@ READ_BY_HAND = {
 BUNDLED = {
     "av": (
         "its wheel holds FFmpeg with x264 and x265 (GPL-2.0-or-later); only "
-        "the extra `supervision` brings it: leave that extra out of what you "
-        "pass on"
+        "the extras `h264` and `supervision` bring it: leave them out of what "
+        "you pass on"
     ),
     "opencv-python-headless": (
         "its wheel holds FFmpeg (LGPL-2.1); only the extra `video` brings it"

@@ -145,6 +145,16 @@ def test_the_worst_images_are_listed_and_drawn(files):
         assert np.ptp(np.asarray(picture)[:120]) > 100
 
 
+def test_a_picture_that_cannot_be_read_is_no_reason_to_stop(files, capsys):
+    (files / "bad").mkdir()
+    content = json.loads((files / "gt.json").read_text())
+    first = content["images"][0]["file_name"]
+    (files / "bad" / first).write_bytes((files / "one.png").read_bytes())
+    options = (f"--pictures={files}/p", f"--image_dir={files}/bad")
+    assert run(files, *options)["worst_images"]
+    assert "warning: not drawn: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -327,7 +327,7 @@ def test_a_damaged_picture_is_named(tmp_path, metrics, capsys):
     (pictures / "torn.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(SystemExit):
         write(tmp_path, metrics, pictures=pictures)
-    assert "torn.jpg: not a picture" in capsys.readouterr().err
+    assert "torn.jpg: no readable image" in capsys.readouterr().err
 
 
 def test_charts_take_their_colors_from_the_page_and_bear_gaps():

@@ -3,9 +3,12 @@
 import dataclasses
 import io
 
-import numpy as np
 import PIL.Image
 
+from featsr_tf.data.pictures import SIDEWAYS
+from featsr_tf.data.pictures import Size
+from featsr_tf.data.pictures import exif_turn
+from featsr_tf.data.pictures import rgb_image
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import Outcome
 
@@ -13,25 +16,10 @@ _JPEG_QUALITY = 95
 # Pillow calls a JPEG file with further pictures behind the first one MPO.
 _FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 _GREY_MODES = ("1", "L")
-_MODES_OF_UNKNOWN_RANGE = ("I", "F")
 _PNG_BIT_DEPTH = 24
 _APP1 = 0xE1
 _FILL = 0xFF
 _START_OF_SCAN = 0xDA
-_ORIENTATION_TAG = 0x0112
-# What turns an image upright, by the value of that tag; 1 is upright.
-_TURNS = {
-    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
-    3: PIL.Image.Transpose.ROTATE_180,
-    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
-    5: PIL.Image.Transpose.TRANSPOSE,
-    6: PIL.Image.Transpose.ROTATE_270,
-    7: PIL.Image.Transpose.TRANSVERSE,
-    8: PIL.Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
-
-Size = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +56,13 @@ def prepare_image(
             is too large.
     """
     try:
+        if declared_size and not all(declared_size):
+            declared_size = None
         image = PIL.Image.open(io.BytesIO(data))
-        image.load()
-        turn, outcomes = _turn(image, declared_size)
-        plain, changes = _plain(image, data)
-        outcomes += changes
-        if turn is not None:
-            plain = plain.transpose(turn)
+        plain = rgb_image(image, declared_size)
+        outcomes = [*_turns(image, declared_size), *_changes(image, data)]
+        if Outcome.GREYSCALE in outcomes:
+            plain = plain.convert("L")
         stored_as = _FORMATS.get(image.format or "", "png")
         data = _encode(plain, stored_as, data, outcomes)
     except PIL.UnidentifiedImageError:
@@ -114,48 +102,36 @@ def encode_png(image: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _turn(
-    image: PIL.Image.Image, declared_size: Size | None
-) -> tuple[PIL.Image.Transpose | None, list[Outcome]]:
-    """How to turn an image as it was when it was annotated."""
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION_TAG))
+def _turns(image: PIL.Image.Image, declared_size: Size | None) -> list[Outcome]:
+    """What becomes of the orientation of an image, as it was annotated."""
+    turn = exif_turn(image)
     stored = (image.height, image.width)
-    upright = stored[::-1] if turn in _SIDEWAYS else stored
-    if declared_size and all(declared_size):
-        declared = tuple(declared_size)
-        if declared not in (upright, stored):
-            raise DataError(
-                f"the annotation says {_size_text(declared)}, the image has"
-                f" {_size_text(upright)}"
-            )
-        if declared != upright:
-            return None, [Outcome.ORIENTATION_REMOVED]
-    return turn, [Outcome.TURNED_UPRIGHT] if turn is not None else []
+    upright = stored[::-1] if turn in SIDEWAYS else stored
+    if declared_size and tuple(declared_size) not in (upright, stored):
+        raise DataError(
+            f"the annotation says {_size_text(declared_size)}, the image has"
+            f" {_size_text(upright)}"
+        )
+    if turn is None:
+        return []
+    if exif_turn(image, declared_size) is None:
+        return [Outcome.ORIENTATION_REMOVED]
+    return [Outcome.TURNED_UPRIGHT]
 
 
 def _size_text(size: Size) -> str:
     return f"{size[1]} x {size[0]} px"
 
 
-def _plain(
-    image: PIL.Image.Image, data: bytes
-) -> tuple[PIL.Image.Image, list[Outcome]]:
-    """The image with 8-bit grey or RGB pixels."""
-    if image.format == "PNG" and data[_PNG_BIT_DEPTH] == 16:
-        return _from_16_bit(_decode_16_bit_png(data)), [Outcome.MADE_RGB]
-    if image.format in _FORMATS and image.mode == "RGB":
-        return image, []
-    if image.format in _FORMATS and image.mode in _GREY_MODES:
-        return image, [Outcome.GREYSCALE]
-    is_16_bit_pgm = image.mode == "I" and image.format == "PPM"
-    if image.mode.startswith("I;16") or is_16_bit_pgm:
-        image = _from_16_bit(np.asarray(image))
-    elif image.mode in _MODES_OF_UNKNOWN_RANGE:
-        raise DataError("32-bit pixels; expected 8 or 16 bits per channel")
-    elif image.mode == "P":
-        # Pillow warns of transparency in palettes unless they go this way.
-        image = image.convert("RGBA")
-    return image.convert("RGB"), [Outcome.MADE_RGB]
+def _changes(image: PIL.Image.Image, data: bytes) -> list[Outcome]:
+    """What becomes of the pixels of an image."""
+    is_wide = image.format == "PNG" and data[_PNG_BIT_DEPTH] == 16
+    if image.format in _FORMATS and not is_wide:
+        if image.mode == "RGB":
+            return []
+        if image.mode in _GREY_MODES:
+            return [Outcome.GREYSCALE]
+    return [Outcome.MADE_RGB]
 
 
 def _encode(
@@ -171,19 +147,6 @@ def _encode(
     if Outcome.ORIENTATION_REMOVED in outcomes:
         return _without_metadata(data) if is_jpeg else encode_png(image)
     return data
-
-
-def _decode_16_bit_png(data: bytes) -> np.ndarray:
-    """Decodes what Pillow would cut to the upper 8 bits."""
-    import tensorflow as tf
-
-    return tf.io.decode_png(data, channels=3, dtype=tf.uint16).numpy()
-
-
-def _from_16_bit(pixels: np.ndarray) -> PIL.Image.Image:
-    """0..65535 -> 0..255, rounded."""
-    scaled = (pixels.astype(np.uint32) + 128) // 257
-    return PIL.Image.fromarray(scaled.astype(np.uint8))
 
 
 def _without_metadata(jpeg: bytes) -> bytes:

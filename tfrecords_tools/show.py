@@ -295,7 +295,7 @@ def _write(
     with tempfile.TemporaryDirectory(prefix=".show-", dir=folder) as staging:
         captions = {}
         for index, record in enumerate(tqdm.tqdm(records, "drawing")):
-            stem = re.sub(r"[^\w-]+", "_", Path(record.name).stem)[:60]
+            stem = re.sub(r"[^\w-]+", "_", Path(record.name).stem)[:50]
             for kind, view in views.items():
                 file = f"{index:04d}_{stem}_{kind}.png"
                 picture, facts = view(record.payload)

@@ -29,13 +29,14 @@ def quiet_tensorflow() -> None:
     """Keeps TensorFlow's own lines off the terminal.
 
     Nothing is done where TensorFlow is loaded already, or where the user has
-    set TF_CPP_MIN_LOG_LEVEL and so wants to see them. TensorFlow is not
+    set TF_CPP_MIN_LOG_LEVEL so low that warnings are wanted. TensorFlow is not
     imported here.
     """
-    if LOG_LEVEL in os.environ or "tensorflow" in sys.modules:
+    wants_warnings = os.environ.get(LOG_LEVEL, _NOTHING) in ("0", "1")
+    if wants_warnings or "tensorflow" in sys.modules:
         return
     # Also for processes that are started from here.
-    os.environ[LOG_LEVEL] = _NOTHING
+    os.environ.setdefault(LOG_LEVEL, _NOTHING)
     sys.meta_path.insert(0, _AfterImport())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from dataclasses import replace
@@ -20,6 +21,7 @@ from featsr_tf.drawing.boxes import fill
 from featsr_tf.drawing.boxes import outcome_marks
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.drawing.boxes import text_size_for
+from featsr_tf.errors import DataError
 from featsr_tf.files import safe_stem
 from featsr_tf.files import write_text
 from featsr_tf.html_report.inputs import CAPTIONS_FILE
@@ -226,24 +228,33 @@ def draw_error_gallery(
 ) -> None:
     """Draws the images that an evaluation lists, small objects enlarged.
 
-    Found objects are green, wrong detections red, missed objects blue.
+    Found objects are green, wrong detections red, missed objects blue. An
+    image that cannot be read is left out with a warning.
 
     Args:
         read_image: makes the image `[height, width, 3]` of a position in
             `truths`.
+
+    Raises:
+        DataError: none of them can be read.
     """
     os.makedirs(folder, exist_ok=True)
     found = {item.image_id: item for item in detections}
-    captions = {}
+    captions: dict[str, str] = {}
+    problems = []
     entries = tqdm.tqdm(
         result["worst_images"], f"{name}: pictures", unit="image"
     )
     for rank, entry in enumerate(entries, start=1):
+        try:
+            image = read_image(entry["position"])
+        except DataError as error:
+            problems.append(error)
+            continue
         truth = truths[entry["position"]]
         shown = found.get(truth.image_id, no_detections(truth.image_id))
         evaluated = (_of_classes(item, names) for item in (truth, shown))
         marks = outcome_marks(*evaluated, names, result["min_score"])
-        image = read_image(entry["position"])
         boxes = np.reshape([mark.box for mark in marks], [-1, 4])
         windows = zoom_windows(boxes, image.shape)
         drawn = Image.fromarray(with_zooms(image, marks, windows))
@@ -255,6 +266,10 @@ def draw_error_gallery(
             f"{truth.file_name or truth.image_id}, {entry['missed']} missed, "
             f"{entry['false_positives']} false positives"
         )
+    if problems and not captions:
+        raise problems[0]
+    for error in problems:
+        warnings.warn(f"not drawn: {error}", stacklevel=2)
     captions = {**read_captions(folder), **captions}
     text = json.dumps(captions, indent=1) + "\n"
     write_text(os.path.join(folder, CAPTIONS_FILE), text)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from PIL import UnidentifiedImageError
 
+from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.metrics.detections import SIZE_NAMES
@@ -228,11 +228,7 @@ def _whole_lines(path: str | Path) -> Iterator[str]:
 
 
 def _read_picture(path: Path, captions: dict) -> Picture:
-    try:
-        with Image.open(path) as file:
-            picture = file.convert("RGB")
-    except (OSError, UnidentifiedImageError):
-        raise DataError(f"{path}: not a picture that can be read") from None
+    picture = Image.fromarray(read_image(str(path)))
     picture.thumbnail((PICTURE_WIDTH, 4 * PICTURE_WIDTH))
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=85, optimize=True)

@@ -2,10 +2,15 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from featsr_tf.data.pictures import Image
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import BASE
@@ -14,9 +19,13 @@ from featsr_tf.exporting.versions import CHECKSUMS_FILE
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
 from featsr_tf.exporting.versions import find_version
+from featsr_tf.prediction.result_files import FrameResult
 from featsr_tf.prediction.results import Result
-from featsr_tf.prediction.sources import Image
-from featsr_tf.prediction.sources import as_array
+from featsr_tf.prediction.sources import Frame
+from featsr_tf.prediction.sources import find_sources
+from featsr_tf.prediction.sources import frames_of
+from featsr_tf.prediction.sources import given_frames
+from featsr_tf.prediction.sources import holds_many
 from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
 from featsr_tf.prediction.tiling import detect
@@ -52,32 +61,39 @@ class DetectionModel:
         self.input_size = input_size
         self.files = files
         self._load_function = functools.cache(load_function)
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"DetectionModel({self.path!r}, {len(self.class_names)} classes)"
 
     def function(self, name: str) -> ImageFunction:
-        """Loads a detector when it is first asked for.
+        """Loads a detector when it is first asked for, by whichever thread.
 
         Raises:
             DataError: its weights are missing or damaged.
         """
-        return self._load_function(name)
+        with self._lock:
+            return self._load_function(name)
 
     def predict(
         self,
-        images: Image | Iterable[Image],
+        source: Image | Iterable[Image],
         base: bool = False,
         tile: int | None = None,
         overlap: float = Tiling.overlap,
         whole_frame: bool = Tiling.whole_frame,
         batch_size: int = BATCH_SIZE,
-    ) -> Result | list[Result]:
+        *,
+        stream: bool = False,
+        bgr: bool = False,
+    ) -> Result | list[Result] | Iterator[Result]:
         """Detects objects in pictures.
 
         Args:
-            images: a path, an array `[H, W, 3]` uint8 RGB, a PIL image, or a
-                list of these.
+            source: a picture: a path, the bytes of an image file, a PIL image
+                or an array as `featsr_tf.data.pictures.as_array` takes it; or
+                many: a folder, a pattern such as "photos/*.jpg", a video, a
+                list, or anything that yields pictures.
             base: whether the base detector looks instead of the
                 super-resolved one. Default False.
             tile: side in px of the tiles that larger pictures are cut into.
@@ -87,39 +103,110 @@ class DetectionModel:
             whole_frame: whether a picture is looked at as a whole beside its
                 tiles. Default True.
             batch_size: pictures or tiles of one size that are looked at
-                together. Default 4.
+                together. Default 4; 1 gives each result of a stream at once.
+            stream: whether results come one by one, while only the pictures of
+                a batch are in memory. Default False.
+            bgr: whether the channels of arrays are blue, green, red, as OpenCV
+                has them. Default False.
 
         Returns:
-            The result, or a list of results where a list was given.
+            The result of a picture, the list of those of many, or, with
+            `stream`, an iterator. A picture of a folder, a pattern or a video
+            that cannot be read is left out with a warning.
 
         Raises:
             ConfigError: there can be no such tiles or batches.
-            DataError: a picture cannot be read, or is no RGB image.
+            DataError: a picture that was given, or every one that was found,
+                cannot be read.
         """
         check_batch_size(batch_size)
         tiling = None if tile is None else Tiling(tile, overlap, whole_frame)
-        function = self.function(BASE if base else SUPER_RESOLVED)
-        is_one = not isinstance(images, Iterable) or isinstance(images, Image)
-        results: list[Result] = []
-        for chunk in in_chunks([images] if is_one else images, batch_size):
-            arrays = [as_array(image) for image in chunk]
-            found = detect(function, arrays, batch_size, tiling)
-            results += [
-                Result(
-                    # What is in a file need not be kept in memory.
-                    os.fspath(source)
-                    if isinstance(source, str | os.PathLike)
-                    else array,
-                    array.shape[:2],
-                    detections,
-                    self.class_names,
-                    self.min_score,
-                )
-                for source, array, detections in zip(
-                    chunk, arrays, found, strict=True
-                )
-            ]
-        return results[0] if is_one else results
+        is_path = isinstance(source, str | os.PathLike)
+        is_found = is_path and holds_many(os.fsdecode(source))
+        is_one = not is_found and (
+            isinstance(source, Image | bytearray | memoryview)
+            or not isinstance(source, Iterable)
+            or hasattr(source, "__array__")
+        )
+        if is_found:
+            frames = frames_of(find_sources([os.fsdecode(source)]))
+        else:
+            frames = given_frames([source] if is_one else source, bgr)
+        name = BASE if base else SUPER_RESOLVED
+        results = self._results(frames, name, batch_size, tiling)
+        if stream:
+            return results
+        return next(results) if is_one else list(results)
+
+    def _results(
+        self,
+        frames: Iterable[Frame],
+        name: str,
+        batch_size: int,
+        tiling: Tiling | None,
+    ) -> Iterator[Result]:
+        functions = {name: self.function(name)}
+        is_empty, error = True, None
+        for frame, image, found in detect_frames(
+            frames, functions, batch_size, tiling
+        ):
+            if image is None:
+                error = DataError(found.error)
+                if frame.source is None:
+                    raise error
+                warnings.warn(f"skipped: {error}", stacklevel=3)
+                continue
+            is_empty = False
+            yield Result(
+                # What is in a file need not be kept in memory.
+                image if frame.kept is None else frame.kept,
+                (found.height, found.width),
+                found.found[name],
+                self.class_names,
+                self.min_score,
+                frame.name,
+                frame.state,
+            )
+        if is_empty and error is not None:
+            raise error
+
+
+def detect_frames(
+    frames: Iterable[Frame],
+    functions: Mapping[str, ImageFunction],
+    batch_size: int,
+    tiling: Tiling | None,
+) -> Iterator[tuple[Frame, np.ndarray | None, FrameResult]]:
+    """Detects objects in frames, of which a batch is in memory.
+
+    Args:
+        functions: detectors by name.
+        tiling: how large images are cut; None = not at all.
+
+    Yields:
+        Each frame, its image where it can be read, and its result.
+    """
+    read = ((frame, *_read(frame)) for frame in frames)
+    for chunk in in_chunks(read, batch_size):
+        images = [image for _, image, _ in chunk if image is not None]
+        found = {
+            name: iter(detect(function, images, batch_size, tiling))
+            for name, function in functions.items()
+        }
+        for frame, image, error in chunk:
+            if image is None:
+                yield frame, None, FrameResult(frame.name, error=error)
+                continue
+            detections = {name: next(item) for name, item in found.items()}
+            size = image.shape[:2]
+            yield frame, image, FrameResult(frame.name, *size, detections)
+
+
+def _read(frame: Frame) -> tuple[np.ndarray | None, str | None]:
+    try:
+        return frame.read(), None
+    except DataError as error:
+        return None, str(error)
 
 
 def check_batch_size(batch_size: int) -> None:

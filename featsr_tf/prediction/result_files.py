@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -15,12 +16,14 @@ import PIL.Image
 
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.comparison import compare
+from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
+from featsr_tf.files import TEXT
 from featsr_tf.files import atomic_write
 from featsr_tf.metrics.coco_files import write_coco_detections
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import ImageInfo
-from featsr_tf.prediction import sources
+from featsr_tf.prediction import videos
 from featsr_tf.prediction.sources import Source
 from featsr_tf.prediction.sources import frames_of
 
@@ -193,7 +196,7 @@ def write_csv(
     """Writes a row per detection; arguments as for `write_coco`."""
     with (
         atomic_write(path) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="") as file,
+        open(temporary, "w", newline="", **TEXT) as file,
     ):
         writer = csv.writer(file)
         writer.writerow(CSV_COLUMNS)
@@ -219,6 +222,25 @@ def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
 _PICTURES = "pictures"
 _VIDEOS = "videos"
 _JPEG_QUALITY = 90
+
+
+def save_picture(picture: PIL.Image.Image, path: Path) -> None:
+    """Writes a picture whole or not at all, as the ending of its path says.
+
+    Raises:
+        DataError: there is no such ending, or the picture is too large for it.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            picture.save(temporary, quality=_JPEG_QUALITY)
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise DataError(
+            f"{path}: no picture of {picture.width} x {picture.height} px can "
+            f"be written here ({error}); expected an ending such as .jpg or "
+            ".png"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -260,8 +282,10 @@ class Pictures:
             return
         picture = PIL.Image.fromarray(self._draw(image, found))
         path = self.folder / _PICTURES / source.drawn_as
-        with atomic_write(path) as temporary:
-            picture.save(temporary, "JPEG", quality=_JPEG_QUALITY)
+        try:
+            save_picture(picture, path)
+        except DataError as error:
+            warnings.warn(f"not drawn: {error}", stacklevel=2)
 
     def write_videos(
         self, all_sources: Iterable[Source], results: Iterable[FrameResult]
@@ -281,10 +305,10 @@ class Pictures:
             )
             first = next(pictures, None)
             if first is not None:
-                sources.write_video(
+                videos.write_video(
                     self.folder / _VIDEOS / source.drawn_as,
                     itertools.chain([first], pictures),
-                    sources.frames_per_second(source.path),
+                    videos.frames_per_second(source.path),
                 )
 
     def _wants(self, number: int) -> bool:

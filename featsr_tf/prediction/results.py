@@ -1,18 +1,25 @@
 """What was found in a picture, for people, arrays and other tools."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import PIL.Image
 
+from featsr_tf.data.pictures import as_array
 from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+from featsr_tf.errors import printable
 from featsr_tf.metrics.detections import Detections
-from featsr_tf.prediction.sources import as_array
+from featsr_tf.prediction.result_files import save_picture
+from featsr_tf.prediction.sources import FileState
+from featsr_tf.prediction.sources import file_state
 
 if TYPE_CHECKING:
     import supervision
@@ -20,23 +27,58 @@ if TYPE_CHECKING:
 _SHOWN = 4
 
 
+class DetectedObject(NamedTuple):
+    """One object.
+
+    Attributes:
+        box: `[4]` ymin, xmin, ymax, xmax in px of the picture.
+        score: confidence, 0 to 1.
+    """
+
+    box: np.ndarray
+    score: float
+    class_id: int
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """Objects found in a picture, best first.
 
+    `result[0]` is an object, `result[:3]` or `result[result.scores > 0.9]`
+    a result of those alone; a loop goes through all objects.
+
     Args:
+        source: the picture: its path, the bytes of its file, or its pixels.
         size: height and width of the picture in px.
         min_score: lowest score that is drawn unless another one is given.
+        file_name: path of the picture, PATH#NUMBER of a frame of a video;
+            "" for what has none.
+        state: of the file when it was looked at; None = any will do.
     """
 
-    source: str | np.ndarray
+    source: str | bytes | np.ndarray
     size: tuple[int, int]
     detections: Detections
     class_names: Mapping[int, str]
     min_score: float
+    file_name: str = ""
+    state: FileState | None = None
 
     def __len__(self) -> int:
         return len(self.detections.boxes)
+
+    def __iter__(self) -> Iterator[DetectedObject]:
+        columns = (self.boxes, self.scores.tolist(), self.classes.tolist())
+        return map(DetectedObject, *columns, self.names)
+
+    def __getitem__(self, index):
+        if isinstance(index, int | np.integer):
+            return list(self)[index]
+        columns = (self.boxes, self.scores, self.classes)
+        kept = (column[index] for column in columns)
+        number = self.detections.image_id
+        return replace(self, detections=Detections(number, *kept))
 
     def __repr__(self) -> str:
         shown = self.above(self.min_score)
@@ -49,11 +91,10 @@ class Result:
         if len(shown) > _SHOWN:
             told.append(f"{len(shown) - _SHOWN} more")
         height, width = self.size
-        place = "picture"
-        if isinstance(self.source, str):
-            place = os.path.basename(self.source)
+        place = os.path.basename(self.file_name) or "picture"
         return (
-            f"<Result {place}, {width} x {height} px: {len(shown)} of "
+            f"<Result {printable(place)}, {width} x {height} px: "
+            f"{len(shown)} of "
             f"{len(self)} objects score {self.min_score:g} or more: "
             f"{', '.join(told) or 'none'}>"
         )
@@ -83,7 +124,17 @@ class Result:
 
     @property
     def image(self) -> np.ndarray:
-        """`[H, W, 3]` uint8 RGB, read again where it is in a file."""
+        """`[H, W, 3]` uint8 RGB, read again where it is in a file.
+
+        Raises:
+            DataError: the file is gone, or another one by now.
+        """
+        is_file = isinstance(self.source, str) and self.state is not None
+        if is_file and file_state(self.source) not in (self.state, None):
+            raise DataError(
+                f"{self.source}: has changed since it was looked at; look at "
+                "it again, or give its bytes or pixels"
+            )
         return as_array(self.source)
 
     def above(self, score: float) -> "Result":
@@ -106,6 +157,33 @@ class Result:
                 self.class_names,
             )
         )
+
+    def save(self, path: str | os.PathLike, score: float | None = None) -> None:
+        """Writes the picture with the objects drawn, whole or not at all.
+
+        Args:
+            path: its ending, such as .jpg or .png, decides about the format.
+            score: as for `draw`.
+
+        Raises:
+            DataError: such a picture cannot be written with this ending.
+        """
+        save_picture(self.draw(score), Path(os.fsdecode(path)))
+
+    def to_json(self) -> str:
+        """Describes picture and objects in JSON, boxes as COCO has them."""
+        objects = [
+            {
+                "category_id": entry["category_id"],
+                "category_name": name,
+                "bbox": entry["bbox"],
+                "score": entry["score"],
+            }
+            for entry, name in zip(self.to_coco(0), self.names, strict=True)
+        ]
+        height, width = self.size
+        image = {"file_name": self.file_name, "width": width, "height": height}
+        return json.dumps({**image, "detections": objects})
 
     def to_numpy(self) -> np.ndarray:
         """Returns `[n, 6]` ymin, xmin, ymax, xmax, score, class id."""

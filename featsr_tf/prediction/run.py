@@ -7,34 +7,28 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import tqdm
 
 from featsr_tf import __version__
 from featsr_tf.command_line.flags import scores_by_detector
-from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.prediction.model import BATCH_SIZE
 from featsr_tf.prediction.model import DetectionModel
 from featsr_tf.prediction.model import check_batch_size
-from featsr_tf.prediction.result_files import FrameResult
+from featsr_tf.prediction.model import detect_frames
 from featsr_tf.prediction.result_files import PartialResults
 from featsr_tf.prediction.result_files import Pictures
 from featsr_tf.prediction.result_files import write_coco
 from featsr_tf.prediction.result_files import write_csv
-from featsr_tf.prediction.sources import Frame
 from featsr_tf.prediction.sources import Source
 from featsr_tf.prediction.sources import count_frames
 from featsr_tf.prediction.sources import find_sources
 from featsr_tf.prediction.sources import frames_of
-from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
-from featsr_tf.prediction.tiling import detect
-from featsr_tf.prediction.tiling import in_chunks
 
 _PARTIAL = ".detections.partial.jsonl"
 
@@ -113,7 +107,9 @@ def predict_files(
     results = PartialResults(folder / _PARTIAL, fingerprint)
     with contextlib.closing(results), _bar(num_frames, results) as bar:
         frames = itertools.islice(frames_of(sources), results.num_frames, None)
-        for frame, image, result in _detect(frames, functions, options):
+        for frame, image, result in detect_frames(
+            frames, functions, options.batch_size, options.tiling
+        ):
             if image is None:
                 bar.write(f"skipped: {result.error}", file=sys.stderr)
             else:
@@ -136,37 +132,6 @@ def _bar(num_frames: int, results: PartialResults) -> tqdm.tqdm:
         unit="image",
         dynamic_ncols=True,
     )
-
-
-def _detect(
-    frames: Iterable[Frame],
-    functions: Mapping[str, ImageFunction],
-    options: PredictionOptions,
-) -> Iterator[tuple[Frame, np.ndarray | None, FrameResult]]:
-    """Yields each frame, its image where it can be read, and its result."""
-    read = ((frame, *_read(frame)) for frame in frames)
-    for chunk in in_chunks(read, options.batch_size):
-        images = [image for _, image, _ in chunk if image is not None]
-        found = {
-            name: iter(
-                detect(function, images, options.batch_size, options.tiling)
-            )
-            for name, function in functions.items()
-        }
-        for frame, image, error in chunk:
-            if image is None:
-                yield frame, None, FrameResult(frame.name, error=error)
-                continue
-            detections = {name: next(item) for name, item in found.items()}
-            size = image.shape[:2]
-            yield frame, image, FrameResult(frame.name, *size, detections)
-
-
-def _read(frame: Frame) -> tuple[np.ndarray | None, str | None]:
-    try:
-        return frame.read(), None
-    except DataError as error:
-        return None, str(error)
 
 
 def _write(

@@ -1,191 +1,23 @@
-"""Images and videos, found by files, folders and patterns."""
+"""Images and videos: found by files, folders and patterns, or given."""
 
-import contextlib
 import functools
 import glob
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import PIL.Image
-import PIL.ImageOps
 
-from featsr_tf.errors import ConfigError
+from featsr_tf.data.pictures import Image
+from featsr_tf.data.pictures import as_array
+from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
-from featsr_tf.files import atomic_write
-
-Image = str | os.PathLike | np.ndarray | PIL.Image.Image
-
-
-def as_array(image: Image) -> np.ndarray:
-    """Turns a picture into an array.
-
-    Args:
-        image: path, array `[H, W, 3]` uint8 RGB, or PIL image.
-
-    Returns:
-        `[H, W, 3]` uint8 RGB; files and PIL images are turned upright.
-
-    Raises:
-        DataError: it cannot be read, or the array is no RGB image.
-    """
-    if isinstance(image, PIL.Image.Image):
-        return _pixels(PIL.ImageOps.exif_transpose(image))
-    if isinstance(image, str | os.PathLike):
-        return read_image(os.fspath(image))
-    if not isinstance(image, np.ndarray):
-        raise DataError(
-            "expected a path, an array or a PIL image, found "
-            f"{type(image).__name__}"
-        )
-    is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
-    if not is_rgb or image.dtype != np.uint8:
-        raise DataError(
-            "expected an RGB image [height, width, 3] of uint8, found an array "
-            f"{list(image.shape)} of {image.dtype}"
-        )
-    return image
-
-
-def read_image(path: str) -> np.ndarray:
-    """Reads an image, upright and in colour.
-
-    Returns:
-        `[H, W, 3]` uint8 RGB, turned as its EXIF orientation says.
-
-    Raises:
-        DataError: the file is no image, damaged, or too large for PIL or for
-            the memory.
-    """
-    try:
-        with PIL.Image.open(path) as image:
-            # In place: a large image is not copied.
-            PIL.ImageOps.exif_transpose(image, in_place=True)
-            return _pixels(image)
-    except PIL.Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {error}") from None
-    except MemoryError:
-        raise DataError(f"{path}: too large for the memory") from None
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image file") from None
-    except (OSError, ValueError, SyntaxError):
-        raise DataError(
-            f"{path}: no readable image; it is damaged or of another kind"
-        ) from None
-
-
-def _pixels(image: PIL.Image.Image) -> np.ndarray:
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
+from featsr_tf.prediction.videos import count_video_frames
+from featsr_tf.prediction.videos import read_frames
 
 ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
-# For files that do not tell theirs.
-_FRAMES_PER_SECOND = 25.0
-_CODEC = "mp4v"
-
-
-def read_frames(path: str) -> Iterator[Callable[[], np.ndarray]]:
-    """Goes through the frames of a video.
-
-    Yields:
-        A function that decodes the frame, `[H, W, 3]` uint8 RGB, upright;
-        it works until the next frame is asked for. Frames that are passed
-        without a call cost little.
-
-    Raises:
-        ConfigError: OpenCV is not installed.
-        DataError: the file is no video.
-    """
-    with _opened(path) as capture:
-        while capture.grab():
-            yield lambda: _decode(capture, path)
-
-
-def count_video_frames(path: str) -> int:
-    """How many frames a video says that it has; 0 where it does not tell.
-
-    Raises:
-        ConfigError: OpenCV is not installed.
-    """
-    cv2 = _opencv()
-    with contextlib.suppress(DataError), _opened(path) as capture:
-        return max(0, round(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-    return 0
-
-
-def frames_per_second(path: str) -> float:
-    """The pace of a video.
-
-    Raises:
-        DataError: the file is no video.
-    """
-    with _opened(path) as capture:
-        return capture.get(_opencv().CAP_PROP_FPS) or _FRAMES_PER_SECOND
-
-
-def write_video(
-    path: str | Path, pictures: Iterable[np.ndarray], rate: float
-) -> None:
-    """Writes an MP4 file atomically.
-
-    Args:
-        pictures: `[H, W, 3]` uint8 RGB, all of one size, one at least.
-        rate: pictures per second.
-
-    Raises:
-        ConfigError: OpenCV cannot write such a video.
-    """
-    cv2 = _opencv()
-    pictures = iter(pictures)
-    first = next(pictures)
-    height, width = first.shape[:2]
-    codec = cv2.VideoWriter_fourcc(*_CODEC)
-    with atomic_write(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), codec, rate, (width, height))
-        if not writer.isOpened():
-            raise ConfigError(
-                f"{path}: this OpenCV cannot write {_CODEC} videos of "
-                f"{width} x {height} px; --no_pictures does without"
-            )
-        try:
-            for picture in itertools.chain([first], pictures):
-                writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        finally:
-            writer.release()
-
-
-def _opencv():
-    try:
-        import cv2
-    except ImportError:
-        raise ConfigError(
-            "videos need OpenCV; pip install 'featsr_tf[video]'"
-        ) from None
-    return cv2
-
-
-@contextlib.contextmanager
-def _opened(path: str):
-    capture = _opencv().VideoCapture(path)
-    try:
-        if not capture.isOpened():
-            raise DataError(f"{path}: no readable video")
-        yield capture
-    finally:
-        capture.release()
-
-
-def _decode(capture, path: str) -> np.ndarray:
-    cv2 = _opencv()
-    is_read, frame = capture.retrieve()
-    if not is_read:
-        raise DataError(f"{path}: a frame is damaged")
-    return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-
+# Of most file systems, in bytes.
+_LONGEST_NAME = 255
 IMAGE_ENDINGS = (
     ".jpg",
     ".jpeg",
@@ -216,20 +48,39 @@ class Source:
         return self.path.lower().endswith(ENDINGS)
 
 
+FileState = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Frame:
     """An image, or a frame of a video.
 
     Args:
-        name: path of the image; PATH#NUMBER of a frame, from 0.
-        read: reads `[H, W, 3]` uint8 RGB; a frame of a video can only be read
-            until the next one is asked for. Raises DataError where the image
-            is damaged.
+        source: where it was found; None where it was given.
+        name: path of the image; PATH#NUMBER of a frame, from 0; "" for what
+            has none.
+        read: reads `[H, W, 3]` uint8 RGB; a frame of a video, or one that was
+            given, can only be read until the next one is asked for. Raises
+            DataError where the image is damaged.
+        kept: path or content of the image file, to be read again; None where
+            there is none.
+        state: of the file at this path, now.
     """
 
-    source: Source
+    source: Source | None
     name: str
     read: Callable[[], np.ndarray]
+    kept: str | bytes | None = None
+    state: FileState | None = None
+
+
+def file_state(path: str) -> FileState | None:
+    """Tells a file from what is written over it; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def find_sources(
@@ -255,7 +106,7 @@ def find_sources(
             paths += _images_in(place, recursive, skipped)
         elif os.path.exists(place):
             paths.append(place)
-        elif matching := sorted(glob.glob(place, recursive=True)):
+        elif matching := sorted(glob.glob(_pattern(place), recursive=True)):
             paths += filter(os.path.isfile, matching)
         else:
             raise DataError(f"{place}: no such image file or folder")
@@ -267,6 +118,14 @@ def find_sources(
     return _named(paths)
 
 
+def _pattern(place: str) -> str:
+    """Takes the folders that are there by their names: "run [1]/*.jpg"."""
+    folder = os.path.dirname(place)
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return glob.escape(folder) + place[len(folder) :]
+
+
 def frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
     """Goes through all images and the frames of all videos.
 
@@ -275,14 +134,39 @@ def frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
     """
     for source in sources:
         if not source.is_video:
-            read = functools.partial(read_image, source.path)
-            yield Frame(source, source.path, read)
+            yield _file_frame(source, source.path)
             continue
         try:
             for number, read in enumerate(read_frames(source.path)):
                 yield Frame(source, f"{source.path}#{number}", read)
         except DataError as error:
             yield Frame(source, source.path, functools.partial(_fail, error))
+
+
+def given_frames(images: Iterable[Image], bgr: bool = False) -> Iterator[Frame]:
+    """Goes through pictures of any kind.
+
+    Args:
+        bgr: whether arrays are blue, green, red. Default False.
+    """
+    for image in images:
+        if isinstance(image, str | os.PathLike):
+            yield _file_frame(None, os.fsdecode(image))
+            continue
+        kept = None
+        if isinstance(image, bytes | bytearray | memoryview):
+            kept = image = bytes(image)
+        yield Frame(None, "", functools.partial(as_array, image, bgr), kept)
+
+
+def _file_frame(source: Source | None, path: str) -> Frame:
+    read = functools.partial(read_image, path)
+    return Frame(source, path, read, path, file_state(path))
+
+
+def holds_many(path: str) -> bool:
+    """Whether a path is no single image: a folder, a pattern or a video."""
+    return path.lower().endswith(ENDINGS) or not os.path.isfile(path)
 
 
 def count_frames(sources: Iterable[Source]) -> int:
@@ -314,7 +198,7 @@ def _named(paths: Iterable[str]) -> list[Source]:
     next_number: dict[str, int] = {}
     sources = []
     for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
+        stem = _cut(os.path.splitext(os.path.basename(path))[0])
         name = stem
         while name in used:
             next_number[stem] = next_number.get(stem, 1) + 1
@@ -324,6 +208,13 @@ def _named(paths: Iterable[str]) -> list[Source]:
         ending = ".mp4" if is_video else ".jpg"
         sources.append(Source(path, name + ending))
     return sources
+
+
+def _cut(stem: str) -> str:
+    """Leaves room in a name for a number and an ending."""
+    while len(os.fsencode(stem)) > _LONGEST_NAME - len("_1234567.mp4"):
+        stem = stem[:-1]
+    return stem
 
 
 def _fail(error: DataError) -> np.ndarray:

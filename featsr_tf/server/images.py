@@ -2,33 +2,42 @@
 
 import io
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from featsr_tf.data.keys import Example
+from featsr_tf.data.pictures import rgb_image
 from featsr_tf.errors import DataError
 
 # What photographs come in; each more is one more decoder to trust.
-_PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-# What is decoded inside of a model. Of a GIF that would be all frames, whose
-# sizes the header of the file does not tell.
-_MODEL_FORMATS = ("JPEG", "PNG", "BMP")
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+# What a model itself can decode. Of a GIF that would be all frames, whose sizes
+# the header of the file does not tell.
+MODEL_FORMATS = ("JPEG", "PNG", "BMP")
 
 
-def read_photo(content: bytes, max_pixels: int) -> np.ndarray:
+def read_photo(
+    content: bytes, max_pixels: int, formats: Sequence[str] = PHOTO_FORMATS
+) -> np.ndarray:
     """Decodes a photo, upright, as `[height, width, 3]` uint8 RGB."""
-    with _open_image(content, _PHOTO_FORMATS, max_pixels) as image:
+    with _open_image(content, formats, max_pixels) as image:
         _check_pixels(image.width * image.height, max_pixels)
         try:
-            upright = PIL.ImageOps.exif_transpose(image)
-            return np.array(upright.convert("RGB"))
+            return np.array(rgb_image(image))
+        except DataError:
+            raise
         # Decoders raise whatever a damaged file leads them to.
         except Exception as error:
             raise DataError(f"the image is damaged: {error}") from None
+
+
+def is_example(content: bytes) -> bool:
+    """Whether it is a TF Example and no image file."""
+    return content[:1] == b"\n"
 
 
 def check_images(batch: np.ndarray, max_pixels: int) -> None:
@@ -53,20 +62,19 @@ def _check_pixels(pixels: int, max_pixels: int) -> None:
 
 
 def _pixels_of_file(content: bytes, max_pixels: int) -> int:
-    # Of all these files only an Example can begin like that.
-    if content[:1] == b"\n":
+    if is_example(content):
         try:
             example = tf.train.Example.FromString(content)
         except DecodeError:
             raise DataError("the TF Example is damaged") from None
         images = example.features.feature[Example.ENCODED].bytes_list.value
         content = images[0] if images else b""
-    with _open_image(content, _MODEL_FORMATS, max_pixels) as image:
+    with _open_image(content, MODEL_FORMATS, max_pixels) as image:
         return image.width * image.height
 
 
 def _open_image(
-    content: bytes, formats: tuple[str, ...], max_pixels: int
+    content: bytes, formats: Sequence[str], max_pixels: int
 ) -> PIL.Image.Image:
     """Reads the header only."""
     try:

@@ -17,8 +17,12 @@ from starlette.responses import Response
 
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ExportedModel
+from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.server import ServerOptions
+from featsr_tf.server.images import MODEL_FORMATS
 from featsr_tf.server.images import check_images
+from featsr_tf.server.images import is_example
+from featsr_tf.server.images import read_photo
 
 Outputs = dict[str, np.ndarray]
 T = TypeVar("T")
@@ -149,11 +153,26 @@ class DetectionService:
             )
         check_images(batch, self.options.max_image_pixels)
         start = time.perf_counter()
-        outputs = self.model.run(signature, batch)
+        outputs = self._run(signature, batch)
         seconds = time.perf_counter() - start
         _INFERENCE_SECONDS.labels(signature).observe(seconds)
         _BATCH_ROWS.labels(signature).observe(len(batch))
         return outputs, seconds
+
+    def _run(self, signature: str, batch: np.ndarray) -> Outputs:
+        if batch.dtype != object or any(map(is_example, batch)):
+            return self.model.run(signature, batch)
+        # A model knows nothing of EXIF, and decodes fewer kinds of pixels.
+        limit = self.options.max_image_pixels
+        images = [read_photo(file, limit, MODEL_FORMATS) for file in batch]
+        batches = [image[None] for image in images]
+        if len({image.shape for image in images}) == 1:
+            batches = [np.stack(images)]
+        found = [self.model.run(IMAGE_SIGNATURE, images) for images in batches]
+        return {
+            name: np.concatenate([outputs[name] for outputs in found])
+            for name in found[0]
+        }
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:

@@ -40,10 +40,10 @@ def _find(image: np.ndarray, row: int) -> Detections:
     )
 
 
-def bright_model(function=find_bright) -> DetectionModel:
+def bright_model(function=find_bright, load_function=None) -> DetectionModel:
     return DetectionModel(
         path="bright",
-        load_function=lambda name: function,
+        load_function=load_function or (lambda name: function),
         class_names=NAMES,
         min_score=0.5,
         input_size=lambda height, width: (height, width),

@@ -1,7 +1,11 @@
 """Pictures in whatever form give results in whatever form is wanted."""
 
+import concurrent.futures
 import pathlib
 import re
+import time
+import tracemalloc
+import warnings
 
 import numpy as np
 import PIL.Image
@@ -9,8 +13,11 @@ import pytest
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.prediction.videos import write_video
 from tests.prediction.bright import bright_model
+from tests.prediction.bright import find_bright
 from tests.prediction.bright import scene
+from tests.prediction.bright import write_scenes
 
 ARRAY = scene((4, 6, 10, 20), (20, 40, 40, 50))
 
@@ -28,6 +35,7 @@ def path(tmp_path):
 
 def test_every_form_of_a_picture_gives_the_same(model, path):
     pictures = [ARRAY, PIL.Image.fromarray(ARRAY), str(path), path]
+    pictures += [path.read_bytes(), ARRAY / 255, ARRAY[..., 0]]
     single = [model.predict(picture) for picture in pictures]
     for result in single + model.predict(pictures):
         np.testing.assert_allclose(
@@ -61,8 +69,6 @@ def test_pictures_in_other_modes_become_rgb_and_upright(model):
     ("picture", "message"),
     [
         ("nowhere.png", "nowhere.png: no such image file"),
-        (np.zeros([4, 4, 3]), "found an array [4, 4, 3] of float64"),
-        (np.zeros([4, 4], np.uint8), "found an array [4, 4] of uint8"),
         (np.zeros([2, 4, 4, 3], np.uint8), "found an array [2, 4, 4, 3]"),
         (np.zeros([0, 4, 3], np.uint8), "found an array [0, 4, 3]"),
         ([None], "expected a path, an array or a PIL image, found NoneType"),
@@ -108,21 +114,134 @@ def test_tiles_are_what_the_detector_sees(model):
 
 def test_a_detector_is_loaded_once_and_only_when_needed():
     loaded = []
-    model = bright_model()
-    function = model.function("base")
-    model = type(model)(
-        model.path,
-        lambda name: loaded.append(name) or function,
-        model.class_names,
-        model.min_score,
-        model.input_size,
-        model.files,
+    model = bright_model(
+        load_function=lambda name: loaded.append(name) or find_bright
     )
     model.predict(ARRAY)
     model.predict([ARRAY])
     assert loaded == ["super_resolved"]
     model.predict(ARRAY, base=True)
     assert loaded == ["super_resolved", "base"]
+
+
+def test_first_calls_from_several_threads_load_once():
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        time.sleep(0.05)
+        return find_bright
+
+    model = bright_model(load_function=load)
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(model.predict, [ARRAY] * 8))
+    assert loaded == ["super_resolved"]
+    assert [len(result) for result in results] == [2] * 8
+
+
+def test_channels_of_arrays_are_swapped_by_a_flag(model):
+    blue = ARRAY * np.uint8([0, 0, 1])
+    assert len(model.predict(blue)) == 0
+    result = model.predict(blue, bgr=True)
+    assert len(result) == 2
+    assert result.image[5, 7].tolist() == [204, 0, 0]
+
+
+def test_a_stream_takes_no_more_pictures_than_a_batch(model):
+    taken = []
+
+    def pictures():
+        for number in range(10):
+            taken.append(number)
+            yield ARRAY
+
+    results = model.predict(pictures(), stream=True, batch_size=2)
+    assert taken == []
+    next(results)
+    assert taken == [0, 1]
+    assert len(list(results)) == 9
+
+
+def test_results_of_a_buffer_that_is_filled_anew_keep_their_pictures(model):
+    def pictures():
+        buffer = np.empty_like(ARRAY)
+        for side in range(6, 16):
+            buffer[:] = scene((0, 0, side, side))
+            yield buffer
+        buffer[:] = 0
+
+    for number, result in enumerate(model.predict(pictures()), start=6):
+        assert round(result.boxes[0, 2]) == number
+        np.testing.assert_array_equal(
+            result.image, scene((0, 0, number, number))
+        )
+
+
+def test_the_memory_of_a_stream_does_not_grow(model):
+    def peak(count):
+        frames = (scene(height=200, width=300) for _ in range(count))
+        tracemalloc.start()
+        try:
+            for result in model.predict(frames, stream=True):
+                assert len(result) == 0
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(4)
+    assert peak(60) - peak(12) < 200 * 300 * 3
+
+
+def test_folders_patterns_and_videos_are_many_pictures(model, tmp_path):
+    write_scenes(tmp_path / "photos", 5)
+    (tmp_path / "photos/bad.png").write_bytes(b"no image")
+    write_video(tmp_path / "clip.mp4", iter([ARRAY] * 3), 5)
+    folder = str(tmp_path / "photos")
+    clip = str(tmp_path / "clip.mp4")
+    for source, names in (
+        (tmp_path / "photos", [f"{folder}/00{n}.png" for n in range(5)]),
+        (f"{folder}/00[12].png", [f"{folder}/00{n}.png" for n in (1, 2)]),
+        (clip, [f"{clip}#{n}" for n in range(3)]),
+    ):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            streamed = list(model.predict(source, stream=True))
+            listed = model.predict(source)
+        skipped = [str(one.message) for one in told]
+        assert skipped == 2 * [
+            f"skipped: {folder}/bad.png: no readable image; it is damaged or "
+            "of another kind"
+        ] * (source == tmp_path / "photos")
+        for results in (streamed, listed):
+            assert [result.file_name for result in results] == names
+            assert all(len(result) for result in results)
+            assert results[0].image.shape == (48, 64, 3)
+
+
+def test_where_every_picture_is_bad_there_is_an_error(model, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with (
+        pytest.warns(UserWarning, match="skipped"),
+        pytest.raises(DataError, match="bad.png: no readable image"),
+    ):
+        model.predict(tmp_path)
+
+
+def test_good_pictures_before_a_bad_one_come_first(model, path):
+    results = model.predict([path, path, b"no image", path], stream=True)
+    assert [len(next(results)), len(next(results))] == [2, 2]
+    with pytest.raises(DataError, match="an image file of 8 bytes"):
+        next(results)
+
+
+def test_a_file_that_has_changed_since_is_not_drawn(model, path):
+    result = model.predict(path)
+    PIL.Image.fromarray(ARRAY // 2).save(path)
+    with pytest.raises(DataError, match="has changed since it was looked at"):
+        result.draw()
+    path.unlink()
+    with pytest.raises(DataError, match="no such image file"):
+        result.draw()
 
 
 def test_a_path_may_be_of_any_kind(model, path, monkeypatch):

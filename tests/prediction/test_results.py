@@ -1,11 +1,15 @@
 """Results are handed on without a change but that of their form."""
 
+import dataclasses
+import json
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.results import Result
 
@@ -74,6 +78,58 @@ def test_it_tells_what_it_holds_in_a_line(result):
     assert repr(result.above(1)).endswith(
         "0 of 0 objects score 0.5 or more: none>"
     )
+
+
+def test_objects_are_gone_through_and_picked(result):
+    assert [(one.name, one.score) for one in result] == [
+        ("yield", 0.9),
+        ("stop", 0.6),
+        ("class 7", 0.2),
+    ]
+    assert result[1].box.tolist() == [1, 2, 3, 4.5]
+    assert result[-1].class_id == 7
+    assert result[:2].names == ["yield", "stop"]
+    assert result[result.scores < 0.7].names == ["stop", "class 7"]
+    assert result[[2, 0]].names == ["class 7", "yield"]
+    with pytest.raises(IndexError):
+        result[3]
+
+
+def test_json_holds_picture_and_objects(result):
+    named = dataclasses.replace(result, file_name="a\udcff.jpg")
+    assert json.loads(named.above(0.7).to_json()) == {
+        "file_name": "a\udcff.jpg",
+        "width": 80,
+        "height": 60,
+        "detections": [
+            {
+                "category_id": 2,
+                "category_name": "yield",
+                "bbox": [20, 10, 30, 20],
+                "score": 0.9,
+            }
+        ],
+    }
+    repr(named).encode()
+
+
+def test_it_saves_what_it_draws(result, tmp_path):
+    path = tmp_path / "new" / ("x" * 250 + ".png")
+    result.save(path, 0.1)
+    with PIL.Image.open(path) as saved:
+        np.testing.assert_array_equal(saved, result.draw(0.1))
+    result.save(str(tmp_path / "a.JPG"))
+    with PIL.Image.open(tmp_path / "a.JPG") as saved:
+        assert (saved.format, saved.size) == ("JPEG", (80, 60))
+    for name in ("a.txt", "a", "a.h5", "a.xbm"):
+        with pytest.raises(DataError, match=f"{name}: no picture of 80 x 60"):
+            result.save(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "a.JPG"}
+
+
+def test_a_picture_that_is_drawn_on_elsewhere_stays(result):
+    result.image[:] = 255
+    assert not result.image.any()
 
 
 def test_supervision_gets_xyxy(result):

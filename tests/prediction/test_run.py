@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 
 import numpy as np
@@ -174,6 +175,33 @@ def test_a_row_of_the_table_is_a_detection(predict, tmp_path):
     np.testing.assert_allclose(numbers, [8, 1, 20, 13], atol=1e-5)
     assert float(row["score"]) == pytest.approx(0.8)
     assert not (tmp_path / "out/pictures").exists()
+
+
+def test_a_picture_too_wide_for_a_jpeg_is_told(predict, tmp_path):
+    (tmp_path / "photos").mkdir()
+    wide = scene((1, 1, 3, 3), height=4, width=40_000)
+    PIL.Image.fromarray(wide).save(tmp_path / "photos/a.png")
+    with pytest.warns(UserWarning, match="not drawn: .*a.jpg: no picture of"):
+        predict(["photos"], "out", compare=True)
+    assert len(read(tmp_path / "out/detections.json")["annotations"]) == 1
+
+
+def test_names_of_any_bytes_and_of_any_length_are_written(predict, tmp_path):
+    names = sorted(["x" * 248 + ".png", "é" * 125 + ".png", "n\udcff.png"])
+    image = PIL.Image.fromarray(scene((8, 8, 20, 20)))
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        image.save(os.fsencode(tmp_path / "photos" / name))
+    (tmp_path / "photos/bad\udcff.png").touch()
+    assert predict(["photos"], "out", csv=True) == 1
+    images = read(tmp_path / "out/detections.json")["images"]
+    assert [os.path.basename(image["file_name"]) for image in images] == names
+    text = (tmp_path / "out/detections.csv").read_text("utf-8")
+    assert "photos/n\\udcff.png,1,small" in text
+    assert len(text.splitlines()) == 4
+    drawn = [path.stem for path in (tmp_path / "out/pictures").iterdir()]
+    assert sorted(drawn)[0] == "n\udcff"
+    assert [len(name) for name in sorted(drawn)] == [2, 243, 121]
 
 
 def test_both_detectors_are_drawn_beside_each_other(predict, tmp_path):

@@ -1,5 +1,7 @@
 """Images are found wherever a user points at, in an order that holds."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,17 @@ def test_a_file_name_with_wildcards_is_a_file(places):
     assert paths(["photos/[1].jpg"]) == ["photos/[1].jpg"]
 
 
+def test_brackets_of_a_folder_are_no_pattern(places, tmp_path):
+    (tmp_path / "run [1]/deep").mkdir(parents=True)
+    (tmp_path / "run [1]/a.jpg").touch()
+    (tmp_path / "run [1]/deep/b.jpg").touch()
+    assert paths(["run [1]/*.jpg"]) == ["run [1]/a.jpg"]
+    assert paths([f"{tmp_path}/run [1]/**/[ab].jpg"]) == [
+        f"{tmp_path}/run [1]/a.jpg",
+        f"{tmp_path}/run [1]/deep/b.jpg",
+    ]
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -131,3 +144,13 @@ def test_frames_of_a_video_are_numbered(tmp_path):
             seen.append((frame.name, frame.read().mean(axis=(0, 1))))
     assert [name for name, _ in seen] == [f"{path}#0", f"{path}#2"]
     np.testing.assert_allclose(seen[1][1], [200, 0, 0], atol=4)
+
+
+def test_drawn_names_fit_into_a_file_system(places):
+    names = ["x" * 251 + ".jpg", "x" * 251 + ".png", "é" * 127, "\udcff.jpg"]
+    for name in names:
+        open(name, "w").close()
+    drawn = [source.drawn_as for source in find_sources(names)]
+    assert len(set(drawn)) == 4
+    assert all(len(os.fsencode(name)) <= 255 for name in drawn)
+    assert drawn[3] == "\udcff.jpg"

@@ -7,6 +7,7 @@ import base64
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -100,6 +101,20 @@ def test_files_are_sent_in_base64(client, key, signature, wrap):
     else:
         scores = [item["detection_scores"] for item in answer["predictions"]]
     assert scores == [[0.25, 0.125], [0.5, 0.125]]
+
+
+def test_files_are_converted_as_everywhere(client):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    stored = grey(64)
+    stored[-1, 0] = 128  # The upper left corner of the upright image.
+    wide = grey(128)[..., 0].astype("uint16") * 257
+    files = [picture(stored, exif=exif), picture(wide)]
+    request = {"signature_name": "encoded_image"}
+    code, answer = post(
+        client, {**request, "instances": [b64(file) for file in files]}
+    )
+    assert (code, answer["predictions"]) == (200, [row(0.5), row(0.5)])
 
 
 def test_base64_may_lack_its_padding(client):

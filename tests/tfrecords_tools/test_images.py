@@ -206,10 +206,24 @@ def test_a_16_bit_pgm_is_scaled():
     check_narrow(head + wide.astype(">u2").tobytes(), wide)
 
 
-def test_pixels_of_unknown_range_are_refused():
-    data = encode(np.zeros((HEIGHT, WIDTH), np.float32), "TIFF")
-    with pytest.raises(DataError, match="32-bit pixels; expected 8 or 16"):
-        prepare_image(data)
+def test_floats_of_0_to_1_become_8_bits():
+    pixels = smooth_image()[..., 0]
+    data = encode((pixels / 255).astype(np.float32), "TIFF")
+    encoded, outcomes = prepare_image(data)
+    assert outcomes == [Outcome.MADE_RGB]
+    np.testing.assert_array_equal(decode(encoded.data)[..., 1], pixels)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((4, 4), np.int32), "32-bit pixels; expected 8 or 16"),
+        (np.full((4, 4), 2, np.float32), "floats of 0 to 1, found 2 to 2"),
+    ],
+)
+def test_pixels_of_unknown_range_are_refused(pixels, message):
+    with pytest.raises(DataError, match=message):
+        prepare_image(encode(pixels, "TIFF"))
 
 
 @pytest.mark.parametrize("image_format", ["PPM", "BMP", "TIFF", "WEBP"])
