@@ -119,8 +119,8 @@ class TrainingCrop:
         width: in px.
         minimum_scale: smallest px of the crop per px of the original frame.
         maximum_scale: largest px of the crop per px of the original frame.
-        log_uniform_scale: whether the scale's logarithm is drawn evenly, not the
-            scale.
+        log_uniform_scale: whether the scale's logarithm is drawn evenly, not
+            the scale.
     """
 
     height: int

@@ -6,11 +6,12 @@ pixels, and everything in these windows is searched anew.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
+from featsr_tf.data.resize import SIDE_MULTIPLE
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.boxes import anchor_grid
 from featsr_tf.geometry.roi_align import RoiPooling
@@ -24,8 +25,10 @@ from featsr_tf.model.proposal_network import choose_proposals
 from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.model.row_ops import gather_rows
 from featsr_tf.model.row_ops import rows_where
-from featsr_tf.model.row_ops import scatter_rows
 from featsr_tf.model.zoom import choose_places
+
+# px of a view: what ends so near to its edge may go on behind it.
+_EDGE = 2.0
 
 
 class Frames(NamedTuple):
@@ -71,10 +74,9 @@ class Views(NamedTuple):
     magnifications: tf.Tensor
     image_indices: tf.Tensor
 
-    def from_frame(self, boxes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Moves boxes `[n, 4]`, px of the first pass, into views `[n]`."""
-        corners = tf.tile(tf.gather(self.corners, rows), [1, 2])
-        return (boxes - corners) * tf.gather(self.magnifications, rows)[:, None]
+    def num_pixels(self) -> tf.Tensor:
+        """Counts the pixels of all views."""
+        return tf.size(self.image_indices) * tf.reduce_prod(self.size)
 
     def to_frame(self, boxes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Moves boxes `[n, C, 4]`, px of views `[n]`, to the first pass."""
@@ -96,25 +98,27 @@ class WindowSettings:
             window, px of the window.
         score_threshold: score in the first pass from which on a detection is
             looked at again.
-        largest_size: side of the largest object that is looked at again, px
-            of the original.
         objectness_threshold: of proposals in windows.
-        maximum_proposals: per window.
     """
 
     size: int = 192
     magnifications: tuple[float, ...] = (2.0, 3.0, 4.0)
-    preferred_size: float = 40.0
+    preferred_size: float = 48.0
     maximum_enlargement: float = 2.0
     margin: float = 8.0
     score_threshold: float = 0.05
-    largest_size: float = 64.0
     objectness_threshold: float = 0.1
-    maximum_proposals: int = 20
 
 
-class SecondLook(keras.layers.Layer):
-    """Searches enlarged windows of the original for small objects."""
+class SecondLook:
+    """Searches enlarged windows of the original for small objects.
+
+    It has no variables: all its parts are those of a detector.
+
+    Args:
+        predictor: judges what windows show; the small predictor.
+        can_skip: whether it may be left out of a batch that needs no window.
+    """
 
     def __init__(
         self,
@@ -126,72 +130,89 @@ class SecondLook(keras.layers.Layer):
         predictor: Predictor,
         postprocess: PostProcessing,
         settings: WindowSettings,
-        **kwargs,
+        can_skip: bool = True,
     ):
-        super().__init__(dtype="float32", **kwargs)
         self.backbone = backbone
         self.proposal_network = proposal_network
         self.proposal_settings = dataclasses.replace(
-            proposal_settings,
-            maximum=settings.maximum_proposals,
-            candidates=300,
-            score_threshold=settings.objectness_threshold,
+            proposal_settings, score_threshold=settings.objectness_threshold
         )
         self.pool_base = pool_base
         self.predictor = predictor
         self.postprocess = postprocess
         self.settings = settings
-        self.built = True
+        self.can_skip = can_skip
 
-    def call(self, first: RawDetections, frames: Frames) -> RawDetections:
+    def __call__(
+        self,
+        first: RawDetections,
+        is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        frames: Frames,
+    ) -> RawDetections:
         """Looks again at what the first pass has found small.
 
         Args:
             first: of the first pass, `[B, P, ...]`.
+            is_small: tells of boxes `[n, 4]`, px of the first pass, and their
+                rows in the batch `[n]` which are small, `[n]` bool.
 
         Returns:
             The same, without what was looked at again, and with what was
             found then.
         """
-        is_chosen, places = self.choose(first, frames)
-        return tf.cond(
-            tf.reduce_any(is_chosen),
-            lambda: self.look(first, frames, is_chosen, places),
-            lambda: first,
-        )
-
-    def choose(
-        self, first: RawDetections, frames: Frames
-    ) -> tuple[tf.Tensor, Places]:
-        """Chooses what is looked at again, `[B * P]` bool, and how."""
-        settings = self.settings
-        best = tf.argmax(first.scores[..., 1:], axis=2)
-        scores = tf.reduce_max(first.scores[..., 1:], axis=2)
-        boxes = first.boxes[:, :, 0]
-        if first.boxes.shape[2] != 1:
-            boxes = tf.gather(first.boxes, best, batch_dims=2)
-        boxes, image_indices = flatten_boxes(boxes)
-        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
-        scales = tf.gather(
-            tf.sqrt(tf.reduce_prod(frames.scales, axis=1)), image_indices
-        )
-        wanted = tf.minimum(
-            settings.preferred_size / sides,
-            settings.maximum_enlargement / scales,
-        )
-        steps = tf.constant(settings.magnifications)
-        # The next lower step, unless the next higher one is quite near.
-        step = tf.reduce_sum(
-            tf.cast(wanted[:, None] >= 0.9 * steps, tf.int32), axis=1
-        )
+        places, scores = self.places_of(first, frames)
         is_chosen = (
             tf.reshape(first.valid, [-1])
-            & (tf.reshape(scores, [-1]) >= settings.score_threshold)
-            & (sides < settings.largest_size * scales)
-            & (step > 0)
+            & (scores >= self.settings.score_threshold)
+            & (places.magnifications > 0.0)
+            & is_small(places.boxes, places.image_indices)
         )
-        magnifications = tf.gather(steps, tf.maximum(step - 1, 0))
-        return is_chosen, Places(boxes, image_indices, magnifications)
+
+        def look() -> RawDetections:
+            return self.look(first, frames, is_chosen, places)
+
+        if not self.can_skip:
+            return look()
+        return tf.cond(tf.reduce_any(is_chosen), look, lambda: first)
+
+    def places_of(
+        self, first: RawDetections, frames: Frames
+    ) -> tuple[Places, tf.Tensor]:
+        """Takes the best box of each candidate, and its score `[B * P]`."""
+        class_scores = first.scores[..., 1:]
+        boxes = first.boxes[:, :, 0]
+        if first.boxes.shape[2] != 1:
+            best = tf.argmax(class_scores, axis=2)
+            boxes = tf.gather(first.boxes, best, batch_dims=2)
+        boxes, image_indices = flatten_boxes(boxes)
+        scores = tf.reshape(tf.reduce_max(class_scores, axis=2), [-1])
+        scales = tf.gather(frames.scales, image_indices)
+        magnifications = self.magnifications(boxes, scales)
+        return Places(boxes, image_indices, magnifications), scores
+
+    def magnifications(self, boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+        """Says how much boxes are to be enlarged, by the steps that there are.
+
+        Args:
+            boxes: `[n, 4]`, px of the first pass.
+            scales: `[n, 2]` px of the first pass per px of the original.
+
+        Returns:
+            `[n]`, 0 where there is nothing to be gained.
+        """
+        settings = self.settings
+        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
+        wanted = tf.minimum(
+            settings.preferred_size / sides,
+            settings.maximum_enlargement
+            / tf.sqrt(tf.reduce_prod(scales, axis=1)),
+        )
+        steps = tf.constant([0.0, *settings.magnifications])
+        # A step a little above what is wanted is better than the next lower.
+        count = tf.reduce_sum(
+            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
+        )
+        return tf.gather(steps, count)
 
     def look(
         self,
@@ -203,8 +224,14 @@ class SecondLook(keras.layers.Layer):
         """Lays windows around places, and judges what they show."""
         rows = rows_where(is_chosen)
         chosen = Places(*gather_rows(rows, *places))
-        views, is_held = self.lay_windows(chosen, frames.image_sizes)
+        # The row that stands for none has no magnification.
+        least = self.settings.magnifications[0]
+        chosen = chosen._replace(
+            magnifications=tf.maximum(chosen.magnifications, least)
+        )
+        views, is_held = self.choose_views(chosen, frames.image_sizes)
         found = self.search(render(frames, views), views, frames)
+        found = found._replace(valid=found.valid & tf.reduce_any(is_chosen))
         is_replaced = tf.scatter_nd(
             rows[:, None],
             tf.cast(is_held, tf.int32),
@@ -213,6 +240,23 @@ class SecondLook(keras.layers.Layer):
         is_replaced = tf.reshape(is_replaced > 0, tf.shape(first.valid))
         return concatenate(
             first._replace(valid=first.valid & ~is_replaced), found
+        )
+
+    def choose_views(
+        self, places: Places, image_sizes: tf.Tensor
+    ) -> tuple[Views, tf.Tensor]:
+        """Lays windows, or takes enlarged frames where these are cheaper.
+
+        Returns:
+            The views, and which places `[n]` bool they hold.
+        """
+        windows, is_held = self.lay_windows(places, image_sizes)
+        frames = enlarged_frames(places, image_sizes)
+        is_dense = windows.num_pixels() > frames.num_pixels()
+        return tf.cond(
+            is_dense,
+            lambda: (frames, tf.ones_like(is_held)),
+            lambda: (windows, is_held),
         )
 
     def lay_windows(
@@ -246,6 +290,23 @@ class SecondLook(keras.layers.Layer):
         )
         size = tf.fill([2], settings.size)
         return Views(corners, size, magnifications, image_indices), is_held
+
+    def with_parts(self, **parts) -> "SecondLook":
+        """Makes a second look with some other parts."""
+        own = {
+            name: getattr(self, name)
+            for name in (
+                "backbone",
+                "proposal_network",
+                "proposal_settings",
+                "pool_base",
+                "predictor",
+                "postprocess",
+                "settings",
+                "can_skip",
+            )
+        }
+        return SecondLook(**(own | parts))
 
     def search(
         self, images: tf.Tensor, views: Views, frames: Frames
@@ -292,17 +353,16 @@ class SecondLook(keras.layers.Layer):
         Args:
             boxes: `[n, C, 4]`, px of the view.
         """
-        # What ends so near to an edge may go on behind it.
-        near = 2.0
         corners = tf.gather(views.corners, rows)
         size = tf.cast(views.size, tf.float32)
         ends = corners + size / tf.gather(views.magnifications, rows)[:, None]
         limits = tf.gather(tf.gather(image_sizes, views.image_indices), rows)
-        begins_inside = (boxes[..., :2] > near) | (corners <= 0.5)[:, None]
-        ends_inside = (boxes[..., 2:] < size - near) | (ends >= limits - 0.5)[
-            :, None
-        ]
-        return tf.reduce_all(begins_inside & ends_inside, axis=-1)
+        # The frame's own edge cuts nothing.
+        is_first = (corners <= 0.0)[:, None]
+        is_last = (ends >= limits - 0.01)[:, None]
+        begins_whole = (boxes[..., :2] > _EDGE) | is_first
+        ends_whole = (boxes[..., 2:] < size - _EDGE) | is_last
+        return tf.reduce_all(begins_whole & ends_whole, axis=-1)
 
     def _anchors(self, features):
         cells = self.pool_base.cells
@@ -313,6 +373,22 @@ class SecondLook(keras.layers.Layer):
             stride=cells.stride,
             first_center=cells.first_center,
         )
+
+
+def enlarged_frames(places: Places, image_sizes: tf.Tensor) -> Views:
+    """Makes a view of each whole frame, as most places want it enlarged."""
+    steps = tf.sort(places.magnifications)
+    step = steps[tf.size(steps) // 2]
+    size = tf.math.ceil(tf.reduce_max(image_sizes, axis=0) * step)
+    count = tf.shape(image_sizes)[0]
+    return Views(
+        tf.zeros([count, 2]),
+        (tf.cast(size, tf.int32) + SIDE_MULTIPLE - 1)
+        // SIDE_MULTIPLE
+        * SIDE_MULTIPLE,
+        tf.fill([count], step),
+        tf.range(count),
+    )
 
 
 def render(frames: Frames, views: Views) -> tf.Tensor:
