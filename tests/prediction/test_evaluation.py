@@ -112,6 +112,19 @@ def test_both_detectors_are_judged_at_the_best_threshold_of_each(folder):
 
 
 @pytest.mark.parametrize("command", [evaluate, choose_threshold])
+def test_no_limit_of_training_cuts_the_truth(folder, capsys, command):
+    whole = run(folder, command=command)
+    limit = "--set=train_config.max_number_of_boxes=1"
+    result = run(folder, limit, command=command)
+    assert "cut" not in capsys.readouterr().err
+    for name in FOUND:
+        if command is evaluate:
+            assert result[name]["all"]["num_objects"] == 3
+        else:
+            assert result["f1"][name] == whole["f1"][name]
+
+
+@pytest.mark.parametrize("command", [evaluate, choose_threshold])
 def test_a_model_folder_has_a_config_itself(folder, monkeypatch, command):
     expected = run(folder, command=command)
     pipeline = load_pipeline(TOY, overrides(folder))
