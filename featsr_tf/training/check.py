@@ -20,24 +20,35 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
+from featsr_tf.training.origins import what_to_delete
+from featsr_tf.training.origins import with_checkpoints
 
 
-def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
+def check(
+    pipeline: Pipeline,
+    model_dir: str | None = None,
+    base_from: str | None = None,
+) -> str:
     """Reads config, label maps and records and builds the model.
 
     Args:
         model_dir: folder that would be trained in, or None.
+        base_from: folder whose base stage would be taken, or None.
 
     Returns:
         The summary for people: data, strides, variables per stage, and how
         well the anchors cover the objects of each size.
 
     Raises:
-        ConfigError: the model folder belongs to another config.
+        ConfigError: the model folder belongs to another config, or cannot go
+            on with this one.
         DataError: records or label maps are missing or unsound.
     """
     if model_dir:
         model_folder.check(model_dir, pipeline)
+        check_later_stages(pipeline, model_dir, base_from)
+        if base_from is not None:
+            check_init_from_base(pipeline, model_dir, base_from)
     num_classes = pipeline.model.faster_rcnn.num_classes
     source = load_records(pipeline.train_input_reader, num_classes, decode=True)
     if model_dir:
@@ -119,6 +130,46 @@ def _batch_line(pipeline, source: RecordFiles) -> str:
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"
 
 
+def is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
+    """Tells whether a stage of a model folder has no steps left to make."""
+    validation = pipeline.model.feature_super_resolution.validation
+    patience = validation.patience if validation is not None else 0
+    step = checkpoints.newest_step(model_dir, stage) or 0
+    history = History(model_dir, stage)
+    return step >= num_steps(pipeline, stage) or history.patience_exceeded(
+        patience
+    )
+
+
+def check_later_stages(
+    pipeline: Pipeline, model_dir: str, base_from: str | None = None
+) -> None:
+    """Refuses to train a stage further on which others stand already.
+
+    Args:
+        base_from: where the base stage is taken from; None = it is trained.
+
+    Raises:
+        ConfigError: says what to delete.
+    """
+    for index, stage in enumerate(checkpoints.STAGES):
+        is_taken = stage == checkpoints.BASE and base_from is not None
+        later = with_checkpoints(model_dir, index + 1)
+        if (
+            later
+            and not is_taken
+            and not is_finished(pipeline, model_dir, stage)
+        ):
+            step = checkpoints.newest_step(model_dir, stage) or 0
+            raise ConfigError(
+                f"{model_dir}: stage {stage} would go on from step {step} to "
+                f"{num_steps(pipeline, stage)}, but {' and '.join(later)} "
+                f"{'was' if len(later) == 1 else 'were'} trained on what it "
+                f"is now: {what_to_delete(model_dir, index + 1)}, or give "
+                "another --model_dir"
+            )
+
+
 def check_init_from_base(
     pipeline: Pipeline, model_dir: str, base_from: str
 ) -> None:
@@ -130,11 +181,8 @@ def check_init_from_base(
     """
     model_folder.check_base(base_from, pipeline)
     total = num_steps(pipeline, checkpoints.BASE)
-    step = checkpoints.newest_step(base_from, checkpoints.BASE)
-    validation = pipeline.model.feature_super_resolution.validation
-    patience = validation.patience if validation is not None else 0
-    history = History(base_from, checkpoints.BASE)
-    if step != total and not history.patience_exceeded(patience):
+    if not is_finished(pipeline, base_from, checkpoints.BASE):
+        step = checkpoints.newest_step(base_from, checkpoints.BASE)
         raise ConfigError(
             f"{base_from}: its base stage is at step {step or 0} of {total}; "
             "finish it first"
