@@ -3,13 +3,11 @@
 import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
-from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.metrics.detections import area_ranges
@@ -22,6 +20,9 @@ from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.origins import what_to_delete
 from featsr_tf.training.origins import with_checkpoints
+from featsr_tf.training.problems import find_problems
+from featsr_tf.training.problems import object_shapes
+from featsr_tf.training.problems import scale_line
 
 
 def check(
@@ -54,14 +55,21 @@ def check(
     if model_dir:
         model_folder.check_classes(model_dir, source.label_map)
     lines = [_data_line("training", source)]
-    for reader in pipeline.eval_input_reader:
-        evaluated = load_records(reader, num_classes, decode=True)
-        lines.append(_data_line("evaluation", evaluated))
+    evaluated = [
+        load_records(reader, num_classes, decode=True)
+        for reader in pipeline.eval_input_reader
+    ]
+    lines += [_data_line("evaluation", records) for records in evaluated]
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
     lines += ["anchors, best IoU with the objects of the training records:"]
     lines += _anchor_lines(pipeline, detector, source)
     lines.append(_batch_line(pipeline, source))
+    lines.append(scale_line(pipeline, source, evaluated))
+    lines += [
+        f"warning: {problem}"
+        for problem in find_problems(pipeline, source, evaluated)
+    ]
     return "\n".join(lines)
 
 
@@ -97,7 +105,7 @@ def _anchor_lines(
     pipeline, detector: Detector, source: RecordFiles
 ) -> list[str]:
     """Compares anchors and objects by shape, both centred on one point."""
-    shapes = _object_shapes(pipeline, source)
+    shapes = tf.constant(object_shapes(pipeline, source), tf.float32)
     anchors = detector.proposal_settings.cell_anchors
     sides = tf.concat([-shapes / 2.0, shapes / 2.0], axis=1)
     overlap = box_ops.intersection_over_union(sides[None], anchors[None])[0]
@@ -113,15 +121,6 @@ def _anchor_lines(
                 f"{best[inside].mean():.2f}, at least .5 for {covered:.0%}"
             )
     return lines
-
-
-def _object_shapes(pipeline, source: RecordFiles) -> tf.Tensor:
-    """Object heights and widths `[n, 2]` in px of the resized frames."""
-    resizer = build_resizer(pipeline)
-    sizes = source.summary.resized_object_sizes(
-        lambda height, width: resized_size(height, width, resizer)
-    )
-    return tf.constant(sizes, tf.float32)
 
 
 def _batch_line(pipeline, source: RecordFiles) -> str:

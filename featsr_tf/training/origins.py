@@ -94,8 +94,8 @@ def check_origin(
         raise DataError(
             f"{checkpoint_directory(model_dir, stage)}: was trained on {found}"
             f", but {before.stage} is now at step {before.step} with others: "
-            f"{what_to_delete(model_dir, first)}; the base detector alone "
-            "can be used as it is"
+            f"bring those back, or {what_to_delete(model_dir, first)}; the "
+            "base detector alone can be used as it is"
         )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ from featsr_tf.training.origins import Origin
 from featsr_tf.training.origins import check_origin
 from featsr_tf.training.origins import import_base_stage
 from featsr_tf.training.origins import origin_of
+from featsr_tf.training.problems import find_problems
 from featsr_tf.training.stage import Stage
 
 TENSORBOARD_DIRECTORY = "tensorboard"
@@ -149,6 +151,9 @@ def train(
         load_records(reader, num_classes)
         for reader in pipeline.eval_input_reader[:1]
     ]
+    if is_chief(strategy):
+        for problem in find_problems(pipeline, source, shown):
+            warnings.warn(problem, stacklevel=2)
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
     with strategy.scope():
         detector = build_detector(pipeline)
