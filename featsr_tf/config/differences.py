@@ -108,7 +108,8 @@ def stage_differences(
     Args:
         stage: "base", "super_resolution" or "fine_tune".
     """
-    kinds = BASE if stage == "base" else MODEL | BASE | TRAINING | CACHE
+    if stage == "base":
+        return base_differences(first, second)
 
     def counts(path: str) -> bool:
         stages = {
@@ -116,7 +117,8 @@ def stage_differences(
             for start, owner in _OF_ONE_STAGE.items()
             if f"{path}.".startswith(f"{start}.")
         }
-        return bool(affects_of(path) & kinds) and stages <= {stage}
+        kinds = affects_of(path) & (MODEL | BASE | TRAINING | CACHE)
+        return bool(kinds) and stages <= {stage}
 
     return _compare(first, second, counts)
 
