@@ -133,15 +133,17 @@ def with_inference_of(
     """
 
     def merged(ours: Any, theirs: Any, path: str) -> Any:
-        if not dataclasses.is_dataclass(ours) or type(ours) is not type(theirs):
+        kind: Any = type(ours)
+        if not dataclasses.is_dataclass(kind) or kind is not type(theirs):
             return theirs if INFERENCE in affects_of(path) else ours
-        values = {
-            name: merged(
-                getattr(ours, name), getattr(theirs, name), f"{path}.{name}"
-            )
-            for name in fields_of(type(ours))
-        }
-        return dataclasses.replace(ours, **values)
+        return kind(
+            **{
+                name: merged(
+                    getattr(ours, name), getattr(theirs, name), f"{path}.{name}"
+                )
+                for name in fields_of(kind)
+            }
+        )
 
     parts = {
         name: merged(getattr(trained, name), getattr(asked, name), name)
