@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.check:
         from featsr_tf.training.check import check
 
-        print(check(pipeline, arguments.model_dir))
+        print(check(pipeline, arguments.model_dir, arguments.base_from))
         return
     from featsr_tf.training.trainer import set_determinism
     from featsr_tf.training.trainer import train

@@ -80,8 +80,7 @@ def read_trained_pipeline(arguments: argparse.Namespace) -> Pipeline:
     model_dir = model_dir_of(arguments)
     if arguments.pipeline:
         pipeline = read_pipeline(arguments)
-        model_folder.check_trained(model_dir, pipeline)
-        return pipeline
+        return model_folder.check_trained(model_dir, pipeline)
     return _with_warnings(model_folder.load(model_dir, arguments.overrides))
 
 

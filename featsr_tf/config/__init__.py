@@ -8,6 +8,8 @@ from featsr_tf.config.differences import base_differences
 from featsr_tf.config.differences import changes
 from featsr_tf.config.differences import differences
 from featsr_tf.config.differences import inference_differences
+from featsr_tf.config.differences import stage_differences
+from featsr_tf.config.differences import with_inference_of
 from featsr_tf.config.fields import chosen
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.load import parse_pipeline

@@ -1,5 +1,6 @@
 """Which fields tell two configs apart, by what their declarations affect."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +10,23 @@ from featsr_tf.config.fields import BASE
 from featsr_tf.config.fields import CACHE
 from featsr_tf.config.fields import INFERENCE
 from featsr_tf.config.fields import MODEL
+from featsr_tf.config.fields import TRAINING
 from featsr_tf.config.fields import Affects
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import walk
 
 _NOT_SET = "not set"
-_TWIN_POOLING = "model.feature_super_resolution.twin_pooling"
+_EXTENSION = "model.feature_super_resolution"
+_TWIN_POOLING = f"{_EXTENSION}.twin_pooling"
+# What is said of a single stage, by the beginnings of its paths.
+_OF_ONE_STAGE = {
+    "train_config.num_steps": "base",
+    "train_config.optimizer": "base",
+    "train_config.gradient_clipping_by_norm": "base",
+    f"{_EXTENSION}.losses": "super_resolution",
+    f"{_EXTENSION}.super_resolution_stage": "super_resolution",
+    f"{_EXTENSION}.fine_tune_stage": "fine_tune",
+}
 
 
 @functools.cache
@@ -86,6 +98,58 @@ def base_differences(
             and (path != _TWIN_POOLING or learns_from_twin)
         ),
     )
+
+
+def stage_differences(
+    first: schema.Pipeline, second: schema.Pipeline, stage: str
+) -> list[str]:
+    """Names the fields by which two trainings of a stage differ.
+
+    Args:
+        stage: "base", "super_resolution" or "fine_tune".
+    """
+    if stage == "base":
+        return base_differences(first, second)
+
+    def counts(path: str) -> bool:
+        stages = {
+            owner
+            for start, owner in _OF_ONE_STAGE.items()
+            if f"{path}.".startswith(f"{start}.")
+        }
+        kinds = affects_of(path) & (MODEL | BASE | TRAINING | CACHE)
+        return bool(kinds) and stages <= {stage}
+
+    return _compare(first, second, counts)
+
+
+def with_inference_of(
+    trained: schema.Pipeline, asked: schema.Pipeline
+) -> schema.Pipeline:
+    """Gives the config of a trained detector as another one would use it.
+
+    Returns:
+        `asked` in all fields that affect inference, `trained` in the others.
+    """
+
+    def merged(ours: Any, theirs: Any, path: str) -> Any:
+        kind: Any = type(ours)
+        if not dataclasses.is_dataclass(kind) or kind is not type(theirs):
+            return theirs if INFERENCE in affects_of(path) else ours
+        return kind(
+            **{
+                name: merged(
+                    getattr(ours, name), getattr(theirs, name), f"{path}.{name}"
+                )
+                for name in fields_of(kind)
+            }
+        )
+
+    parts = {
+        name: merged(getattr(trained, name), getattr(asked, name), name)
+        for name in fields_of(schema.Pipeline)
+    }
+    return dataclasses.replace(asked, **parts)
 
 
 def all_differences(

@@ -110,8 +110,13 @@ def training_options(
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
     return input_pipeline.TrainingOptions(
-        batches=_batch_options(
-            pipeline, record_files, config.batch_size, with_half_images
+        batches=input_pipeline.BatchOptions(
+            batch_size=config.batch_size,
+            max_boxes=min(
+                config.max_number_of_boxes,
+                max(record_files.summary.max_boxes, 1),
+            ),
+            with_half_images=with_half_images,
         ),
         view=_training_view(pipeline, record_files.summary),
         augmentations=_augmentations(config.data_augmentation_options),
@@ -164,7 +169,12 @@ def evaluation_batches(
     return input_pipeline.evaluation_dataset(
         record_files,
         _whole_frames(pipeline, record_files.summary),
-        _batch_options(pipeline, record_files, size, with_half_images=False),
+        # Room for all: what training may cut is judged nevertheless.
+        input_pipeline.BatchOptions(
+            batch_size=size,
+            max_boxes=max(record_files.summary.max_boxes, 1),
+            with_half_images=False,
+        ),
         positions,
     )
 
@@ -191,18 +201,6 @@ def _whole_frames(
     sizes = {tuple(size) for size in summary.image_sizes.tolist()}
     return input_pipeline.WholeFrames(
         resizer, *resize.static_shape(sizes, resizer)
-    )
-
-
-def _batch_options(pipeline, record_files, batch_size, with_half_images):
-    max_boxes = min(
-        pipeline.train_config.max_number_of_boxes,
-        max(record_files.summary.max_boxes, 1),
-    )
-    return input_pipeline.BatchOptions(
-        batch_size=batch_size,
-        max_boxes=max_boxes,
-        with_half_images=with_half_images,
     )
 
 

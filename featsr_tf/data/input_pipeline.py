@@ -245,7 +245,6 @@ def evaluation_dataset(
         Dicts with all keys of `Batch`. A record without `image/source_id` has
         its running number as its id.
     """
-    _warn_of_cut_boxes(record_files, options)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([0, tf.cast(number, tf.int32)])

@@ -1,10 +1,11 @@
 """The model card of an exported detector: what it is, and what it is not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from featsr_tf.config import backbone_name
+from featsr_tf.config import stage_differences
 from featsr_tf.config.schema import FeatureSuperResolution
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
@@ -38,6 +39,10 @@ _KINDS = {
     RefinerType.NONE: "A Faster R-CNN with another predictor for small "
     "proposals",
 }
+# The folders of a path that leads from the root of a machine.
+_FOLDERS = re.compile(
+    r"(?<![\w.~:/\\])(?:[A-Za-z]:[\\/]|[\\/])(?:[^\s\"',;=/\\]+[\\/])*"
+)
 _SUPERVISED = (RefinerType.GENERATOR, RefinerType.TAIL_GENERATOR)
 
 
@@ -47,12 +52,18 @@ def model_card(
     label_map: LabelMap,
     signatures: Mapping[str, str],
     stages: Mapping[str, int],
+    trained: Mapping[str, Mapping[int, Pipeline]],
     options: ExportOptions,
 ) -> str:
-    """Writes the model card."""
+    """Writes the model card.
+
+    Args:
+        stages: the steps of each stage.
+        trained: the configs that each was trained with, by their first steps.
+    """
     sections = {
         "Use": _use(name, pipeline, signatures, options),
-        "Data": _data(pipeline),
+        "Data": _data(trained),
         "Figures": "" if options.metrics is None else _figures(options.metrics),
         "Limits": _TEXTS["limits"],
         "Licence": _TEXTS["licence"],
@@ -67,7 +78,7 @@ def model_card(
     return _TEXTS["card"].format(
         name=name,
         kind=_kind(pipeline, options),
-        facts=_rows(_facts(pipeline, label_map, stages, options)),
+        facts=_rows(_facts(pipeline, label_map, stages, trained, options)),
         sections="\n\n".join(
             f"## {title}\n\n{text}" for title, text in sections.items()
         )
@@ -85,6 +96,7 @@ def _facts(
     pipeline: Pipeline,
     label_map: LabelMap,
     stages: Mapping[str, int],
+    trained: Mapping[str, Mapping[int, Pipeline]],
     options: ExportOptions,
 ) -> dict[str, str]:
     extension = pipeline.model.feature_super_resolution
@@ -95,7 +107,7 @@ def _facts(
         f"{extension.backbone.alpha:g}",
         "classes": str(len(label_map.names)),
         "steps": ", ".join(f"{stage} {n}" for stage, n in stages.items()),
-        "seed": str(extension.seed),
+        "seed": _by_stage(trained, lambda config: _extension(config).seed),
         "precision": extension.precision.value.lower(),
         "lowest score drawn": f"{pipeline.eval_config.min_score_threshold:g}",
     }
@@ -136,14 +148,54 @@ def _gate(score: float, maximum: int) -> str:
     return ", ".join(limits) or "all small proposals"
 
 
-def _data(pipeline: Pipeline) -> str:
-    weights = pipeline.model.feature_super_resolution.backbone.weights
-    records = pipeline.train_input_reader.tf_record_input_reader.input_path
-    named = ", ".join(f"`{path}`" for path in records)
-    return (
-        f"Records: {named}.\n"
-        f"Initial weights: {f'`{weights}`' if weights else 'random'}."
-    )
+def _extension(config: Pipeline) -> FeatureSuperResolution:
+    return config.model.feature_super_resolution
+
+
+def _by_stage(
+    trained: Mapping[str, Mapping[int, Pipeline]],
+    value: Callable[[Pipeline], object],
+) -> str:
+    """Tells a value once, or of each stage where they differ."""
+    texts = {
+        stage: ", then ".join(
+            dict.fromkeys(str(value(config)) for config in configs.values())
+        )
+        for stage, configs in trained.items()
+    }
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{stage} {text}" for stage, text in texts.items())
+
+
+def _data(trained: Mapping[str, Mapping[int, Pipeline]]) -> str:
+    first = next(iter(next(iter(trained.values())).values()))
+    weights = without_folders(_extension(first).backbone.weights)
+    lines = [
+        f"Records: {_by_stage(trained, _records)}.",
+        f"Initial weights: {f'`{weights}`' if weights else 'random'}.",
+    ]
+    before = first
+    for stage, configs in trained.items():
+        for step, config in configs.items():
+            changed = stage_differences(before, config, stage)
+            lines += [
+                f"From step {step} of {stage} on, before and then: "
+                f"{without_folders(text)}."
+                for text in changed
+            ]
+            before = config
+    return "\n".join(lines)
+
+
+def _records(config: Pipeline) -> str:
+    paths = config.train_input_reader.tf_record_input_reader.input_path
+    return ", ".join(f"`{without_folders(path)}`" for path in paths)
+
+
+def without_folders(text: str) -> str:
+    """Leaves of each absolute path in a text its last part alone."""
+    return _FOLDERS.sub("", text)
 
 
 def _raw(pipeline: Pipeline) -> str:
@@ -186,10 +238,11 @@ def _figures(metrics: Metrics) -> str:
     )
     first = next(iter(metrics.detectors.values()))
     objects = first["all"].get("num_objects", "?")
+    command = settings.get("command", "command unknown")
     return (
         f"On {settings.get('num_images', '?')} images with {objects} objects, "
         "in percent, by size in original\npixels; score thresholds: "
-        f"{scores}.\n`{settings.get('command', 'command unknown')}`\n\n"
+        f"{scores}.\n`{without_folders(command)}`\n\n"
         f"```\n{format_table(metrics.detectors)}\n```"
     )
 

@@ -258,18 +258,20 @@ def load_detector(
 
     Raises:
         ConfigError: there is no model.
-        DataError: there is no checkpoint, or only damaged ones.
+        DataError: there is no checkpoint, or only damaged ones, or a stage
+            was trained on another one before it than the folder holds now.
     """
     # A SavedModel does without all of this.
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
+    from featsr_tf.training.origins import restore_stage
 
     if pipeline is None:
         pipeline = model_folder.load(model_dir)
     if stage is None:
         stage = checkpoints.newest_stage(model_dir) or checkpoints.BASE
     detector = build_detector(pipeline, load_weights=False, **options)
-    checkpoints.restore_detector(detector, model_dir, stage)
+    restore_stage(detector, model_dir, stage)
     if stage == checkpoints.BASE:
         detector.start_small_predictor_from_large()
     return detector

@@ -100,7 +100,7 @@ class TrainingLog(StageCallback):
         self._bar = None
         self._is_first = True
         self._start_interval()
-        if pending:
+        if pending and "sums" in pending:
             self._sums, self._count = dict(pending["sums"]), pending["count"]
 
     def _start_interval(self):

@@ -3,13 +3,11 @@
 import tensorflow as tf
 
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
-from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.metrics.detections import area_ranges
@@ -20,37 +18,58 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
+from featsr_tf.training.origins import what_to_delete
+from featsr_tf.training.origins import with_checkpoints
+from featsr_tf.training.problems import find_problems
+from featsr_tf.training.problems import object_shapes
+from featsr_tf.training.problems import scale_line
 
 
-def check(pipeline: Pipeline, model_dir: str | None = None) -> str:
+def check(
+    pipeline: Pipeline,
+    model_dir: str | None = None,
+    base_from: str | None = None,
+) -> str:
     """Reads config, label maps and records and builds the model.
 
     Args:
         model_dir: folder that would be trained in, or None.
+        base_from: folder whose base stage would be taken, or None.
 
     Returns:
         The summary for people: data, strides, variables per stage, and how
         well the anchors cover the objects of each size.
 
     Raises:
-        ConfigError: the model folder belongs to another config.
+        ConfigError: the model folder belongs to another config, or cannot go
+            on with this one.
         DataError: records or label maps are missing or unsound.
     """
     if model_dir:
         model_folder.check(model_dir, pipeline)
+        check_later_stages(pipeline, model_dir, base_from)
+        if base_from is not None:
+            check_init_from_base(pipeline, model_dir, base_from)
     num_classes = pipeline.model.faster_rcnn.num_classes
     source = load_records(pipeline.train_input_reader, num_classes, decode=True)
     if model_dir:
         model_folder.check_classes(model_dir, source.label_map)
     lines = [_data_line("training", source)]
-    for reader in pipeline.eval_input_reader:
-        evaluated = load_records(reader, num_classes, decode=True)
-        lines.append(_data_line("evaluation", evaluated))
+    evaluated = [
+        load_records(reader, num_classes, decode=True)
+        for reader in pipeline.eval_input_reader
+    ]
+    lines += [_data_line("evaluation", records) for records in evaluated]
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
     lines += ["anchors, best IoU with the objects of the training records:"]
     lines += _anchor_lines(pipeline, detector, source)
     lines.append(_batch_line(pipeline, source))
+    lines.append(scale_line(pipeline, source, evaluated))
+    lines += [
+        f"warning: {problem}"
+        for problem in find_problems(pipeline, source, evaluated)
+    ]
     return "\n".join(lines)
 
 
@@ -86,7 +105,7 @@ def _anchor_lines(
     pipeline, detector: Detector, source: RecordFiles
 ) -> list[str]:
     """Compares anchors and objects by shape, both centred on one point."""
-    shapes = _object_shapes(pipeline, source)
+    shapes = tf.constant(object_shapes(pipeline, source), tf.float32)
     anchors = detector.proposal_settings.cell_anchors
     sides = tf.concat([-shapes / 2.0, shapes / 2.0], axis=1)
     overlap = box_ops.intersection_over_union(sides[None], anchors[None])[0]
@@ -104,19 +123,50 @@ def _anchor_lines(
     return lines
 
 
-def _object_shapes(pipeline, source: RecordFiles) -> tf.Tensor:
-    """Object heights and widths `[n, 2]` in px of the resized frames."""
-    resizer = build_resizer(pipeline)
-    sizes = source.summary.resized_object_sizes(
-        lambda height, width: resized_size(height, width, resizer)
-    )
-    return tf.constant(sizes, tf.float32)
-
-
 def _batch_line(pipeline, source: RecordFiles) -> str:
     with translate_data_errors(source):
         batch = next(iter(training_batches(pipeline, source)))
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"
+
+
+def is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
+    """Tells whether a stage of a model folder has no steps left to make."""
+    validation = pipeline.model.feature_super_resolution.validation
+    patience = validation.patience if validation is not None else 0
+    step = checkpoints.newest_step(model_dir, stage) or 0
+    history = History(model_dir, stage)
+    return step >= num_steps(pipeline, stage) or history.patience_exceeded(
+        patience
+    )
+
+
+def check_later_stages(
+    pipeline: Pipeline, model_dir: str, base_from: str | None = None
+) -> None:
+    """Refuses to train a stage further on which others stand already.
+
+    Args:
+        base_from: where the base stage is taken from; None = it is trained.
+
+    Raises:
+        ConfigError: says what to delete.
+    """
+    for index, stage in enumerate(checkpoints.STAGES):
+        is_taken = stage == checkpoints.BASE and base_from is not None
+        later = with_checkpoints(model_dir, index + 1)
+        if (
+            later
+            and not is_taken
+            and not is_finished(pipeline, model_dir, stage)
+        ):
+            step = checkpoints.newest_step(model_dir, stage) or 0
+            raise ConfigError(
+                f"{model_dir}: stage {stage} would go on from step {step} to "
+                f"{num_steps(pipeline, stage)}, but {' and '.join(later)} "
+                f"{'was' if len(later) == 1 else 'were'} trained on what it "
+                f"is now: {what_to_delete(model_dir, index + 1)}, or give "
+                "another --model_dir"
+            )
 
 
 def check_init_from_base(
@@ -130,11 +180,8 @@ def check_init_from_base(
     """
     model_folder.check_base(base_from, pipeline)
     total = num_steps(pipeline, checkpoints.BASE)
-    step = checkpoints.newest_step(base_from, checkpoints.BASE)
-    validation = pipeline.model.feature_super_resolution.validation
-    patience = validation.patience if validation is not None else 0
-    history = History(base_from, checkpoints.BASE)
-    if step != total and not history.patience_exceeded(patience):
+    if not is_finished(pipeline, base_from, checkpoints.BASE):
+        step = checkpoints.newest_step(base_from, checkpoints.BASE)
         raise ConfigError(
             f"{base_from}: its base stage is at step {step or 0} of {total}; "
             "finish it first"

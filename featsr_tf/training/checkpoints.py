@@ -18,11 +18,14 @@ from featsr_tf.errors import FeatsrError
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
+from featsr_tf.training.model_folder import checkpoint_directory
 
 BASE = "base"
 SUPER_RESOLUTION = "super_resolution"
 FINE_TUNE = "fine_tune"
 STAGES = (BASE, SUPER_RESOLUTION, FINE_TUNE)
+# What a stage started from, among what is kept with its checkpoints.
+STARTED_FROM = "started_from"
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _WRITING = ".writing"
@@ -129,11 +132,6 @@ def _wait_for_disk(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def checkpoint_directory(model_dir: str, stage: str) -> str:
-    """Names the folder of a stage's checkpoints."""
-    return os.path.join(model_dir, "checkpoints", stage)
-
-
 class StageCheckpoints:
     """Writes and restores the checkpoints of one stage.
 
@@ -143,6 +141,8 @@ class StageCheckpoints:
 
     Attributes:
         notes: what was kept with the checkpoint that was restored.
+        started_from: what the stage began with, fit for JSON, kept with all
+            checkpoints; None = nothing.
     """
 
     def __init__(
@@ -150,6 +150,7 @@ class StageCheckpoints:
     ):
         self.stage = stage
         self.notes: dict = {}
+        self.started_from: dict | None = None
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._objects = objects
         self._checkpoint = tf.train.Checkpoint(step=self.step, **objects)
@@ -186,7 +187,10 @@ class StageCheckpoints:
         self._check_finite(step)
         self.step.assign(step)
         path = prefix_of(self._directory, step)
-        write(self._checkpoint, path, notes or {})
+        notes = dict(notes or {})
+        if self.started_from is not None:
+            notes[STARTED_FROM] = self.started_from
+        write(self._checkpoint, path, notes)
         best = self._history.best_step()
         found = written_steps(self._directory)
         # Later ones are damaged: from there the stage would have gone on.

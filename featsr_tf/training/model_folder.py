@@ -2,9 +2,11 @@
 
 It can be copied elsewhere as a whole; its parts are:
 
-    MODEL_DIR/pipeline.config    the effective config
+    MODEL_DIR/pipeline.config    the effective config of the last training
     MODEL_DIR/label_map.pbtxt    the classes
-    MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)
+    MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`), each
+                                 with the configs that it was trained with:
+                                 pipeline-STEP.config from this step on
     MODEL_DIR/history.jsonl      losses and gauges over the steps
     MODEL_DIR/tensorboard/       the same for TensorBoard, with pictures
 """
@@ -13,6 +15,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,7 +25,9 @@ from featsr_tf.config import changes
 from featsr_tf.config import differences
 from featsr_tf.config import inference_differences
 from featsr_tf.config import load_pipeline
+from featsr_tf.config import stage_differences
 from featsr_tf.config import to_text
+from featsr_tf.config import with_inference_of
 from featsr_tf.config.fields import INFERENCE
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import LabelMap
@@ -116,6 +121,87 @@ class History:
 PIPELINE_FILE = "pipeline.config"
 LABEL_MAP_FILE = "label_map.pbtxt"
 _LOCK_FILE = ".lock"
+_STAGE_CONFIG = re.compile(r"pipeline-(\d+)\.config")
+
+
+def checkpoint_directory(model_dir: str, stage: str) -> str:
+    """Names the folder of a stage's checkpoints."""
+    return os.path.join(model_dir, "checkpoints", stage)
+
+
+def _stage_config(model_dir: str, stage: str, step: int) -> str:
+    folder = checkpoint_directory(model_dir, stage)
+    return os.path.join(folder, f"pipeline-{step}.config")
+
+
+def trained_configs(model_dir: str, stage: str) -> dict[int, Pipeline]:
+    """Reads what a stage was trained with.
+
+    Returns:
+        The configs by the step from which on each was used, in this order;
+        none where the stage has not begun. Of a folder without this record
+        the only config that there is.
+    """
+    folder = checkpoint_directory(model_dir, stage)
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = [
+        match for name in names if (match := _STAGE_CONFIG.fullmatch(name))
+    ]
+    if found:
+        return {
+            step: load_pipeline(
+                _stage_config(model_dir, stage, step), trains=False
+            )
+            for step in sorted(int(match[1]) for match in found)
+        }
+    is_known = os.path.exists(os.path.join(model_dir, PIPELINE_FILE))
+    return {0: load(model_dir)} if names and is_known else {}
+
+
+def record_config(
+    model_dir: str, stage: str, step: int, pipeline: Pipeline
+) -> None:
+    """Keeps with what config a stage goes on from a step.
+
+    What was known of steps that a cut off run lost is forgotten.
+    """
+    keep_configs(model_dir, model_dir)
+    known = trained_configs(model_dir, stage)
+    for other in [other for other in known if other >= step]:
+        os.remove(_stage_config(model_dir, stage, other))
+        del known[other]
+    if not known or stage_differences([*known.values()][-1], pipeline, stage):
+        path = _stage_config(model_dir, stage, step)
+        write_text(path, to_text(pipeline))
+
+
+def keep_configs(
+    source: str, model_dir: str, stages: Sequence[str] | None = None
+) -> None:
+    """Writes what the stages of a folder were trained with into another one.
+
+    Args:
+        stages: which ones. Default all; into the folder itself this keeps
+            its only config where it has no other record.
+    """
+    folder = os.path.join(source, "checkpoints")
+    if stages is None:
+        stages = os.listdir(folder) if os.path.isdir(folder) else []
+    for stage in stages:
+        for step, config in trained_configs(source, stage).items():
+            path = _stage_config(model_dir, stage, step)
+            if not os.path.exists(path):
+                write_text(path, to_text(config))
+
+
+def changed_since(model_dir: str, stage: str, pipeline: Pipeline) -> list[str]:
+    """Names the fields by which a stage was trained otherwise at last.
+
+    Returns:
+        Lines such as "train_config.batch_size: 8 and 4".
+    """
+    known = [*trained_configs(model_dir, stage).values()]
+    return stage_differences(known[-1], pipeline, stage) if known else []
 
 
 def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
@@ -166,15 +252,21 @@ def check(model_dir: str, pipeline: Pipeline) -> None:
         _refuse(model_dir, differences(load(model_dir), pipeline))
 
 
-def check_trained(model_dir: str, pipeline: Pipeline) -> None:
+def check_trained(model_dir: str, pipeline: Pipeline) -> Pipeline:
     """Refuses a trained model that another config cannot use.
 
     Fields that affect inference alone, or inference too, may differ.
 
+    Returns:
+        The config that the model was trained with, these fields as in
+        `pipeline`.
+
     Raises:
         ConfigError: there is no model, or names the first fields that differ.
     """
-    _refuse(model_dir, inference_differences(load(model_dir), pipeline))
+    trained = load(model_dir)
+    _refuse(model_dir, inference_differences(trained, pipeline))
+    return with_inference_of(trained, pipeline)
 
 
 def _refuse(model_dir: str, differing: list[str]) -> None:
@@ -192,7 +284,10 @@ def check_base(base_from: str, pipeline: Pipeline) -> None:
     Raises:
         ConfigError: names the first fields of stage 1 that differ.
     """
-    differing = base_differences(load(base_from), pipeline)
+    # Later stages may have been trained with another config since.
+    known = [*trained_configs(base_from, "base").values()]
+    trained = known[-1] if known else load(base_from)
+    differing = base_differences(trained, pipeline)
     if differing:
         raise ConfigError(
             f"{base_from}: holds a base detector of another config; these "

@@ -5,8 +5,10 @@ steps that are left, between which callbacks log, save and validate.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +41,7 @@ from featsr_tf.training.callbacks import TrainingLog
 from featsr_tf.training.callbacks import Validation
 from featsr_tf.training.callbacks import validate
 from featsr_tf.training.check import check_init_from_base
+from featsr_tf.training.check import check_later_stages
 from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.distribution import any_worker
 from featsr_tf.training.distribution import check_agreement
@@ -51,6 +54,11 @@ from featsr_tf.training.distribution import warn_of_idle_devices
 from featsr_tf.training.feature_files import translate_cache_errors
 from featsr_tf.training.losses import translate_non_finite_errors
 from featsr_tf.training.model_folder import History
+from featsr_tf.training.origins import Origin
+from featsr_tf.training.origins import check_origin
+from featsr_tf.training.origins import import_base_stage
+from featsr_tf.training.origins import origin_of
+from featsr_tf.training.problems import find_problems
 from featsr_tf.training.stage import Stage
 
 TENSORBOARD_DIRECTORY = "tensorboard"
@@ -117,10 +125,12 @@ def train(
             decode the images. Default none: this process does.
 
     Raises:
-        ConfigError: the model folder belongs to another config, stage 1 has
-            no steps, `base_from` has no finished base stage, a data service
-            does not answer, or the machines do not agree.
-        DataError: records or label maps are missing or unsound.
+        ConfigError: the model folder belongs to another config, later stages
+            stand on what would be trained further, stage 1 has no steps,
+            `base_from` has no finished base stage, a data service does not
+            answer, or the machines do not agree.
+        DataError: records or label maps are missing or unsound, or a stage
+            was trained on another one before it than there is now.
         WorkerError: another machine has stopped.
     """
     # TensorFlow takes signals when it starts: stops are caught after that.
@@ -129,6 +139,7 @@ def train(
     check_services(data_services)
     num_steps(pipeline, checkpoints.BASE)
     model_folder.check(model_dir, pipeline)
+    check_later_stages(pipeline, model_dir, base_from)
     num_classes = pipeline.model.faster_rcnn.num_classes
     source = load_records(pipeline.train_input_reader, num_classes)
     model_folder.check_classes(model_dir, source.label_map)
@@ -140,6 +151,9 @@ def train(
         load_records(reader, num_classes)
         for reader in pipeline.eval_input_reader[:1]
     ]
+    if is_chief(strategy):
+        for problem in find_problems(pipeline, source, shown):
+            warnings.warn(problem, stacklevel=2)
     keras.utils.set_random_seed(pipeline.model.feature_super_resolution.seed)
     with strategy.scope():
         detector = build_detector(pipeline)
@@ -177,18 +191,15 @@ def _train_stages(run: Run, base_from: str | None) -> None:
         else contextlib.nullcontext()
     )
     with lock, run.signals.caught():
-        if run.writes:
-            model_folder.prepare(
-                run.model_dir, run.pipeline, run.source.label_map
-            )
         if base_from is not None:
             import_base_stage(run, base_from)
+        before = None
         for name in checkpoints.STAGES:
             if name == checkpoints.SUPER_RESOLUTION:
                 run.detector.start_small_predictor_from_large()
                 run.detector.start_refiner_from_extractor()
             if num_steps(run.pipeline, name):
-                _train_stage(run, name)
+                before = _train_stage(run, name, before)
         check_agreement(
             run.strategy,
             "weights",
@@ -199,10 +210,14 @@ def _train_stages(run: Run, base_from: str | None) -> None:
             feature_cache.remove_own_cache(run.pipeline, run.model_dir)
 
 
-def _train_stage(run: Run, name: str) -> None:
+def _train_stage(run: Run, name: str, before: Origin | None) -> Origin:
     """Makes the steps that are left of a stage.
 
-    The detector is as the stage before left it.
+    Args:
+        before: what the stage before has left, as the detector is.
+
+    Returns:
+        What this one leaves.
     """
     total = num_steps(run.pipeline, name)
     with run.strategy.scope():
@@ -215,6 +230,11 @@ def _train_stage(run: Run, name: str) -> None:
     )
     step = saved.restore()
     _check_step(run, f"the step of stage {name}", step)
+    if before is not None:
+        recorded = saved.notes.get(checkpoints.STARTED_FROM)
+        if step:
+            check_origin(run.model_dir, name, run.detector, recorded, before)
+        saved.started_from = dataclasses.asdict(before)
     history = History(run.model_dir, name)
     if run.writes:
         history.truncate_after(step)
@@ -224,17 +244,32 @@ def _train_stage(run: Run, name: str) -> None:
     is_finished = step >= total or any(c.should_stop() for c in callbacks)
     # What has been validated, the chief alone knows.
     if any_worker(run.strategy, is_finished):
-        if run.writes:
-            print(f"{name}: finished at step {step}, not repeated", flush=True)
+        _tell(run, name, f"finished at step {step}, not repeated")
     else:
         _make_steps(run, stage, name, step, callbacks)
+    used = checkpoints.newest_step(run.model_dir, name)
     has_best = run.writes and history.best_step() is not None
     if any_worker(run.strategy, has_best):
         # The next stage begins with what validations have chosen.
         path = checkpoints.restore_detector(run.detector, run.model_dir, name)
-        _check_step(
-            run, f"the best step of stage {name}", checkpoints.step_of(path)
-        )
+        used = checkpoints.step_of(path)
+        _check_step(run, f"the best step of stage {name}", used)
+    return origin_of(run.detector, name, used)
+
+
+def _tell(run: Run, name: str, what: str) -> None:
+    """Prints a line about a stage, with what it was trained with otherwise."""
+    if run.writes:
+        changed = model_folder.changed_since(run.model_dir, name, run.pipeline)
+        then = f"; then and now: {'; '.join(changed)}" if changed else ""
+        print(f"{name}: {what}{then}", flush=True)
+
+
+def _note_training(run: Run, name: str, step: int) -> None:
+    """Writes with what config a stage goes on, before its first step."""
+    if run.writes:
+        model_folder.record_config(run.model_dir, name, step, run.pipeline)
+        model_folder.prepare(run.model_dir, run.pipeline, run.source.label_map)
 
 
 def _check_step(run: Run, what: str, step: int) -> None:
@@ -251,8 +286,9 @@ def _check_step(run: Run, what: str, step: int) -> None:
 def _make_steps(
     run: Run, stage: Stage, name: str, step: int, callbacks: list[StageCallback]
 ) -> None:
-    if step and run.writes:
-        print(f"{name}: continues after step {step}", flush=True)
+    if step:
+        _tell(run, name, f"continues after step {step}")
+    _note_training(run, name, step)
     with contextlib.ExitStack() as stack:
         for callback in callbacks:
             stack.enter_context(contextlib.closing(callback))
@@ -340,33 +376,6 @@ def _callbacks(
             )
         )
     return callbacks
-
-
-def import_base_stage(run: Run, base_from: str) -> None:
-    """Makes the base stage of another model folder that of this one.
-
-    Where this one has it already, nothing is done.
-
-    Raises:
-        DataError: the checkpoint of the other folder is damaged.
-    """
-    total = num_steps(run.pipeline, checkpoints.BASE)
-    found = checkpoints.newest_step(run.model_dir, checkpoints.BASE)
-    # The chief must not write before the others have looked.
-    if any_worker(run.strategy, found == total):
-        return
-    with run.strategy.scope():
-        stage = build_stage(run.pipeline, checkpoints.BASE, run.detector)
-    checkpoints.restore_base(run.detector, base_from)
-    if run.writes:
-        saved = checkpoints.StageCheckpoints(
-            run.model_dir, checkpoints.BASE, stage.checkpointed()
-        )
-        saved.save(total)
-        print(f"base: taken from {base_from}", flush=True)
-    check_agreement(
-        run.strategy, "--base_from", base_from, "give all machines the same"
-    )
 
 
 def set_determinism() -> None:

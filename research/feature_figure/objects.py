@@ -33,14 +33,12 @@ class Objects:
 def list_objects(
     source: RecordFiles,
     resized: Callable[[int, int], tuple[int, int]],
-    max_boxes: int,
 ) -> Objects:
     """Lists the objects of records without decoding any image.
 
     Args:
         source: checked records.
         resized: tells the height and width of I^1.0 of an image, px.
-        max_boxes: further boxes of a record are cut, as in batches.
 
     Returns:
         All objects but crowds and difficult ones.
@@ -51,7 +49,7 @@ def list_objects(
     summary = source.summary
     counts = summary.boxes_per_image
     places = np.concatenate([np.arange(count) for count in counts])
-    counted = ~_ignored(source) & (places < max_boxes)
+    counted = ~_ignored(source)
     return Objects(
         frames=np.repeat(np.arange(len(counts)), counts)[counted],
         places=places[counted],

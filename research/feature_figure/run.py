@@ -67,7 +67,6 @@ def _objects(pipeline: Pipeline, source: RecordFiles) -> Objects:
     return list_objects(
         source,
         lambda height, width: resized_size(height, width, resizer),
-        pipeline.train_config.max_number_of_boxes,
     )
 
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from featsr_tf import evaluate
-from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import load_records
+from featsr_tf.data.build import training_batches
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import exit_on_error
 from tests.bad_input.doors import BOX
@@ -124,7 +124,7 @@ def test_boxes_beyond_the_cap_are_counted_in_one_warning(folder, capsys):
     pipeline = small_pipeline("train_config.max_number_of_boxes=1")
     source = load_records(pipeline.train_input_reader, 2)
     with exit_on_error():
-        evaluation_batches(pipeline, source)
+        training_batches(pipeline, source)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: 4 boxes in 2 of 2 images are cut")
 

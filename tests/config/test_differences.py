@@ -11,6 +11,8 @@ from featsr_tf.config import differences
 from featsr_tf.config import inference_differences
 from featsr_tf.config import load_pipeline
 from featsr_tf.config import parse_pipeline
+from featsr_tf.config import stage_differences
+from featsr_tf.config import with_inference_of
 from featsr_tf.config.differences import values_of_cache
 from featsr_tf.config.fields import BASE
 from featsr_tf.config.fields import CACHE
@@ -121,6 +123,41 @@ def test_base_stages_differ_by_whatever_trains_them(override):
 )
 def test_base_stages_do_not_differ_by_what_the_later_stages_do(override):
     assert base_differences(parse(), parse(override)) == []
+
+
+STAGES = ("base", "super_resolution", "fine_tune")
+
+
+@pytest.mark.parametrize(
+    ("override", "stages"),
+    [
+        (f"{EXTENSION}.seed=3", STAGES),
+        ("train_config.batch_size=7", STAGES),
+        ("train_config.num_steps=7", ["base"]),
+        ("train_config.gradient_clipping_by_norm=7", ["base"]),
+        (f"{EXTENSION}.losses.content_weight=7", ["super_resolution"]),
+        (f"{EXTENSION}.super_resolution_stage.num_steps=7", STAGES[1:2]),
+        (f"{EXTENSION}.fine_tune_stage.num_steps=7", ["fine_tune"]),
+        (f"{EXTENSION}.rois_per_image=7", STAGES[1:]),
+        ("eval_config.min_score_threshold=0.7", []),
+    ],
+)
+def test_trainings_of_a_stage_differ_by_what_it_is_trained_with(
+    override, stages
+):
+    found = [
+        s for s in STAGES if stage_differences(parse(), parse(override), s)
+    ]
+    assert found == list(stages)
+
+
+def test_a_trained_detector_is_used_with_what_affects_inference_alone():
+    reader = "eval_input_reader.0.label_map_path=other.pbtxt"
+    gate = f"{EXTENSION}.gate_maximum=9"
+    asked = parse(
+        reader, gate, f"{EXTENSION}.seed=3", "train_config.batch_size=7"
+    )
+    assert with_inference_of(parse(), asked) == parse(reader, gate)
 
 
 def test_zoom_can_take_the_base_of_the_config_that_it_names():

@@ -44,13 +44,15 @@ METRICS = Metrics(
 )
 
 
-def card_of(*overrides, **options):
+def card_of(*overrides, trained=None, **options):
+    pipeline = small_pipeline(*overrides)
     return model_card(
         "signs",
-        small_pipeline(*overrides),
+        pipeline,
         LabelMap({1: "one", 2: "two"}),
         {"image": "images"},
         {"base": 12},
+        trained or {"base": {0: pipeline}},
         ExportOptions(**options),
     )
 
@@ -64,6 +66,54 @@ def test_figures_are_those_of_the_metrics():
     assert "On 3 images with 7 objects" in text
     assert "score thresholds: base 0.8, super resolved 0.7" in text
     assert "62.5" in text and "87.5" in text
+
+
+RECORDS = "train_input_reader.tf_record_input_reader.input_path"
+
+
+def test_a_card_tells_with_what_each_stage_was_trained():
+    first = small_pipeline("train_config.batch_size=2", f"{RECORDS}=['a']")
+    more = small_pipeline("train_config.batch_size=4", f"{RECORDS}=['a']")
+    last = small_pipeline(
+        "train_config.batch_size=4",
+        f"{RECORDS}=['b', 'c']",
+        "model.feature_super_resolution.seed=3",
+    )
+    asked = "model.feature_super_resolution.seed=9"
+    trained = {"base": {0: first, 600: more}, "fine_tune": {0: last}}
+    card = card_of(asked, trained=trained)
+    assert "| seed | base 0; fine_tune 3 |" in card
+    assert sections_of(card)["Data"].strip().splitlines() == [
+        "Records: base `a`; fine_tune `b`, `c`.",
+        "Initial weights: random.",
+        "From step 600 of base on, before and then: "
+        "train_config.batch_size: 2 and 4.",
+        "From step 0 of fine_tune on, before and then: "
+        "model.feature_super_resolution.seed: 0 and 3.",
+        "From step 0 of fine_tune on, before and then: "
+        f"{RECORDS}: ['a'] and ['b', 'c'].",
+    ]
+
+
+def test_a_card_tells_no_folders_of_the_machine():
+    weights = "model.feature_super_resolution.backbone.weights"
+    pipeline = small_pipeline(
+        f"{RECORDS}=['/home/me/signs/train.record-*', 'C:\\\\me\\\\x.record']",
+        f"{weights}=/home/me/signs.weights.h5",
+    )
+    command = (
+        "python -m featsr_tf.evaluate --model_dir /home/me/model --output="
+        "/home/me/out.json --set a.b=['/home/me/val.record'] --records x/y"
+    )
+    metrics = Metrics(METRICS.detectors, {"command": command}, {})
+    card = card_of(trained={"base": {0: pipeline}}, metrics=metrics)
+    assert "/me" not in card and "\\me" not in card
+    assert "Records: `train.record-*`, `x.record`." in card
+    assert "Initial weights: `signs.weights.h5`." in card
+    assert (
+        "--model_dir model --output=out.json --set a.b=['val.record'] "
+        "--records x/y`"
+    ) in card
 
 
 def test_a_card_says_that_there_are_no_figures():

@@ -65,7 +65,7 @@ def folder(tmp_path, monkeypatch):
     )
     for name in ("check_trained", "check_classes"):
         monkeypatch.setattr(
-            evaluation.model_folder, name, lambda *arguments: None
+            evaluation.model_folder, name, lambda *arguments: arguments[-1]
         )
     return tmp_path
 
@@ -109,6 +109,19 @@ def test_both_detectors_are_judged_at_the_best_threshold_of_each(folder):
     assert ours["all"]["accuracy"] == 1
     assert ours["min_score"] <= 0.3
     assert result["settings"]["threshold_chosen_on"] == (f"{folder}/val.record")
+
+
+@pytest.mark.parametrize("command", [evaluate, choose_threshold])
+def test_no_limit_of_training_cuts_the_truth(folder, capsys, command):
+    whole = run(folder, command=command)
+    limit = "--set=train_config.max_number_of_boxes=1"
+    result = run(folder, limit, command=command)
+    assert "cut" not in capsys.readouterr().err
+    for name in FOUND:
+        if command is evaluate:
+            assert result[name]["all"]["num_objects"] == 3
+        else:
+            assert result["f1"][name] == whole["f1"][name]
 
 
 @pytest.mark.parametrize("command", [evaluate, choose_threshold])

@@ -7,6 +7,7 @@ import pytest
 
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.training import model_folder
 from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
@@ -92,15 +93,38 @@ def test_the_same_call_again_goes_on_from_its_own_base(pipelines, tmp_path):
     make_base(pipelines(), tmp_path / "base")
     variant = tmp_path / "variant"
     first, _ = train_without_steps(pipelines(), variant, tmp_path / "base")
-    with mock.patch.object(trainer.checkpoints, "restore_base") as restore:
-        again, _ = train_without_steps(pipelines(), variant, tmp_path / "base")
-    assert not restore.called
+    again, _ = train_without_steps(pipelines(), variant, tmp_path / "base")
     for found, expected in zip(
         again.extractor.get_weights(),
         first.extractor.get_weights(),
         strict=True,
     ):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_base_that_has_moved_on_is_refused(pipelines, tmp_path):
+    make_base(pipelines(), tmp_path / "base")
+    variant = tmp_path / "variant"
+    train_without_steps(pipelines(), variant, tmp_path / "base")
+    # The same number of steps, and other weights.
+    detector = small_detector()
+    randomize(detector, gain=2.0)
+    folder = str(tmp_path / "base")
+    StageCheckpoints(folder, BASE, {"detector": detector}).save(STEPS)
+    with pytest.raises(DataError, match="base stage is not that of .*base, "):
+        train_without_steps(pipelines(), variant, tmp_path / "base")
+
+
+def test_what_the_base_was_trained_with_comes_with_it(pipelines, tmp_path):
+    make_base(pipelines(), tmp_path / "base")
+    trained = pipelines("train_config.batch_size=3")
+    folder, variant = str(tmp_path / "base"), tmp_path / "variant"
+    model_folder.record_config(folder, BASE, 0, trained)
+    # Later stages were trained with another one.
+    with pytest.raises(ConfigError, match="batch_size: 3 and 2"):
+        train_without_steps(pipelines(), variant, folder)
+    train_without_steps(trained, variant, folder)
+    assert model_folder.trained_configs(str(variant), BASE) == {0: trained}
 
 
 def test_an_unfinished_base_is_refused(pipelines, tmp_path):

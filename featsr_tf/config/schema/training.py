@@ -5,7 +5,6 @@ import math
 
 from featsr_tf.config.fields import BASE
 from featsr_tf.config.fields import CACHE
-from featsr_tf.config.fields import INFERENCE
 from featsr_tf.config.fields import config_message
 from featsr_tf.config.fields import field
 from featsr_tf.config.fields import message
@@ -196,8 +195,9 @@ class TrainConfig:
     )
     max_number_of_boxes: int = field(
         100,
-        "Objects per image; what is cut beyond is counted and reported.",
-        BASE | CACHE | INFERENCE,
+        "Objects per image in training; what is cut beyond is counted and "
+        "reported. Evaluation sees all of them.",
+        BASE | CACHE,
         limits=(1, 100000),
     )
 

@@ -60,14 +60,9 @@ def test_the_choice_depends_on_the_seed_alone():
 
 
 def test_objects_that_do_not_count_are_left_out(source):
-    objects = list_objects(source, lambda height, width: (80, 80), 100)
+    objects = list_objects(source, lambda height, width: (80, 80))
     assert objects.frames.tolist() == [0, 0, 2]
     assert objects.places.tolist() == [0, 2, 0]
     assert objects.classes.tolist() == [3, 2, 1]
     assert objects.sizes.tolist() == [[20, 40], [10, 40], [20, 40]]
     assert objects.resized_sizes.tolist() == [[40, 40], [20, 40], [40, 40]]
-
-
-def test_boxes_that_batches_cut_are_left_out(source):
-    objects = list_objects(source, lambda height, width: (40, 80), 1)
-    assert objects.frames.tolist() == [0, 2]

@@ -1,0 +1,181 @@
+"""What keeps a training from learning what it is to find, before it begins."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from featsr_tf.config.schema import AreaFrame
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data import augment
+from featsr_tf.data.build import build_resizer
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.resize import resized_size
+from featsr_tf.training import checkpoints
+from featsr_tf.training.build import num_steps
+
+_NAMED = 5
+# Closer scales are no other ones: crops hold objects of many sizes.
+_SCALE_TOLERANCE = 1.25
+
+
+def find_problems(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> list[str]:
+    """Names what keeps a training from learning what it is to find.
+
+    Args:
+        source: the training records.
+        evaluated: the evaluation records.
+
+    Returns:
+        A sentence about each problem: how much is concerned, and what to
+        change.
+    """
+    return [
+        *_missing_objects("training", source, "learnt"),
+        *(
+            problem
+            for records in evaluated
+            for problem in _missing_objects("evaluation", records, "judged")
+        ),
+        *_objects_too_large(pipeline, source),
+        *_other_scales(pipeline, source, evaluated),
+        *_nothing_small(pipeline, source),
+    ]
+
+
+def _missing_objects(
+    title: str, records: RecordFiles, verb: str
+) -> Iterator[str]:
+    summary = records.summary
+    if not summary.num_objects:
+        yield (
+            f"{title} records: no object in {summary.num_examples} images, so "
+            f"that nothing can be {verb}; look whether their annotations were "
+            "converted, `python -m tfrecords_tools.show` draws them"
+        )
+        return
+    names = records.label_map.names if records.label_map else {}
+    missing = [
+        name
+        for class_id, name in sorted(names.items())
+        if class_id not in summary.class_counts
+    ]
+    if missing:
+        more = ", ..." if len(missing) > _NAMED else ""
+        yield (
+            f"{title} records: no object of {len(missing)} of {len(names)} "
+            f"classes ({', '.join(missing[:_NAMED])}{more}), which cannot be "
+            f"{verb}; add images of them, or take them out of the label map"
+        )
+
+
+def _objects_too_large(
+    pipeline: Pipeline, source: RecordFiles
+) -> Iterator[str]:
+    """Counts the objects of which every crop cuts off more than half."""
+    crop = pipeline.model.feature_super_resolution.training_crop
+    if crop is None:
+        return
+    summary = source.summary
+    sides = np.array([crop.height, crop.width])
+    frames = np.repeat(summary.image_sizes, summary.boxes_per_image, axis=0)
+    windows = np.minimum(sides / crop.minimum_scale, frames)
+    sizes = summary.object_sizes
+    shares = np.minimum(windows / sizes, 1).prod(axis=1)
+    too_large = shares < augment.MINIMUM_VISIBLE_SHARE
+    if too_large.any():
+        whole = (sides / sizes[too_large]).min()
+        height, width = (sides / crop.minimum_scale).round().astype(int)
+        yield (
+            f"training_crop: {too_large.sum()} of {len(sizes)} objects are too "
+            f"large for any crop to hold half of them, and are never learnt: "
+            f"{crop.height} x {crop.width} px at the scale "
+            f"{crop.minimum_scale:g} show {height} x {width} px of a frame; "
+            f"set minimum_scale to {max(np.floor(whole * 100) / 100, 0.01):g}, "
+            "which holds all as a whole, or make height and width larger, or "
+            "leave training_crop out"
+        )
+
+
+def _inference_scales(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> np.ndarray:
+    """`[num_examples]` px that inference sees per px of each frame."""
+    records = evaluated[0] if evaluated else source
+    resizer = build_resizer(pipeline)
+    old = records.summary.image_sizes
+    new = [resized_size(*size, resizer) for size in old.tolist()]
+    return np.sqrt((np.array(new) / old).prod(axis=1))
+
+
+def _range(values: np.ndarray) -> str:
+    ends = (f"{values.min():.2g}", f"{values.max():.2g}")
+    return " to ".join(dict.fromkeys(ends))
+
+
+def scale_line(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> str:
+    """Compares the scales of training and inference, for people."""
+    scales = _inference_scales(pipeline, source, evaluated)
+    crop = pipeline.model.feature_super_resolution.training_crop
+    trained = (
+        "the same in training"
+        if crop is None
+        else f"{crop.minimum_scale:g} to {crop.maximum_scale:g} in crops"
+    )
+    return f"px per px of a frame: {_range(scales)} in inference, {trained}"
+
+
+def _other_scales(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> Iterator[str]:
+    """Counts frames that inference sees at a scale far from that of crops."""
+    crop = pipeline.model.feature_super_resolution.training_crop
+    if crop is None:
+        return
+    title = "evaluation" if evaluated else "training"
+    scales = _inference_scales(pipeline, source, evaluated)
+    ratios = {
+        ("minimum_scale", "smaller"): crop.minimum_scale / scales,
+        ("maximum_scale", "larger"): scales / crop.maximum_scale,
+    }
+    for (field, kind), ratio in ratios.items():
+        far = scales[ratio > _SCALE_TOLERANCE]
+        if len(far):
+            yield (
+                f"training_crop: inference sees {len(far)} of {len(scales)} "
+                f"{title} images at {_range(far)} px per px of the frame, "
+                f"crops at {crop.minimum_scale:g} to {crop.maximum_scale:g}: "
+                f"objects look up to {ratio.max():.2g} times {kind} than in "
+                f"training; set {field} to {np.median(far):.2g}, or change "
+                "image_resizer, or look at tiles (`predict --tile`)"
+            )
+
+
+def _nothing_small(pipeline: Pipeline, source: RecordFiles) -> Iterator[str]:
+    """Tells where stages 2 and 3 would have no small object."""
+    later = (checkpoints.SUPER_RESOLUTION, checkpoints.FINE_TUNE)
+    if not any(num_steps(pipeline, stage) for stage in later):
+        return
+    extension = pipeline.model.feature_super_resolution
+    areas = source.summary.object_areas
+    if extension.small_area_frame == AreaFrame.RESIZED:
+        areas = object_shapes(pipeline, source).prod(axis=1)
+    if len(areas) and areas.min() >= extension.small_area_threshold:
+        yield (
+            f"small_area_threshold: none of {len(areas)} objects has an area "
+            f"below {extension.small_area_threshold:g} px^2 of the "
+            f"{extension.small_area_frame.value.lower()} frame (the least "
+            f"{areas.min():.0f}), so that stages 2 and 3 have no small object; "
+            "`python -m tfrecords_tools.stats` proposes a threshold"
+        )
+
+
+def object_shapes(pipeline: Pipeline, source: RecordFiles) -> np.ndarray:
+    """Object heights and widths `[n, 2]` in px of the resized frames."""
+    resizer = build_resizer(pipeline)
+    return source.summary.resized_object_sizes(
+        lambda height, width: resized_size(height, width, resizer)
+    )

@@ -1,0 +1,271 @@
+"""A stage is used only with the weights that it was trained on."""
+
+import json
+import shutil
+from unittest import mock
+
+import pytest
+import tensorflow as tf
+
+from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
+from featsr_tf.prediction.model import load_detector
+from featsr_tf.training import checkpoints
+from featsr_tf.training import model_folder
+from featsr_tf.training import trainer
+from featsr_tf.training.build import build_stage
+from featsr_tf.training.check import check_later_stages
+from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import STAGES
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.model_folder import History
+from tests.model.small import randomize
+from tests.model.small import small_backbone
+from tests.model.small import small_pipeline
+from tests.training.batches import write_noise
+
+EXTENSION = "model.feature_super_resolution"
+pytestmark = pytest.mark.usefixtures("small_network")
+SINGLE = tf.distribute.get_strategy()
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Overrides that name records of four noise images with two objects."""
+    return write_noise(tmp_path_factory.mktemp("records"))
+
+
+def make_pipeline(records, *overrides, steps=(2, 2, 2)):
+    base, second, third = steps
+    return small_pipeline(
+        *records,
+        f"train_config.num_steps={base}",
+        f"{EXTENSION}.super_resolution_stage.num_steps={second}",
+        f"{EXTENSION}.fine_tune_stage.num_steps={third}",
+        f"{EXTENSION}.checkpoint_interval=1",
+        *overrides,
+    )
+
+
+def fit(stage, strategy, batches, batch_size, count, callbacks):
+    """Stands for training: changes what the stage trains, step by step."""
+    for callback in callbacks:
+        for _ in range(count):
+            if hasattr(callback, "checkpoints"):
+                for variable in stage.trained_variables:
+                    variable.assign_add(tf.ones_like(variable) * 0.01)
+                callback.step += 1
+                callback.checkpoints.save(callback.step)
+
+
+def train(pipeline, folder, strategy=SINGLE):
+    with mock.patch.object(trainer, "fit", fit):
+        return trainer.train(pipeline, str(folder), strategy)
+
+
+@pytest.fixture(scope="module")
+def finished(records, tmp_path_factory):
+    """A folder whose three stages are finished."""
+    folder = tmp_path_factory.mktemp("finished")
+    with small_backbone():
+        train(make_pipeline(records), folder)
+    return folder
+
+
+@pytest.fixture
+def trained(finished, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(finished, tmp_path / "model")
+
+
+def forget(folder, stages=STAGES[1:]):
+    """Makes checkpoints as they were before they said what they stand on."""
+    for stage in stages:
+        for path in (folder / "checkpoints" / stage).glob("ckpt-*"):
+            if path.suffix in (".json", ".sha256"):
+                path.unlink()
+
+
+def change_base(records, folder):
+    """Replaces the base stage, at the same step, by another one."""
+    detector = load_detector(str(folder), BASE)
+    stage = build_stage(make_pipeline(records), BASE, detector)
+    randomize(detector, gain=1.5)
+    objects = stage.checkpointed()
+    checkpoints.StageCheckpoints(str(folder), BASE, objects).save(2)
+
+
+def test_what_a_stage_started_from_is_kept_and_found_again(records, trained):
+    notes = {
+        stage: json.loads(
+            (trained / "checkpoints" / stage / "ckpt-2.json").read_text()
+        )
+        for stage in STAGES
+    }
+    assert "started_from" not in notes[BASE]
+    for before, stage in zip(STAGES, STAGES[1:], strict=False):
+        assert notes[stage]["started_from"]["stage"] == before
+        assert notes[stage]["started_from"]["step"] == 2
+    for stage in STAGES:
+        load_detector(str(trained), stage)
+    train(make_pipeline(records), trained)
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_stages_on_another_base_are_refused_wherever_they_are_used(
+    records, trained, is_recorded
+):
+    if not is_recorded:
+        forget(trained)
+    change_base(records, trained)
+    load_detector(str(trained), BASE)
+    found = "the weights of step 2 of base" if is_recorded else "other weights"
+    for use in (
+        lambda: load_detector(str(trained)),
+        lambda: load_detector(str(trained), SUPER_RESOLUTION),
+        lambda: train(make_pipeline(records), trained),
+    ):
+        with pytest.raises(DataError) as refused:
+            use()
+        folder = f"{trained}/checkpoints"
+        assert str(refused.value) == (
+            f"{folder}/super_resolution: was trained on {found}, but base is "
+            f"now at step 2 with others: bring those back, or delete {folder}/"
+            f"super_resolution and {folder}/fine_tune and run the training "
+            "again, which trains what was deleted anew; the base detector "
+            "alone can be used as it is"
+        )
+
+
+@pytest.mark.parametrize(
+    ("steps", "stages"),
+    [
+        ((3, 2, 2), [SUPER_RESOLUTION, FINE_TUNE]),
+        ((2, 3, 2), [FINE_TUNE]),
+    ],
+)
+def test_more_steps_below_finished_stages_are_refused_before_they_are_made(
+    records, trained, steps, stages
+):
+    config = (trained / "pipeline.config").read_text()
+    more = make_pipeline(records, steps=steps)
+    with pytest.raises(ConfigError, match="would go on from step 2 to 3, but"):
+        train(more, trained)
+    assert checkpoints.newest_step(str(trained), BASE) == 2
+    assert (trained / "pipeline.config").read_text() == config
+    for stage in stages:
+        for path in (trained / "checkpoints" / stage).iterdir():
+            path.unlink()
+    train(more, trained)
+    load_detector(str(trained))
+    reached = [checkpoints.newest_step(str(trained), name) for name in STAGES]
+    assert reached == list(steps)
+
+
+def test_more_steps_of_the_last_stage_are_made(records, trained):
+    train(make_pipeline(records, steps=(2, 2, 3)), trained)
+    assert checkpoints.newest_step(str(trained), FINE_TUNE) == 3
+    load_detector(str(trained))
+
+
+def test_another_best_checkpoint_of_the_base_counts(records, trained):
+    History(str(trained), BASE).append(1, validation={"ap": 0.5}, best_by="ap")
+    for use in (
+        lambda: load_detector(str(trained)),
+        lambda: train(make_pipeline(records), trained),
+    ):
+        with pytest.raises(DataError, match="base is now at step 1 with oth"):
+            use()
+
+
+def test_a_folder_without_this_record_is_used_and_trained_on(records, trained):
+    forget(trained)
+    load_detector(str(trained))
+    train(make_pipeline(records, steps=(2, 2, 3)), trained)
+    text = (trained / "checkpoints/fine_tune/ckpt-3.json").read_text()
+    assert json.loads(text)["started_from"]["stage"] == SUPER_RESOLUTION
+    load_detector(str(trained))
+
+
+def test_stages_that_were_deleted_to_save_room_are_not_missed(trained):
+    for stage in (BASE, SUPER_RESOLUTION):
+        for path in (trained / "checkpoints" / stage).iterdir():
+            path.unlink()
+        load_detector(str(trained))
+
+
+def test_a_stage_that_is_left_out_is_not_stood_on(records, tmp_path):
+    without = make_pipeline(records, steps=(2, 0, 2))
+    train(without, tmp_path)
+    train(without, tmp_path)
+    load_detector(str(tmp_path))
+    with pytest.raises(ConfigError, match="stage super_resolution would go"):
+        check_later_stages(make_pipeline(records), str(tmp_path))
+
+
+def test_many_devices_and_one_stand_on_the_same(records, trained):
+    train(make_pipeline(records), trained, tf.distribute.MirroredStrategy())
+
+
+def test_the_config_of_each_stage_is_kept(records, trained):
+    seed = make_pipeline(records, f"{EXTENSION}.seed=4", steps=(2, 2, 3))
+    train(seed, trained)
+    configs = {
+        stage: model_folder.trained_configs(str(trained), stage)
+        for stage in STAGES
+    }
+    first = make_pipeline(records)
+    assert configs[BASE] == configs[SUPER_RESOLUTION] == {0: first}
+    assert configs[FINE_TUNE] == {0: first, 2: seed}
+    assert model_folder.load(str(trained)) == seed
+
+
+def test_a_command_that_trains_nothing_names_what_differs_and_writes_nothing(
+    records, trained, capsys
+):
+    before = {
+        path: path.read_bytes()
+        for path in trained.rglob("*")
+        if path.is_file() and "tensorboard" not in path.parts
+    }
+    weight = f"{EXTENSION}.losses.content_weight"
+    fields = ("train_config.batch_size=4", f"{weight}=3")
+    capsys.readouterr()
+    train(make_pipeline(records, *fields), trained)
+    batch = "train_config.batch_size: 2 and 4"
+    loss = f"{weight}: 1.0 and 3.0"
+    assert capsys.readouterr().out.splitlines() == [
+        f"base: finished at step 2, not repeated; then and now: {batch}",
+        "super_resolution: finished at step 2, not repeated; then and now: "
+        f"{loss}; {batch}",
+        f"fine_tune: finished at step 2, not repeated; then and now: {batch}",
+    ]
+    for path, content in before.items():
+        assert path.read_bytes() == content or path.name == ".lock"
+
+
+def test_the_only_config_of_a_folder_is_kept_when_another_one_trains(
+    records, trained
+):
+    for path in (trained / "checkpoints").rglob("pipeline-*.config"):
+        path.unlink()
+    only = model_folder.load(str(trained))
+    train(
+        make_pipeline(records, f"{EXTENSION}.seed=4", steps=(2, 2, 3)), trained
+    )
+    for stage in (BASE, SUPER_RESOLUTION):
+        assert model_folder.trained_configs(str(trained), stage) == {0: only}
+    assert set(model_folder.trained_configs(str(trained), FINE_TUNE)) == {0, 2}
+
+
+def test_what_is_known_of_lost_steps_is_forgotten(records, tmp_path):
+    folder = str(tmp_path)
+    first, second, third = (
+        make_pipeline(records, f"{EXTENSION}.seed={seed}") for seed in range(3)
+    )
+    for step, config in ((0, first), (4, second), (2, third)):
+        model_folder.record_config(folder, BASE, step, config)
+    assert model_folder.trained_configs(folder, BASE) == {0: first, 2: third}
+    model_folder.record_config(folder, BASE, 3, third)
+    assert model_folder.trained_configs(folder, BASE) == {0: first, 2: third}

@@ -1,0 +1,146 @@
+"""What cannot be learnt is counted before the training, with what to change."""
+
+import numpy as np
+import pytest
+
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.records import RecordSummary
+from featsr_tf.training.problems import find_problems
+from featsr_tf.training.problems import scale_line
+from tests.model.small import small_pipeline
+
+EXTENSION = "model.feature_super_resolution"
+RESIZER = "model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer"
+
+
+def make_records(objects, labels=None, size=(480, 640)):
+    """Records of one image with objects of these heights and widths."""
+    labels = (
+        [1 + n % 2 for n in range(len(objects))] if labels is None else labels
+    )
+    return RecordFiles(
+        ["x.record"],
+        LabelMap({1: "round", 2: "square"}),
+        RecordSummary(
+            image_sizes=np.array([size]),
+            object_sizes=np.array(objects, np.float32).reshape(-1, 2),
+            object_labels=np.array(labels, int),
+            boxes_per_image=np.array([len(objects)]),
+        ),
+    )
+
+
+def make_pipeline(*overrides, crop=(192, 192, 0.8, 1.2), side=480):
+    height, width, least, most = crop
+    return small_pipeline(
+        f"{RESIZER}={{min_dimension: {side} max_dimension: 4096}}",
+        f"{EXTENSION}.training_crop={{height: {height} width: {width} "
+        f"minimum_scale: {least} maximum_scale: {most}}}",
+        *overrides,
+    )
+
+
+GOOD = make_records([(20, 20), (30, 30)])
+
+
+def test_nothing_is_said_where_all_can_be_learnt():
+    assert find_problems(make_pipeline(), GOOD, [GOOD]) == []
+    assert find_problems(small_pipeline(), GOOD, []) == []
+
+
+def test_objects_that_no_crop_holds_by_half_are_counted():
+    # At the scale .8 a crop shows 240 x 240 px: of 240 x 479 more than half.
+    records = make_records([(20, 20), (240, 479), (240, 481), (470, 630)])
+    (problem,) = find_problems(make_pipeline(), records, [])
+    assert problem == (
+        "training_crop: 2 of 4 objects are too large for any crop to hold half "
+        "of them, and are never learnt: 192 x 192 px at the scale 0.8 show 240 "
+        "x 240 px of a frame; set minimum_scale to 0.3, which holds all as a "
+        "whole, or make height and width larger, or leave training_crop out"
+    )
+    changed = make_pipeline(crop=(192, 192, 0.3, 1.2))
+    assert find_problems(changed, records, []) == []
+    assert find_problems(small_pipeline(), records, []) == []
+
+
+def test_what_the_frame_itself_ends_is_not_cut():
+    # The object is as wide as the frame; the crop is wider.
+    wide = make_records([(20, 20), (100, 150)], size=(100, 150))
+    assert (
+        find_problems(
+            make_pipeline(crop=(96, 192, 1.0, 1.0), side=100), wide, []
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        (385, None),
+        (
+            96,
+            "1 of 1 evaluation images at 0.2 px per px of the frame, crops at "
+            "0.8 to 1.2: objects look up to 4 times smaller than in training; "
+            "set minimum_scale to 0.2, or",
+        ),
+        (
+            1440,
+            "1 of 1 evaluation images at 3 px per px of the frame, crops at "
+            "0.8 to 1.2: objects look up to 2.5 times larger than in training; "
+            "set maximum_scale to 3, or",
+        ),
+    ],
+)
+def test_scales_of_crops_and_inference_are_compared(side, expected):
+    found = find_problems(make_pipeline(side=side), GOOD, [GOOD])
+    if expected is None:
+        assert found == []
+    else:
+        (problem,) = found
+        assert f"training_crop: inference sees {expected}" in problem
+
+
+def test_the_scales_stand_in_the_summary():
+    assert scale_line(make_pipeline(side=96), GOOD, [GOOD]) == (
+        "px per px of a frame: 0.2 in inference, 0.8 to 1.2 in crops"
+    )
+    assert scale_line(small_pipeline(), GOOD, []).endswith(
+        " in inference, the same in training"
+    )
+
+
+def test_classes_without_objects_are_named():
+    records = make_records([(20, 20)], [2])
+    assert find_problems(make_pipeline(), records, [records]) == [
+        "training records: no object of 1 of 2 classes (round), which cannot "
+        "be learnt; add images of them, or take them out of the label map",
+        "evaluation records: no object of 1 of 2 classes (round), which cannot "
+        "be judged; add images of them, or take them out of the label map",
+    ]
+
+
+def test_sets_without_objects_are_told():
+    empty = make_records([])
+    first, second = find_problems(make_pipeline(), empty, [empty])
+    assert first.startswith(
+        "training records: no object in 1 images, so that nothing can be learnt"
+    )
+    assert second.startswith("evaluation records: no object in 1 images")
+
+
+def test_stages_without_a_small_object_are_told():
+    records = make_records([(32, 32), (40, 40)])
+    (problem,) = find_problems(make_pipeline(), records, [])
+    assert problem.startswith(
+        "small_area_threshold: none of 2 objects has an area below 1024 px^2 "
+        "of the original frame (the least 1024), so that stages 2 and 3 have"
+    )
+    resized = make_pipeline(f"{EXTENSION}.small_area_frame=RESIZED", side=400)
+    assert find_problems(resized, records, []) == []
+    base = make_pipeline(
+        f"{EXTENSION}.super_resolution_stage.num_steps=0",
+        f"{EXTENSION}.fine_tune_stage.num_steps=0",
+    )
+    assert find_problems(base, records, []) == []
