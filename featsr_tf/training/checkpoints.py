@@ -125,7 +125,8 @@ def _checksum(path: Path) -> str:
 def _wait_for_disk(folder: Path) -> None:
     """Returns when all files are on the disk, so that no rename comes first."""
     for path in folder.iterdir():
-        with open(path, "rb") as file:
+        # Windows does this only for files that may be written to.
+        with open(path, "rb+") as file:
             os.fsync(file.fileno())
 
 
