@@ -1,12 +1,21 @@
 """Writing files whole or not at all."""
 
 import contextlib
+import io
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from featsr_tf.errors import disk_problem
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_JPEG_QUALITY = 90
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -14,6 +23,21 @@ def write_text(path: str | Path, text: str) -> None:
     with atomic_write(path) as temporary:
         # Names of files may hold bytes that are no text.
         temporary.write_text(text, "utf-8", "backslashreplace")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a file atomically, making its folder when needed."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_picture(path: str | Path, picture: "PIL.Image.Image") -> None:
+    """Writes a PNG file, or a JPEG one, as `write_bytes` does."""
+    # Pillow itself does not notice where a full disk cuts a file.
+    stream = io.BytesIO()
+    kind = "PNG" if Path(path).suffix == ".png" else "JPEG"
+    picture.save(stream, kind, quality=_JPEG_QUALITY)
+    write_bytes(path, stream.getvalue())
 
 
 def is_inside(name: str) -> bool:
@@ -56,6 +80,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # mkstemp makes private files; a report is to be read by others.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        # Writing to an open file tells no name.
+        if isinstance(error, OSError) and disk_problem(error):
+            error.filename = str(path)
         raise

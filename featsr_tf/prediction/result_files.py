@@ -1,5 +1,6 @@
 """Results on disk while they grow, so that a killed run can go on."""
 
+import contextlib
 import csv
 import itertools
 import json
@@ -17,6 +18,7 @@ from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.comparison import compare
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import atomic_write
+from featsr_tf.files import write_picture
 from featsr_tf.metrics.coco_files import write_coco_detections
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import ImageInfo
@@ -99,9 +101,12 @@ class PartialResults:
             self._file.write(result.to_json().encode() + b"\n")
             self._file.flush()
         except OSError as error:
+            # Closing writes what is in the buffer, and fails like this.
+            with contextlib.suppress(OSError):
+                self._file.close()
             raise FeatsrError(
-                f"{self.path}: {error.strerror}; run the same command again "
-                "to go on from here"
+                f"{self.path}: {error.strerror}; make room and run the same "
+                "command again to go on from here"
             ) from None
         self.num_frames += 1
         self.num_readable += result.error is None
@@ -218,7 +223,6 @@ def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
 
 _PICTURES = "pictures"
 _VIDEOS = "videos"
-_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -259,9 +263,7 @@ class Pictures:
         if source.is_video or not self._wants(number):
             return
         picture = PIL.Image.fromarray(self._draw(image, found))
-        path = self.folder / _PICTURES / source.drawn_as
-        with atomic_write(path) as temporary:
-            picture.save(temporary, "JPEG", quality=_JPEG_QUALITY)
+        write_picture(self.folder / _PICTURES / source.drawn_as, picture)
 
     def write_videos(
         self, all_sources: Iterable[Source], results: Iterable[FrameResult]

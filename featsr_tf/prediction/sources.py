@@ -15,6 +15,7 @@ import PIL.ImageOps
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.files import atomic_write
 
 Image = str | os.PathLike | np.ndarray | PIL.Image.Image
@@ -150,11 +151,19 @@ def write_video(
                 f"{path}: this OpenCV cannot write {_CODEC} videos of "
                 f"{width} x {height} px; --no_pictures does without"
             )
+        count = 0
         try:
             for picture in itertools.chain([first], pictures):
                 writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                count += 1
         finally:
             writer.release()
+        # OpenCV does not tell that a disk is full.
+        if count_video_frames(str(temporary)) < count:
+            raise FeatsrError(
+                f"{path}: the video could not be written whole; make room on "
+                "the disk and run the same command again to go on from here"
+            )
 
 
 def _opencv():

@@ -1,7 +1,6 @@
 """Checkpoints of the stages in the model folder."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
+from featsr_tf.errors import disk_problem
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
@@ -33,8 +33,6 @@ _CHECKPOINT_ERRORS = (
     ValueError,
     tf.errors.OpError,
 )
-# When a disk takes no more.
-_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def prefix_of(folder: str, step: int) -> str:
@@ -291,8 +289,7 @@ def translate_write_errors(model_dir: str) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reasons = map(os.strerror, _WRITE_ERRORS)
-        reason = next((r for r in reasons if r in str(error)), None)
+        reason = disk_problem(error)
         if reason is None:
             raise
         raise FeatsrError(

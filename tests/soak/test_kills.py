@@ -22,8 +22,6 @@ from tests.soak.trainings import progress
 from tests.soak.trainings import wait_until
 from tests.support import REPOSITORY
 
-RARELY_SAVED = ("--set", f"{EXTENSION}.checkpoint_interval=1000")
-
 
 def kill_in(training, model_dir, stage, step=1):
     """Kills a training after a step of a stage."""
@@ -88,7 +86,7 @@ def test_a_training_whose_terminal_is_closed_saves_first(tmp_path):
         [
             *training.command,
             *("--model_dir", str(tmp_path / "model")),
-            *RARELY_SAVED,
+            *("--set", f"{EXTENSION}.checkpoint_interval=10000"),
         ],
         cwd=REPOSITORY,
         stdin=inside,
