@@ -118,7 +118,7 @@ class ExportedModel:
             self._model = tf.saved_model.load(str(folder))
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise DataError(
-                f"{folder}: the SavedModel is damaged ({_first_line(error)}); "
+                f"{folder}: the SavedModel is damaged ({_reason(error)}); "
                 "export it again"
             ) from None
         self._signatures = self._model.signatures
@@ -167,7 +167,7 @@ class ExportedModel:
                 **{spec.name: tf.constant(batch)}
             )
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(_first_line(error)) from None
+            raise DataError(_reason(error)) from None
         return {name: value.numpy() for name, value in found.items()}
 
     def detect(
@@ -250,8 +250,13 @@ def _input_spec(function) -> InputSpec:
     return InputSpec(name, dtype, tuple(spec.shape))
 
 
-def _first_line(error: Exception) -> str:
-    """TensorFlow tells the node first and the reason after it."""
+def _reason(error: Exception) -> str:
+    """The line of TensorFlow's text that says why.
+
+    It is the one before the first node that is named, behind where that is.
+    """
     text = getattr(error, "message", str(error))
-    lines = [line for line in text.splitlines() if line.strip()] or [""]
-    return re.sub(r"^.*?\{\{[^}]*\}\}\s*", "", lines[0]) or lines[-1]
+    before, *nodes = re.split(r"\[\[?\{\{node", text)
+    lines = [line for line in before.splitlines() if line.strip()] or [text]
+    line = lines[-1] if nodes else lines[0]
+    return re.sub(r"^.*?\{\{[^}]*\}\}\s*", "", line).strip() or lines[-1]
