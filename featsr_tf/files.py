@@ -1,9 +1,11 @@
 """Writing files whole or not at all."""
 
 import contextlib
+import glob
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     import PIL.Image
 
 _JPEG_QUALITY = 90
+# A backslash too, where it does not part folders.
+_WILDCARDS = set("*?[\\") - {os.sep}
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -38,6 +42,49 @@ def write_picture(path: str | Path, picture: "PIL.Image.Image") -> None:
     kind = "PNG" if Path(path).suffix == ".png" else "JPEG"
     picture.save(stream, kind, quality=_JPEG_QUALITY)
     write_bytes(path, stream.getvalue())
+
+
+def find_paths(pattern: str) -> list[str]:
+    """Finds what a path names, in which `*`, `?` and `[...]` are wildcards.
+
+    What is there under the very name is taken by it: the whole path, or the
+    folders that it begins with, such as `run [1]/*.png`.
+
+    Returns:
+        Paths in order; none where nothing is there.
+    """
+    if os.path.exists(pattern):
+        return [pattern]
+    folder, rest = pattern, ""
+    while folder and not os.path.isdir(folder):
+        shorter, name = os.path.split(folder)
+        if shorter == folder:
+            break
+        folder, rest = shorter, os.path.join(name, rest) if rest else name
+    literal = os.path.join(glob.escape(folder), "") if folder else ""
+    found = glob.glob(literal + rest, recursive=True)
+    return sorted(filter(os.path.exists, found))
+
+
+@contextlib.contextmanager
+def without_wildcards(folder: str) -> Iterator[str]:
+    """Names a folder so that TensorFlow does not take it for a pattern.
+
+    Yields:
+        The folder, or where its path has wildcards a link to it that lasts as
+        long as the block.
+    """
+    if not _WILDCARDS.intersection(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = os.path.join(place, "linked")
+        try:
+            os.symlink(os.path.abspath(folder), link, target_is_directory=True)
+        except OSError:
+            # On Windows not everyone may make links.
+            shutil.copytree(folder, link)
+        yield link
 
 
 def is_inside(name: str) -> bool:

@@ -16,6 +16,8 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting import names
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
+from featsr_tf.exporting.versions import is_as_written
+from featsr_tf.files import without_wildcards
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.training import model_folder
 
@@ -115,11 +117,15 @@ class ExportedModel:
         self.min_score = _min_score(folder)
         self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
         try:
-            self._model = tf.saved_model.load(str(folder))
+            with without_wildcards(str(folder)) as plain:
+                self._model = tf.saved_model.load(plain)
         except (OSError, ValueError, tf.errors.OpError) as error:
+            problem = "is damaged"
+            if is_as_written(folder):
+                problem = "is as it was written, but cannot be loaded"
             raise DataError(
-                f"{folder}: the SavedModel is damaged ({_reason(error)}); "
-                "export it again"
+                f"{folder}: the SavedModel {problem} ({_reason(error)}); "
+                "export it again with this version"
             ) from None
         self._signatures = self._model.signatures
         if names.IMAGE_SIGNATURE not in self._signatures:

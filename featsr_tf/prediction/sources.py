@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import glob
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import atomic_write
+from featsr_tf.files import find_paths
 
 Image = str | os.PathLike | np.ndarray | PIL.Image.Image
 
@@ -264,7 +264,7 @@ def find_sources(
             paths += _images_in(place, recursive, skipped)
         elif os.path.exists(place):
             paths.append(place)
-        elif matching := sorted(glob.glob(place, recursive=True)):
+        elif matching := find_paths(place):
             paths += filter(os.path.isfile, matching)
         else:
             raise DataError(f"{place}: no such image file or folder")

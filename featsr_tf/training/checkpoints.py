@@ -15,6 +15,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.errors import disk_problem
+from featsr_tf.files import without_wildcards
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
@@ -67,6 +68,14 @@ def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
             os.replace(writing / file, Path(folder, file))
     finally:
         shutil.rmtree(writing, ignore_errors=True)
+
+
+def _read(checkpoint: tf.train.Checkpoint, prefix: str):
+    """Restores all objects, and returns what TensorFlow tells of it."""
+    folder, name = os.path.split(prefix)
+    with without_wildcards(folder) as plain:
+        status = checkpoint.read(os.path.join(plain, name))
+        return status.assert_existing_objects_matched()
 
 
 def remove(prefix: str) -> None:
@@ -168,8 +177,7 @@ class StageCheckpoints:
         path = find_sound(self._directory)
         if path is not None:
             with translate_checkpoint_errors(path):
-                status = self._checkpoint.read(path)
-                status.assert_existing_objects_matched()
+                _read(self._checkpoint, path)
             self.notes = read_notes(path)
         return int(self.step.numpy())
 
@@ -272,10 +280,14 @@ def translate_checkpoint_errors(path: str) -> Iterator[None]:
     try:
         yield
     except _CHECKPOINT_ERRORS as error:
+        is_whole = os.path.exists(f"{path}.sha256") and not find_damage(path)
+        problem, advice = "is damaged or of another config", ", or delete it"
+        if is_whole:
+            problem, advice = "is whole, but not of this config", ""
         raise DataError(
-            f"{path}: the checkpoint is damaged or of another config "
-            f"({type(error).__name__}); go on with the config and the "
-            "optimizers that it was trained with, or delete it"
+            f"{path}: the checkpoint {problem} ({type(error).__name__}); go on "
+            f"with the config and the optimizers that it was trained with"
+            f"{advice}"
         ) from error
 
 
@@ -355,6 +367,6 @@ def restore_detector(
             "first"
         )
     with translate_checkpoint_errors(path):
-        status = tf.train.Checkpoint(detector=detector).read(path)
-        status.assert_existing_objects_matched().expect_partial()
+        status = _read(tf.train.Checkpoint(detector=detector), path)
+        status.expect_partial()
     return path
