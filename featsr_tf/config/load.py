@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf import text_format as protobuf_text_format
 
+import featsr_tf
 from featsr_tf.config import checks
 from featsr_tf.config import schema
 from featsr_tf.config import text_format
@@ -38,13 +39,26 @@ def load_pipeline(
     try:
         content = Path(path).read_bytes()
     except OSError as error:
+        name = Path(path).stem
+        hint = ""
+        if name in example_paths():
+            hint = f"; featsr config --example {name} > {name}.config writes it"
         raise ConfigError(
             f"{path}: cannot read the pipeline config: "
-            f"{error.strerror or error}"
+            f"{error.strerror or error}{hint}"
         ) from None
     pipeline = parse_pipeline(content, str(path), overrides, trains)
     _look_beside(pipeline, os.path.dirname(path))
     return pipeline
+
+
+def example_paths() -> dict[str, Path]:
+    """The configs of the package by name."""
+    package = Path(featsr_tf.__file__).parent
+    # In a checkout the first is a link, which not every system can make.
+    folders = (package / "pipelines", package.parent / "pipelines")
+    found = next(filter(Path.is_dir, folders), folders[0])
+    return {path.stem: path for path in sorted(found.glob("*.config"))}
 
 
 def input_paths(pipeline: schema.Pipeline) -> list[str]:

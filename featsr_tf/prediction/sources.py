@@ -82,7 +82,10 @@ def _pixels(image: PIL.Image.Image) -> np.ndarray:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
+ENDINGS = tuple(
+    ".mp4 .avi .mov .mkv .m4v .webm .wmv .ts .mts .m2ts .mpg .mpeg .flv .3gp "
+    ".ogv".split()
+)
 # For files that do not tell theirs.
 _FRAMES_PER_SECOND = 25.0
 _CODEC = "mp4v"
@@ -195,15 +198,9 @@ def _decode(capture, path: str) -> np.ndarray:
     return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
-IMAGE_ENDINGS = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".ppm",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
+IMAGE_ENDINGS = tuple(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .avif .tif .tiff .ppm .pgm "
+    ".pnm".split()
 )
 
 
