@@ -1,5 +1,7 @@
 """Images are found wherever a user points at, in an order that holds."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,23 @@ def test_pictures_of_images_with_one_name_have_different_ones(places):
 def test_a_file_name_with_wildcards_is_a_file(places):
     open("photos/[1].jpg", "w").close()
     assert paths(["photos/[1].jpg"]) == ["photos/[1].jpg"]
+
+
+def test_pictures_and_videos_are_told_by_their_endings(places):
+    names = ["a.jfif", "b.GIF", "c.wmv", "d.ts", "e.MKV", "f.txt"]
+    pathlib.Path("kinds").mkdir()
+    for name in names:
+        open(f"kinds/{name}", "w").close()
+    assert paths(["kinds"]) == ["kinds/a.jfif", "kinds/b.GIF"]
+    found = find_sources([f"kinds/{name}" for name in names[:5]])
+    is_video = {source.path[6:]: source.is_video for source in found}
+    assert is_video == {
+        "a.jfif": False,
+        "b.GIF": False,
+        "c.wmv": True,
+        "d.ts": True,
+        "e.MKV": True,
+    }
 
 
 @pytest.mark.parametrize(
