@@ -87,6 +87,9 @@ def exit_on_error() -> Iterator[None]:
     off the terminal.
     """
     quiet_tensorflow()
+    if getattr(sys.stdout, "errors", "") == "strict":
+        # Not every terminal and pipe takes every letter of a name.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -139,7 +139,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # No longer than the name itself, which may be as long as can be.
     suffix = path.suffix if len(path.suffix) < _LONGEST_SUFFIX else ""
-    descriptor, temporary = tempfile.mkstemp(suffix, ".", path.parent)
+    try:
+        descriptor, temporary = tempfile.mkstemp(suffix, ".", path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     os.close(descriptor)
     try:
         yield Path(temporary)
