@@ -1,6 +1,7 @@
 """Errors that a user can act on: one line, no stack trace."""
 
 import contextlib
+import errno
 import os
 import sys
 import warnings
@@ -53,15 +54,42 @@ def printable(text: str, length: int = 200) -> str:
     return escaped[:length]
 
 
+# When a disk takes no more, or a file may not become so large.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+
+
+def disk_problem(error: Exception) -> str | None:
+    """Tells why a disk takes no more.
+
+    Args:
+        error: one of the system, or of a library, which has only its text.
+
+    Returns:
+        The reason in words of the system; None where it is another error.
+    """
+    if isinstance(error, OSError) and error.errno:
+        known = error.errno in _DISK_ERRORS
+        return os.strerror(error.errno) if known else None
+    is_of_tensorflow = type(error).__module__.startswith("tensorflow.")
+    if not isinstance(error, OSError) and not is_of_tensorflow:
+        return None
+    reasons = map(os.strerror, _DISK_ERRORS)
+    return next((reason for reason in reasons if reason in str(error)), None)
+
+
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """Turns what a user can act on into one line on stderr and an exit code.
 
-    Bad input and files that cannot be read or written give 2, a machine that
-    is gone gives 75, Ctrl-C gives 130. Warnings become one line each. Errors of
-    the program itself pass. TensorFlow's own lines are kept off the terminal.
+    Bad input, files that cannot be read or written and a full disk give 2, a
+    machine that is gone gives 75, Ctrl-C gives 130. Warnings become one line
+    each. Errors of the program itself pass. TensorFlow's own lines are kept
+    off the terminal.
     """
     quiet_tensorflow()
+    if getattr(sys.stdout, "errors", "") == "strict":
+        # Not every terminal and pipe takes every letter of a name.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -71,15 +99,38 @@ def exit_on_error() -> Iterator[None]:
     except FeatsrError as error:
         _stop(str(error), error.exit_code)
     except BrokenPipeError:
-        # Python flushes once more at its end and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(_READER_LEFT) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _stop(f"{error.filename}: {error.strerror}", 2)
     except KeyboardInterrupt:
         _stop("interrupted", _INTERRUPTED)
+    except Exception as error:
+        if (reason := disk_problem(error)) is not None:
+            _drop_output()
+            _stop(
+                f"{_written_file(error, reason)}: cannot be written: {reason}; "
+                "make room or choose another place, and run the same command "
+                "again",
+                2,
+            )
+        if not isinstance(error, OSError) or error.filename is None:
+            raise
+        _stop(f"{error.filename}: {error.strerror}", 2)
+
+
+def _written_file(error: Exception, reason: str) -> str:
+    if name := getattr(error, "filename", None):
+        return name
+    # As TensorFlow tells it: "FILE; REASON".
+    name = str(error).partition(f"; {reason}")[0].rpartition(": ")[2]
+    return name if os.path.isabs(name) else "the output"
+
+
+def _drop_output() -> None:
+    """Leaves what cannot be printed, of which Python would complain again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(message: str, code: int) -> None:

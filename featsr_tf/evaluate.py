@@ -18,6 +18,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featsr_tf.command_line.api_flags import EVALUATE_FLAGS
+from featsr_tf.command_line.api_flags import add_api_flags
 from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_source_flags
@@ -149,7 +151,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="figures and curves as JSON"
     )
+    # Of the API, where --model_dir is the place of what is written.
+    parser.add_argument("--checkpoint_dir", help=argparse.SUPPRESS)
+    add_api_flags(parser, EVALUATE_FLAGS)
     arguments = parser.parse_args(argv)
+    arguments.model_dir = arguments.checkpoint_dir or arguments.model_dir
     with exit_on_error():
         run(arguments)
 

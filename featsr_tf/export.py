@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from featsr_tf.command_line.api_flags import EXPORT_FLAGS
+from featsr_tf.command_line.api_flags import add_api_flags
 from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_model_dir_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
@@ -66,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     _add_format_flags(parser)
     _add_card_flags(parser)
+    add_api_flags(parser, EXPORT_FLAGS)
     arguments = parser.parse_args(argv)
     with exit_on_error():
         _check(arguments)

@@ -1,12 +1,26 @@
 """Writing files whole or not at all."""
 
 import contextlib
+import glob
+import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from featsr_tf.errors import DataError
+from featsr_tf.errors import disk_problem
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+_JPEG_QUALITY = 90
+# A backslash too, where it does not part folders.
+_WILDCARDS = set("*?[\\") - {os.sep}
 
 # Names of files may hold bytes that are no text.
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
@@ -17,6 +31,78 @@ def write_text(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file atomically, making its folder when needed."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, **TEXT)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a file atomically, making its folder when needed."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_picture(path: str | Path, picture: "PIL.Image.Image") -> None:
+    """Writes a picture as `write_bytes` does, in the format of the ending.
+
+    Raises:
+        DataError: there is no such ending, or the picture is too large for it.
+    """
+    import PIL.Image
+
+    kinds = PIL.Image.registered_extensions()
+    stream = io.BytesIO()
+    try:
+        # Pillow itself does not notice where a full disk cuts a file.
+        kind = kinds[Path(path).suffix.lower()]
+        picture.save(stream, kind, quality=_JPEG_QUALITY)
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path}: no picture of {picture.width} x {picture.height} px can "
+            f"be written here ({error}); expected an ending such as .jpg or "
+            ".png"
+        ) from None
+    write_bytes(path, stream.getvalue())
+
+
+def find_paths(pattern: str) -> list[str]:
+    """Finds what a path names, in which `*`, `?` and `[...]` are wildcards.
+
+    What is there under the very name is taken by it: the whole path, or the
+    folders that it begins with, such as `run [1]/*.png`.
+
+    Returns:
+        Paths in order; none where nothing is there.
+    """
+    if os.path.exists(pattern):
+        return [pattern]
+    folder, rest = pattern, ""
+    while folder and not os.path.isdir(folder):
+        shorter, name = os.path.split(folder)
+        if shorter == folder:
+            break
+        folder, rest = shorter, os.path.join(name, rest) if rest else name
+    literal = os.path.join(glob.escape(folder), "") if folder else ""
+    found = glob.glob(literal + rest, recursive=True)
+    return sorted(filter(os.path.exists, found))
+
+
+@contextlib.contextmanager
+def without_wildcards(folder: str) -> Iterator[str]:
+    """Names a folder so that TensorFlow does not take it for a pattern.
+
+    Yields:
+        The folder, or where its path has wildcards a link to it that lasts as
+        long as the block.
+    """
+    if not _WILDCARDS.intersection(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = os.path.join(place, "linked")
+        try:
+            os.symlink(os.path.abspath(folder), link, target_is_directory=True)
+        except OSError:
+            # On Windows not everyone may make links.
+            shutil.copytree(folder, link)
+        yield link
 
 
 def is_inside(name: str) -> bool:
@@ -53,13 +139,20 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # No longer than the name itself, which may be as long as can be.
     suffix = path.suffix if len(path.suffix) < _LONGEST_SUFFIX else ""
-    descriptor, temporary = tempfile.mkstemp(suffix, ".", path.parent)
+    try:
+        descriptor, temporary = tempfile.mkstemp(suffix, ".", path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     os.close(descriptor)
     try:
         yield Path(temporary)
         # mkstemp makes private files; a report is to be read by others.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        # Writing to an open file tells no name.
+        if isinstance(error, OSError) and disk_problem(error):
+            error.filename = str(path)
         raise

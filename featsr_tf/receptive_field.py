@@ -5,12 +5,14 @@ Section 3 of the paper in numbers:
 """
 
 import argparse
+import io
 import os
 from collections.abc import Sequence
 
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.files import write_bytes
 
 TABLE_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 25, 30, 40, 50)
 PLOT_WIDTHS = range(1, 51)
@@ -162,9 +164,11 @@ def _plot(backbone: str, image_width: int, plain, twin, path: str) -> None:
 
 def _save(figure, path: str) -> None:
     """Writes a figure, and the folder that it lies in."""
+    stream = io.BytesIO()
+    kind = os.path.splitext(path)[1][1:]
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        figure.savefig(path, dpi=120)
+        figure.savefig(stream, dpi=120, format=kind or None)
+        write_bytes(path, stream.getvalue())
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"--output {path}: the plot cannot be written ({error})"

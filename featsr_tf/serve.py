@@ -24,6 +24,8 @@ from featsr_tf.exporting.versions import find_version
 from featsr_tf.server import ServerOptions
 
 _LIMITS = dataclasses.fields(ServerOptions)
+# What 'featsr_tf[serve]' installs.
+_EXTRA = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--example",
         metavar="FILE",
-        help="photo that the page offers to be tried",
+        help="photo that the page offers to be tried; default drawn traffic "
+        "signs",
     )
     for field in _LIMITS:
         parser.add_argument(
@@ -84,6 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
             from featsr_tf.server.app import create_app
             from featsr_tf.server.app import serve
         except ModuleNotFoundError as error:
+            if error.name not in _EXTRA:
+                raise
             raise ConfigError(
                 f"{error.name} is missing; the server needs more packages: "
                 "pip install 'featsr_tf[serve]'"

@@ -10,12 +10,16 @@ On several machines it is the same command too, with TF_CONFIG set.
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.command_line.api_flags import TRAIN_FLAGS
+from featsr_tf.command_line.api_flags import add_api_flags
 from featsr_tf.command_line.flags import add_model_dir_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import say_where_looked
 from featsr_tf.command_line.parser import CommandParser
+from featsr_tf.config import Pipeline
 from featsr_tf.errors import exit_on_error
 from featsr_tf.training.cluster import read_cluster
 
@@ -27,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Trains a detector: base, super-resolution, fine-tuning.",
     )
     add_pipeline_flags(parser)
-    add_model_dir_flag(parser, "checkpoints, history and TensorBoard files")
+    add_model_dir_flag(
+        parser, "checkpoints, history and TensorBoard files", "--train_dir"
+    )
     parser.add_argument(
         "--base_from",
         metavar="DIR",
@@ -53,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="decode images there, by `python -m featsr_tf.data_service`; may "
         "be repeated",
     )
+    add_api_flags(parser, TRAIN_FLAGS)
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
@@ -64,6 +71,11 @@ def run(arguments: argparse.Namespace) -> None:
     check_input_files(pipeline)
     # TensorFlow itself, seconds later, would say less of a mistake in it.
     read_cluster()
+    with say_where_looked(pipeline):
+        _train_or_check(pipeline, arguments)
+
+
+def _train_or_check(pipeline: Pipeline, arguments: argparse.Namespace) -> None:
     if arguments.check:
         from featsr_tf.training.check import check
 

@@ -66,6 +66,7 @@ HEAVY = (
     "test_foreign_models.py",
     "test_foreign_names.py",
     "test_notebooks.py",
+    "test_platforms.py",
     "test_terminal.py",
     "tfrecords_tools/test_resuming.py",
     "tfrecords_tools/test_tfds_source.py",

@@ -1,5 +1,6 @@
 """On the terminal a command says what it has to say, and TensorFlow nothing."""
 
+import os
 import subprocess
 import sys
 
@@ -58,3 +59,19 @@ def test_a_command_that_detects_says_nothing_of_tensorflow(tmp_path):
 def test_who_asks_for_tensorflows_lines_sees_them():
     said = run_clean("-c", GRAPH, TF_CPP_MIN_LOG_LEVEL="0")
     assert "oneDNN" in said or "cpu_feature_guard" in said
+
+
+def test_letters_that_a_pipe_cannot_take_are_escaped(tmp_path):
+    """As on Windows, where output that is sent to a file is in cp1252."""
+    config = (REPOSITORY / "pipelines/toy.config").read_text("utf-8")
+    path = tmp_path / "toy.config"
+    path.write_text(config.replace("label_map.pbtxt", "\u7981.pbtxt"), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "featsr_tf.config", str(path)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "records/\\u7981.pbtxt" in done.stdout

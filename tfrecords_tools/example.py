@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,8 +128,8 @@ def make_example(
             of the label map.
     """
     import tensorflow as tf
-    from official.vision.data import tfrecord_lib
 
+    tfrecord_lib = _record_library()
     features = tfrecord_lib.image_info_to_feature_dict(
         encoded.height,
         encoded.width,
@@ -142,6 +143,15 @@ def make_example(
         for key, values in columns.items():
             features[key] = tfrecord_lib.convert_to_feature(values, kind)
     return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def _record_library() -> ModuleType:
+    """The helpers of TensorFlow's models; they are not on every system."""
+    try:
+        from official.vision.data import tfrecord_lib
+    except ImportError:
+        from tfrecords_tools import tfrecord_lib
+    return tfrecord_lib
 
 
 def _object_lists(

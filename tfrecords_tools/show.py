@@ -38,6 +38,7 @@ from featsr_tf.drawing.boxes import draw_marks
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.files import write_picture
 from featsr_tf.files import write_text
 from featsr_tf.html_report.html import html_facts
 from featsr_tf.html_report.html import html_page
@@ -299,9 +300,9 @@ def _write(
             for kind, view in views.items():
                 file = f"{index:04d}_{stem}_{kind}.png"
                 picture, facts = view(record.payload)
-                PIL.Image.fromarray(picture).save(Path(staging, file))
+                write_picture(Path(staging, file), PIL.Image.fromarray(picture))
                 captions[file] = f"{record.name}, {kind}: {facts}"
-        Path(staging, CAPTIONS_FILE).write_text(json.dumps(captions))
+        write_text(Path(staging, CAPTIONS_FILE), json.dumps(captions))
         pictures, _ = read_pictures(staging, len(captions))
         for file in captions:
             os.replace(Path(staging, file), folder / file)

@@ -1,19 +1,23 @@
 """Flags that the commands share; nothing here imports TensorFlow."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
+from featsr_tf.config.load import input_paths
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.files import find_paths
 from featsr_tf.metrics.evaluator import Protocol
 from featsr_tf.training import model_folder
 
@@ -129,9 +133,32 @@ def check_input_files(pipeline: Pipeline) -> None:
     Raises:
         DataError: which file is missing, and the command that makes it.
     """
-    for reader in (pipeline.train_input_reader, *pipeline.eval_input_reader):
-        load_label_map(reader.label_map_path)
-        expand_patterns(reader.tf_record_input_reader.input_path)
+    readers = [pipeline.train_input_reader, *pipeline.eval_input_reader]
+    with say_where_looked(pipeline):
+        for reader in readers:
+            load_label_map(reader.label_map_path)
+            expand_patterns(reader.tf_record_input_reader.input_path)
+
+
+@contextlib.contextmanager
+def say_where_looked(pipeline: Pipeline) -> Iterator[None]:
+    """Adds to an error about a missing file where relative paths begin."""
+    try:
+        yield
+    except DataError as error:
+        paths = [path for path in input_paths(pipeline) if path in str(error)]
+        here = os.path.abspath("")
+        beside = os.path.dirname(os.path.abspath(pipeline.source))
+        is_missing = any(
+            path and not os.path.isabs(path) and not find_paths(path)
+            for path in paths
+        )
+        if not is_missing or beside == here:
+            raise
+        raise DataError(
+            f"{error}; relative paths are looked up from {here}, then from "
+            f"{beside}, where the config is"
+        ) from None
 
 
 _FILES = ("annotations", "detections")

@@ -3,10 +3,8 @@
 import enum
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import featsr_tf
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
@@ -16,13 +14,12 @@ from featsr_tf.config.fields import Affects
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import message_name
+from featsr_tf.config.load import example_paths
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
 from featsr_tf.errors import exit_on_error
 
-# In a checkout a link to the folder `pipelines`.
-_EXAMPLES = Path(featsr_tf.__file__).with_name("pipelines")
 _INTRODUCTION = """# Config reference
 
 Written by `python -m featsr_tf.config --reference`; do not edit.
@@ -177,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--example",
-        choices=sorted(path.stem for path in _EXAMPLES.glob("*.config")),
+        choices=sorted(example_paths()),
         help="print a config of the package as it is instead, to start from",
     )
     arguments = parser.parse_args(argv)
@@ -185,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("expected a pipeline config file, or --example")
     with exit_on_error():
         if arguments.example:
-            path = _EXAMPLES / f"{arguments.example}.config"
+            path = example_paths()[arguments.example]
             print(path.read_text("utf-8"), end="")
             return
         if arguments.reference:

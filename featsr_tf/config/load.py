@@ -1,12 +1,14 @@
 """From a config file and command line to a checked pipeline."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format as protobuf_text_format
 
+import featsr_tf
 from featsr_tf.config import checks
 from featsr_tf.config import schema
 from featsr_tf.config import text_format
@@ -15,6 +17,7 @@ from featsr_tf.config.fields import fields_of
 from featsr_tf.config.text_format import explain
 from featsr_tf.config.text_format import unknown_field
 from featsr_tf.errors import ConfigError
+from featsr_tf.files import find_paths
 
 
 def load_pipeline(
@@ -22,8 +25,9 @@ def load_pipeline(
 ) -> schema.Pipeline:
     """Reads and checks a pipeline config.
 
-    Nothing but the file itself is touched: the paths inside it are checked
-    by those who open them.
+    Relative paths inside it begin in the current folder, or in that of the
+    file where something is there only then. Whether they lead to anything is
+    checked by those who open them.
 
     Args:
         overrides: Such as "model.faster_rcnn.num_classes=4".
@@ -35,11 +39,63 @@ def load_pipeline(
     try:
         content = Path(path).read_bytes()
     except OSError as error:
+        name = Path(path).stem
+        hint = ""
+        if name in example_paths():
+            hint = f"; featsr config --example {name} > {name}.config writes it"
         raise ConfigError(
             f"{path}: cannot read the pipeline config: "
-            f"{error.strerror or error}"
+            f"{error.strerror or error}{hint}"
         ) from None
-    return parse_pipeline(content, str(path), overrides, trains)
+    pipeline = parse_pipeline(content, str(path), overrides, trains)
+    _look_beside(pipeline, os.path.dirname(path))
+    return pipeline
+
+
+def example_paths() -> dict[str, Path]:
+    """The configs of the package by name."""
+    package = Path(featsr_tf.__file__).parent
+    # In a checkout the first is a link, which not every system can make.
+    folders = (package / "pipelines", package.parent / "pipelines")
+    found = next(filter(Path.is_dir, folders), folders[0])
+    return {path.stem: path for path in sorted(found.glob("*.config"))}
+
+
+def input_paths(pipeline: schema.Pipeline) -> list[str]:
+    """Lists the files and patterns that a config reads, as it names them."""
+    return [
+        path
+        for message, name in _input_fields(pipeline)
+        for path in _as_list(getattr(message, name))
+    ]
+
+
+def _input_fields(pipeline: schema.Pipeline) -> list[tuple[Any, str]]:
+    readers = [pipeline.train_input_reader, *pipeline.eval_input_reader]
+    backbone = pipeline.model.feature_super_resolution.backbone
+    return [
+        *((reader, "label_map_path") for reader in readers),
+        *((reader.tf_record_input_reader, "input_path") for reader in readers),
+        *([(backbone, "weights")] * (backbone.weights != "imagenet")),
+    ]
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _look_beside(pipeline: schema.Pipeline, folder: str) -> None:
+    """Leads paths that are found beside the config only to that place."""
+
+    def look(path: str) -> str:
+        beside = os.path.join(folder, path)
+        is_beside = path and not find_paths(path) and find_paths(beside)
+        return beside if is_beside else path
+
+    for message, name in _input_fields(pipeline):
+        value = getattr(message, name)
+        found = [look(path) for path in _as_list(value)]
+        setattr(message, name, found[0] if isinstance(value, str) else found)
 
 
 def parse_pipeline(

@@ -5,7 +5,6 @@ Damage costs only the records that it has hit.
 
 import dataclasses
 import functools
-import glob
 import importlib.util
 import os
 import struct
@@ -15,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from featsr_tf.errors import DataError
+from featsr_tf.files import find_paths
 
 # What converters need beside --output_path to write the split of a file.
 _FLAGS_OF_CONVERTERS = {
@@ -53,14 +53,14 @@ def match_patterns(patterns: Sequence[str]) -> list[str]:
         )
     paths: dict[str, None] = {}
     for pattern in patterns:
-        found = [pattern] if os.path.exists(pattern) else glob.glob(pattern)
+        found = find_paths(pattern)
         if not found:
             raise DataError(
                 f"{pattern}: no such record file (looked in"
                 f" {os.path.abspath(os.path.dirname(pattern))})"
                 f"{_how_to_make(pattern)}"
             )
-        paths.update(dict.fromkeys(sorted(found)))
+        paths.update(dict.fromkeys(found))
     for path in paths:
         if not os.path.isfile(path):
             raise DataError(f"{path}: is a folder; give {path}/*.record*")

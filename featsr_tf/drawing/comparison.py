@@ -23,6 +23,7 @@ from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.drawing.boxes import text_size_for
 from featsr_tf.errors import DataError
 from featsr_tf.files import safe_stem
+from featsr_tf.files import write_picture
 from featsr_tf.files import write_text
 from featsr_tf.html_report.inputs import CAPTIONS_FILE
 from featsr_tf.html_report.inputs import read_captions
@@ -238,7 +239,6 @@ def draw_error_gallery(
     Raises:
         DataError: none of them can be read.
     """
-    os.makedirs(folder, exist_ok=True)
     found = {item.image_id: item for item in detections}
     captions: dict[str, str] = {}
     problems = []
@@ -260,7 +260,7 @@ def draw_error_gallery(
         drawn = Image.fromarray(with_zooms(image, marks, windows))
         stem = safe_stem(truth.file_name)
         file_name = f"{name}_worst_{rank:02d}_{stem}.jpg"
-        drawn.save(os.path.join(folder, file_name), quality=90)
+        write_picture(os.path.join(folder, file_name), drawn)
         captions[file_name] = (
             f"{name.replace('_', ' ').capitalize()}, worst image {rank}: "
             f"{truth.file_name or truth.image_id}, {entry['missed']} missed, "

@@ -16,6 +16,8 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting import names
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
+from featsr_tf.exporting.versions import is_as_written
+from featsr_tf.files import without_wildcards
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.training import model_folder
 
@@ -115,11 +117,15 @@ class ExportedModel:
         self.min_score = _min_score(folder)
         self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
         try:
-            self._model = tf.saved_model.load(str(folder))
+            with without_wildcards(str(folder)) as plain:
+                self._model = tf.saved_model.load(plain)
         except (OSError, ValueError, tf.errors.OpError) as error:
+            problem = "is damaged"
+            if is_as_written(folder):
+                problem = "is as it was written, but cannot be loaded"
             raise DataError(
-                f"{folder}: the SavedModel is damaged ({_first_line(error)}); "
-                "export it again"
+                f"{folder}: the SavedModel {problem} ({_reason(error)}); "
+                "export it again with this version"
             ) from None
         self._signatures = self._model.signatures
         if names.IMAGE_SIGNATURE not in self._signatures:
@@ -167,7 +173,7 @@ class ExportedModel:
                 **{spec.name: tf.constant(batch)}
             )
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(_first_line(error)) from None
+            raise DataError(_reason(error)) from None
         return {name: value.numpy() for name, value in found.items()}
 
     def detect(
@@ -250,8 +256,13 @@ def _input_spec(function) -> InputSpec:
     return InputSpec(name, dtype, tuple(spec.shape))
 
 
-def _first_line(error: Exception) -> str:
-    """TensorFlow tells the node first and the reason after it."""
+def _reason(error: Exception) -> str:
+    """The line of TensorFlow's text that says why.
+
+    It is the one before the first node that is named, behind where that is.
+    """
     text = getattr(error, "message", str(error))
-    lines = [line for line in text.splitlines() if line.strip()] or [""]
-    return re.sub(r"^.*?\{\{[^}]*\}\}\s*", "", lines[0]) or lines[-1]
+    before, *nodes = re.split(r"\[\[?\{\{node", text)
+    lines = [line for line in before.splitlines() if line.strip()] or [text]
+    line = lines[-1] if nodes else lines[0]
+    return re.sub(r"^.*?\{\{[^}]*\}\}\s*", "", line).strip() or lines[-1]

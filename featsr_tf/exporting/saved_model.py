@@ -31,6 +31,7 @@ from featsr_tf.exporting.signatures import resize_one_by_one
 from featsr_tf.exporting.versions import atomic_directory
 from featsr_tf.exporting.versions import version_folder
 from featsr_tf.exporting.versions import write_checksums
+from featsr_tf.files import write_text
 from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
 from featsr_tf.model.detector import Detector
@@ -90,9 +91,9 @@ def export(
             },
             options,
         )
-        (folder / model_folder.PIPELINE_FILE).write_text(to_text(pipeline))
-        (folder / model_folder.LABEL_MAP_FILE).write_text(label_map.to_text())
-        (folder / MODEL_CARD_FILE).write_text(card)
+        write_text(folder / model_folder.PIPELINE_FILE, to_text(pipeline))
+        write_text(folder / model_folder.LABEL_MAP_FILE, label_map.to_text())
+        write_text(folder / MODEL_CARD_FILE, card)
         write_checksums(folder)
     return final
 

@@ -123,10 +123,23 @@ def _rename(folder: Path, final: Path) -> None:
 
 def write_checksums(folder: Path) -> None:
     """Writes the checksums of all files, for `sha256sum --check`."""
+    (folder / CHECKSUMS_FILE).write_text("".join(_checksum_lines(folder)))
+
+
+def is_as_written(folder: Path) -> bool:
+    """Whether all files of a version fit their checksums; False without any."""
+    path = folder / CHECKSUMS_FILE
+    if not path.exists():
+        return False
+    expected = path.read_text("utf-8", "replace").splitlines(keepends=True)
+    return set(expected) <= set(_checksum_lines(folder))
+
+
+def _checksum_lines(folder: Path) -> list[str]:
     lines = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != CHECKSUMS_FILE:
             with open(path, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    (folder / CHECKSUMS_FILE).write_text("".join(lines))
+    return lines

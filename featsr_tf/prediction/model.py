@@ -28,6 +28,7 @@ from featsr_tf.prediction.sources import given_frames
 from featsr_tf.prediction.sources import holds_many
 from featsr_tf.prediction.tiling import ImageFunction
 from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.tiling import check_whole_number
 from featsr_tf.prediction.tiling import detect
 from featsr_tf.prediction.tiling import in_chunks
 from featsr_tf.training import model_folder
@@ -213,8 +214,9 @@ def check_batch_size(batch_size: int) -> None:
     """Checks a batch size.
 
     Raises:
-        ConfigError: it is below 1.
+        ConfigError: it is below 1, or no whole number.
     """
+    check_whole_number("batch_size", batch_size)
     if batch_size < 1:
         raise ConfigError(f"batch_size: expected 1 or more, found {batch_size}")
 

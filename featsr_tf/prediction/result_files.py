@@ -1,5 +1,6 @@
 """Results on disk while they grow, so that a killed run can go on."""
 
+import contextlib
 import csv
 import itertools
 import json
@@ -20,6 +21,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import TEXT
 from featsr_tf.files import atomic_write
+from featsr_tf.files import write_picture
 from featsr_tf.metrics.coco_files import write_coco_detections
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import ImageInfo
@@ -102,9 +104,12 @@ class PartialResults:
             self._file.write(result.to_json().encode() + b"\n")
             self._file.flush()
         except OSError as error:
+            # Closing writes what is in the buffer, and fails like this.
+            with contextlib.suppress(OSError):
+                self._file.close()
             raise FeatsrError(
-                f"{self.path}: {error.strerror}; run the same command again "
-                "to go on from here"
+                f"{self.path}: {error.strerror}; make room and run the same "
+                "command again to go on from here"
             ) from None
         self.num_frames += 1
         self.num_readable += result.error is None
@@ -221,26 +226,6 @@ def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
 
 _PICTURES = "pictures"
 _VIDEOS = "videos"
-_JPEG_QUALITY = 90
-
-
-def save_picture(picture: PIL.Image.Image, path: Path) -> None:
-    """Writes a picture whole or not at all, as the ending of its path says.
-
-    Raises:
-        DataError: there is no such ending, or the picture is too large for it.
-    """
-    try:
-        with atomic_write(path) as temporary:
-            picture.save(temporary, quality=_JPEG_QUALITY)
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise DataError(
-            f"{path}: no picture of {picture.width} x {picture.height} px can "
-            f"be written here ({error}); expected an ending such as .jpg or "
-            ".png"
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -283,7 +268,7 @@ class Pictures:
         picture = PIL.Image.fromarray(self._draw(image, found))
         path = self.folder / _PICTURES / source.drawn_as
         try:
-            save_picture(picture, path)
+            write_picture(path, picture)
         except DataError as error:
             warnings.warn(f"not drawn: {error}", stacklevel=2)
 

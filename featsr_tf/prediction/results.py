@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,8 +15,8 @@ from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
+from featsr_tf.files import write_picture
 from featsr_tf.metrics.detections import Detections
-from featsr_tf.prediction.result_files import save_picture
 from featsr_tf.prediction.sources import FileState
 from featsr_tf.prediction.sources import file_state
 
@@ -168,7 +167,7 @@ class Result:
         Raises:
             DataError: such a picture cannot be written with this ending.
         """
-        save_picture(self.draw(score), Path(os.fsdecode(path)))
+        write_picture(os.fsdecode(path), self.draw(score))
 
     def to_json(self) -> str:
         """Describes picture and objects in JSON, boxes as COCO has them."""

@@ -1,7 +1,6 @@
 """Images and videos: found by files, folders and patterns, or given."""
 
 import functools
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,21 +11,19 @@ from featsr_tf.data.pictures import Image
 from featsr_tf.data.pictures import as_array
 from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
+from featsr_tf.files import find_paths
 from featsr_tf.prediction.videos import count_video_frames
 from featsr_tf.prediction.videos import read_frames
 
-ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
+ENDINGS = tuple(
+    ".mp4 .avi .mov .mkv .m4v .webm .wmv .ts .mts .m2ts .mpg .mpeg .flv .3gp "
+    ".ogv".split()
+)
 # Of most file systems, in bytes.
 _LONGEST_NAME = 255
-IMAGE_ENDINGS = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".ppm",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
+IMAGE_ENDINGS = tuple(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .avif .tif .tiff .ppm .pgm "
+    ".pnm".split()
 )
 
 
@@ -106,7 +103,7 @@ def find_sources(
             paths += _images_in(place, recursive, skipped)
         elif os.path.exists(place):
             paths.append(place)
-        elif matching := sorted(glob.glob(_pattern(place), recursive=True)):
+        elif matching := find_paths(place):
             paths += filter(os.path.isfile, matching)
         else:
             raise DataError(f"{place}: no such image file or folder")
@@ -116,14 +113,6 @@ def find_sources(
             f"{' '.join(IMAGE_ENDINGS)}"
         )
     return _named(paths)
-
-
-def _pattern(place: str) -> str:
-    """Takes the folders that are there by their names: "run [1]/*.jpg"."""
-    folder = os.path.dirname(place)
-    while folder and not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return glob.escape(folder) + place[len(folder) :]
 
 
 def frames_of(sources: Iterable[Source]) -> Iterator[Frame]:

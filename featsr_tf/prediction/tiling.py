@@ -8,6 +8,7 @@ that the border of a tile has cut off, and for two such parts.
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,14 +59,26 @@ class Tiling:
     whole_frame: bool = True
 
     def __post_init__(self):
+        check_whole_number("tile", self.side)
         if self.side < SMALLEST_TILE:
             raise ConfigError(
                 f"tile: expected {SMALLEST_TILE} px or more, found {self.side}"
             )
-        if not 0 <= self.overlap <= 0.9:
+        is_number = isinstance(self.overlap, numbers.Real)
+        if not is_number or not 0 <= self.overlap <= 0.9:
             raise ConfigError(
-                f"overlap: expected 0 to 0.9 of a tile, found {self.overlap}"
+                f"overlap: expected 0 to 0.9 of a tile, found {self.overlap!r}"
             )
+
+
+def check_whole_number(name: str, value: int) -> None:
+    """Refuses what is no whole number.
+
+    Raises:
+        ConfigError: such as 2.5, "600" or True.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise ConfigError(f"{name}: expected a whole number, found {value!r}")
 
 
 def views(height: int, width: int, tiling: Tiling | None) -> list[Window]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.files import atomic_write
 
 # For files that do not tell theirs.
@@ -90,9 +91,12 @@ def write_video(
     first = next(pictures)
     # H.264 has even sides.
     height, width = (side // 2 * 2 for side in first.shape[:2])
+    count = itertools.count()
     even = (
         np.ascontiguousarray(picture[:height, :width])
-        for picture in itertools.chain([first], pictures)
+        for picture, _ in zip(
+            itertools.chain([first], pictures), count, strict=False
+        )
     )
     with atomic_write(path) as temporary, _plain_path(str(temporary)) as plain:
         options = (plain, even, (width, height), rate)
@@ -100,6 +104,12 @@ def write_video(
             raise ConfigError(
                 f"{path}: no encoder takes videos of {width} x {height} px; "
                 "--no_pictures does without"
+            )
+        # OpenCV does not tell that a disk is full.
+        if count_video_frames(plain) < next(count):
+            raise FeatsrError(
+                f"{path}: the video could not be written whole; make room on "
+                "the disk and run the same command again to go on from here"
             )
 
 

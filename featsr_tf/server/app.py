@@ -48,7 +48,11 @@ _PAGE_HEADERS = {
 def create_app(
     model: ExportedModel, options: ServerOptions, example: Path | None = None
 ) -> Starlette:
-    """Makes the ASGI application; its page offers the photo `example`."""
+    """Makes the ASGI application.
+
+    Args:
+        example: photo that its page offers. Default drawn traffic signs.
+    """
     service = DetectionService(model, options)
 
     @contextlib.asynccontextmanager
@@ -71,8 +75,8 @@ def create_app(
     return Starlette(
         routes=[
             *RestApi(service).routes(),
-            *DetectApi(service, example is not None).routes(),
-            *_page_routes(example),
+            *DetectApi(service).routes(),
+            *_page_routes(example or _PAGE / "example.jpg"),
             Route("/healthz", health),
             Route("/readyz", health),
             Route("/metrics", show_metrics),
@@ -94,12 +98,11 @@ def serve(app: Starlette, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _page_routes(example: Path | None) -> list[Route]:
+def _page_routes(example: Path) -> list[Route]:
     files = {f"/{path.name}": path for path in sorted(_PAGE.iterdir())}
     files["/"] = files.pop("/index.html")
     files["/style.css"] = STYLE_FILE
-    if example is not None:
-        files["/example"] = example
+    files["/example"] = example
 
     async def file(request: Request) -> Response:
         path = files[request.url.path]

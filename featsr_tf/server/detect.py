@@ -26,11 +26,10 @@ from featsr_tf.server.service import Outputs
 class DetectApi:
     """The routes `/detect` and `/model`."""
 
-    def __init__(self, service: DetectionService, has_example: bool):
+    def __init__(self, service: DetectionService):
         self._service = service
         self._model = service.model
         self._name = {"name": self._model.name, "version": self._model.version}
-        self._has_example = has_example
         # An export without a `base` signature is a base detector itself.
         self._signatures = {BASE: IMAGE_SIGNATURE}
         if self._model.has_base:
@@ -74,7 +73,6 @@ class DetectApi:
                 "small_area": area_ranges()[0].maximum,
                 "max_body_mb": self._service.options.max_body_mb,
                 "max_image_pixels": self._service.options.max_image_pixels,
-                "has_example": self._has_example,
             }
         )
 

@@ -19,6 +19,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.server import ServerOptions
+from featsr_tf.server.bodies import unpacked
 from featsr_tf.server.images import MODEL_FORMATS
 from featsr_tf.server.images import check_images
 from featsr_tf.server.images import is_example
@@ -116,27 +117,28 @@ class DetectionService:
             self._under_way -= 1
 
     async def _read_body(self, request: Request) -> bytes:
-        limit = round(self.options.max_body_mb * 1e6)
-        length = request.headers.get("content-length", "")
-        is_too_long = length.isdigit() and int(length) > limit
+        headers = request.headers
         pieces = request.stream()
-        content = bytearray()
+        is_begun = False
         try:
+            body = unpacked(
+                headers.get("content-encoding", ""), self.options.max_body_mb
+            )
+            length = headers.get("content-length", "")
+            body.check_size(int(length) if length.isdigit() else 0)
             async with asyncio.timeout(self.options.timeout_s):
-                while not is_too_long and (piece := await anext(pieces, b"")):
-                    content += piece
-                    is_too_long = len(content) > limit
+                async for piece in pieces:
+                    is_begun = True
+                    body.add(piece)
+            return body.content()
         except TimeoutError:
             raise HTTPException(
                 408, f"no complete request in {self.options.timeout_s:g} s"
             ) from None
-        if is_too_long:
-            if content or "expect" not in request.headers:
+        except (DataError, HTTPException):
+            if is_begun or "expect" not in headers:
                 await _drain(pieces)
-            raise HTTPException(
-                413, f"the body is longer than {self.options.max_body_mb:g} MB"
-            )
-        return bytes(content)
+            raise
 
     def detect(
         self, signature: str, batch: np.ndarray

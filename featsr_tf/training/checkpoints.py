@@ -1,7 +1,6 @@
 """Checkpoints of the stages in the model folder."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -15,6 +14,8 @@ import tensorflow as tf
 
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
+from featsr_tf.errors import disk_problem
+from featsr_tf.files import without_wildcards
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
@@ -36,8 +37,6 @@ _CHECKPOINT_ERRORS = (
     ValueError,
     tf.errors.OpError,
 )
-# When a disk takes no more.
-_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def prefix_of(folder: str, step: int) -> str:
@@ -72,6 +71,14 @@ def write(checkpoint: tf.train.Checkpoint, prefix: str, notes: dict) -> None:
             os.replace(writing / file, Path(folder, file))
     finally:
         shutil.rmtree(writing, ignore_errors=True)
+
+
+def _read(checkpoint: tf.train.Checkpoint, prefix: str):
+    """Restores all objects, and returns what TensorFlow tells of it."""
+    folder, name = os.path.split(prefix)
+    with without_wildcards(folder) as plain:
+        status = checkpoint.read(os.path.join(plain, name))
+        return status.assert_existing_objects_matched()
 
 
 def remove(prefix: str) -> None:
@@ -128,7 +135,8 @@ def _checksum(path: Path) -> str:
 def _wait_for_disk(folder: Path) -> None:
     """Returns when all files are on the disk, so that no rename comes first."""
     for path in folder.iterdir():
-        with open(path, "rb") as file:
+        # Windows does this only for files that may be written to.
+        with open(path, "rb+") as file:
             os.fsync(file.fileno())
 
 
@@ -170,8 +178,7 @@ class StageCheckpoints:
         path = find_sound(self._directory)
         if path is not None:
             with translate_checkpoint_errors(path):
-                status = self._checkpoint.read(path)
-                status.assert_existing_objects_matched()
+                _read(self._checkpoint, path)
             self.notes = read_notes(path)
         return int(self.step.numpy())
 
@@ -277,10 +284,14 @@ def translate_checkpoint_errors(path: str) -> Iterator[None]:
     try:
         yield
     except _CHECKPOINT_ERRORS as error:
+        is_whole = os.path.exists(f"{path}.sha256") and not find_damage(path)
+        problem, advice = "is damaged or of another config", ", or delete it"
+        if is_whole:
+            problem, advice = "is whole, but not of this config", ""
         raise DataError(
-            f"{path}: the checkpoint is damaged or of another config "
-            f"({type(error).__name__}); go on with the config and the "
-            "optimizers that it was trained with, or delete it"
+            f"{path}: the checkpoint {problem} ({type(error).__name__}); go on "
+            f"with the config and the optimizers that it was trained with"
+            f"{advice}"
         ) from error
 
 
@@ -294,8 +305,7 @@ def translate_write_errors(model_dir: str) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reasons = map(os.strerror, _WRITE_ERRORS)
-        reason = next((r for r in reasons if r in str(error)), None)
+        reason = disk_problem(error)
         if reason is None:
             raise
         raise FeatsrError(
@@ -361,6 +371,6 @@ def restore_detector(
             "first"
         )
     with translate_checkpoint_errors(path):
-        status = tf.train.Checkpoint(detector=detector).read(path)
-        status.assert_existing_objects_matched().expect_partial()
+        status = _read(tf.train.Checkpoint(detector=detector), path)
+        status.expect_partial()
     return path

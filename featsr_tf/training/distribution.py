@@ -7,8 +7,10 @@ checkpoints from it, so it must be on a file system that all of them share.
 import contextlib
 import functools
 import hashlib
+import os
 import re
 import signal
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +35,9 @@ _LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Of a terminal that closes; not every system has it.
+_HANG_UP = getattr(signal, "SIGHUP", None)
+_SIGNALS = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, _HANG_UP)))
 # What shells add to the number of a signal that has ended a program.
 _ENDED_BY_SIGNAL = 128
 
@@ -239,6 +243,17 @@ def fit(
     listeners.on_train_end()
 
 
+def _leave_terminal() -> None:
+    """Sends nowhere what would be printed on a terminal.
+
+    Each line to a closed one would end the training before it has saved.
+    """
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
 class _Stop(KeyboardInterrupt):
     """Leads out of a training that a signal ends."""
 
@@ -247,8 +262,9 @@ class StopSignals:
     """Lets a training write a checkpoint before a signal ends it.
 
     While there are steps that no checkpoint holds, a signal waits until
-    `saved` is called; otherwise, and when it comes twice, it ends the
-    training at once. In the end it does what it would have done without.
+    `saved` is called; otherwise, and when a second one comes, it ends the
+    training at once. In the end it does what it would have done without. That
+    of a closed terminal may come more than once.
 
     Where several machines train, a signal to one stops all after one step.
 
@@ -278,8 +294,10 @@ class StopSignals:
         is_main = threading.current_thread() is threading.main_thread()
         numbers = _SIGNALS if is_main else ()
         before = {number: signal.getsignal(number) for number in numbers}
-        for number in numbers:
-            signal.signal(number, self._note)
+        for number, handler in before.items():
+            # `nohup` lets a training outlive its terminal.
+            if handler != signal.SIG_IGN:
+                signal.signal(number, self._note)
         is_stopped = False
         try:
             yield
@@ -319,7 +337,11 @@ class StopSignals:
             raise _Stop
 
     def _note(self, number, _):
-        waits = self._has_unsaved_step and self.received is None
+        # The system and a shell both tell that a terminal closes.
+        is_first = self.received is None or _HANG_UP in (self.received, number)
+        waits = self._has_unsaved_step and is_first
         self.received = signal.Signals(number)
+        if number == _HANG_UP:
+            _leave_terminal()
         if not waits:
             raise _Stop

@@ -1,13 +1,13 @@
 """The files of a feature cache: written once, whole, and by one training."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import tensorflow as tf
 import tqdm
@@ -28,6 +28,7 @@ from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import mask_padding_examples
 
 ENDING = ".tfrecord"
+_LOCK_FILE = ".lock"
 _GIGABYTE = 1e9
 _BLOCK_BYTES = 256e6
 # Kept in half precision.
@@ -189,21 +190,20 @@ def _stored_type(part: str, dtype: tf.DType) -> tf.DType:
 def _locked(folder: str) -> Iterator[None]:
     """Lets one process at a time write to a folder.
 
-    The lock is on the folder itself, so that no file is left of it, and the
-    system takes it from a process that is killed. Hidden files are such a
-    process's unfinished ones then, and are removed.
+    The system takes the lock from a process that is killed. Hidden files are
+    such a process's unfinished ones then, and are removed.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    lock = filelock.FileLock(os.path.join(folder, _LOCK_FILE))
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: waits for another process to fill it", flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        print(f"{folder}: waits for another process to fill it", flush=True)
+        lock.acquire()
+    try:
         _remove_leftovers(folder)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _remove_leftovers(folder: str) -> None:

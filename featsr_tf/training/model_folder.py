@@ -12,12 +12,14 @@ It can be copied elsewhere as a whole; its parts are:
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+import filelock
 
 from featsr_tf.config import affects_of
 from featsr_tf.config import base_differences
@@ -204,6 +206,10 @@ def changed_since(model_dir: str, stage: str, pipeline: Pipeline) -> list[str]:
     return stage_differences(known[-1], pipeline, stage) if known else []
 
 
+# Apart from the lock: not every system lets others read what is locked.
+_HOLDER_FILE = ".lock_holder"
+
+
 def prepare(model_dir: str, pipeline: Pipeline, label_map: LabelMap) -> None:
     """Makes a model folder; `check` and `check_classes` come before."""
     write_config(model_dir, pipeline)
@@ -225,19 +231,17 @@ def locked(model_dir: str) -> Iterator[None]:
         ConfigError: another process trains in it.
     """
     os.makedirs(model_dir, exist_ok=True)
-    with open(os.path.join(model_dir, _LOCK_FILE), "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ConfigError(
-                f"{model_dir}: process {file.read() or 'unknown'} trains in "
-                "this folder; wait until it ends, or give another --model_dir"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    holder = Path(model_dir, _HOLDER_FILE)
+    try:
+        with filelock.FileLock(Path(model_dir, _LOCK_FILE), blocking=False):
+            write_text(holder, str(os.getpid()))
+            yield
+    except filelock.Timeout:
+        process = holder.read_text("utf-8") if holder.exists() else "unknown"
+        raise ConfigError(
+            f"{model_dir}: process {process} trains in this folder; wait until"
+            " it ends, or give another --model_dir"
+        ) from None
 
 
 def check(model_dir: str, pipeline: Pipeline) -> None:

@@ -215,6 +215,35 @@ def test_an_empty_config_names_the_file_and_the_missing_field():
 def test_a_missing_file_is_named():
     with pytest.raises(ConfigError, match="nowhere.config: cannot read"):
         load_pipeline("nowhere.config")
+    with pytest.raises(ConfigError, match="config --example toy > toy.config"):
+        load_pipeline("pipelines_not_there/toy.config")
+
+
+def test_paths_begin_here_or_beside_the_config(tmp_path, monkeypatch):
+    beside = tmp_path / "configs [1]"
+    for path in (beside / "a.record", beside / "b.record", beside / "w.h5"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "b.record").touch()
+    config = beside / "c.config"
+    config.write_text(SAMPLE)
+    monkeypatch.chdir(tmp_path)
+    read = "train_input_reader.tf_record_input_reader.input_path"
+    weights = "model.feature_super_resolution.backbone.weights"
+    for given, expected in (
+        ("a.record", "configs [1]/a.record"),
+        ("?.record", "?.record"),
+        ("a.*", "configs [1]/a.*"),
+        ("b.record", "b.record"),
+        ("none.record", "none.record"),
+        (str(beside / "a.record"), str(beside / "a.record")),
+    ):
+        overrides = [f"{read}={given}", f"{weights}=w.h5"]
+        pipeline = load_pipeline("configs [1]/c.config", overrides)
+        reader = pipeline.train_input_reader.tf_record_input_reader
+        assert reader.input_path == [expected]
+        backbone = pipeline.model.feature_super_resolution.backbone
+        assert backbone.weights == "configs [1]/w.h5"
 
 
 def mutate(content: bytes, chance: random.Random) -> bytes:

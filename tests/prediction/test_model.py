@@ -87,6 +87,20 @@ def test_tiles_that_cannot_be_are_refused(model):
         model.predict(ARRAY, batch_size=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 2.5}, "batch_size: expected a whole number, found 2.5"),
+        ({"batch_size": True}, "batch_size: expected a whole number, found T"),
+        ({"tile": "600"}, "tile: expected a whole number, found '600'"),
+        ({"tile": 64, "overlap": "0.2"}, "overlap: expected 0 to 0.9 .* '0.2'"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused(model, options, message):
+    with pytest.raises(ConfigError, match=message):
+        model.predict(ARRAY, **options)
+
+
 def test_one_tile_is_the_plain_run(model):
     plain, tiled = (
         model.predict([ARRAY] * 3),

@@ -69,12 +69,14 @@ def test_results_of_another_run_are_removed(path, capsys):
 
 def test_a_full_disk_is_named(path):
     class FullDisk:
-        def write(self, _):
+        def write(self, *_):
             raise OSError(28, "No space left on device")
+
+        close = write
 
     results = PartialResults(path, "same")
     results.close()
     results._file = FullDisk()
-    with pytest.raises(FeatsrError, match="No space left .* the same command"):
+    with pytest.raises(FeatsrError, match="No space left .* make room and run"):
         results.add(WHOLE)
     assert results.num_frames == 3

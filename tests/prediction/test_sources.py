@@ -1,6 +1,7 @@
 """Images are found wherever a user points at, in an order that holds."""
 
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -99,6 +100,23 @@ def test_brackets_of_a_folder_are_no_pattern(places, tmp_path):
         f"{tmp_path}/run [1]/a.jpg",
         f"{tmp_path}/run [1]/deep/b.jpg",
     ]
+
+
+def test_pictures_and_videos_are_told_by_their_endings(places):
+    names = ["a.jfif", "b.GIF", "c.wmv", "d.ts", "e.MKV", "f.txt"]
+    pathlib.Path("kinds").mkdir()
+    for name in names:
+        open(f"kinds/{name}", "w").close()
+    assert paths(["kinds"]) == ["kinds/a.jfif", "kinds/b.GIF"]
+    found = find_sources([f"kinds/{name}" for name in names[:5]])
+    is_video = {source.path[6:]: source.is_video for source in found}
+    assert is_video == {
+        "a.jfif": False,
+        "b.GIF": False,
+        "c.wmv": True,
+        "d.ts": True,
+        "e.MKV": True,
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from featsr_tf import serve
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.versions import find_version
+from featsr_tf.exporting.versions import write_checksums
 from tests.server.toy_export import write_toy_export
 from tests.support import REPOSITORY
 
@@ -111,6 +112,16 @@ def test_a_model_without_weights_is_refused(toy_folder, tmp_path):
     (folder / "variables" / "variables.index").write_bytes(b"cut")
     with pytest.raises(DataError, match="the SavedModel is damaged"):
         ExportedModel(find_version(str(folder)))
+    # Of what is just as it was written, nobody is told that it is damaged.
+    write_checksums(folder)
+    with pytest.raises(DataError, match="is as it was written, but cannot be"):
+        ExportedModel(find_version(str(folder)))
+
+
+def test_a_folder_with_brackets_is_no_pattern(tmp_path):
+    write_toy_export(tmp_path / "run [1]" / "1")
+    model = ExportedModel(find_version(str(tmp_path / "run [1]")))
+    assert model.class_names == {1: "stop", 2: "yield"}
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_the_page_may_load_nothing_from_elsewhere(client, path, kind):
         assert addresses <= {"http://www.w3.org"}
 
 
+def test_without_a_photo_of_its_own_the_page_has_drawn_signs(toy_model):
+    with TestClient(create_app(toy_model, ServerOptions())) as client:
+        example = client.get("/example")
+        assert example.headers["content-type"] == "image/jpeg"
+        found = client.post("/detect", content=example.content)
+    assert found.json()["image"] == {"width": 640, "height": 384}
+
+
 @pytest.mark.parametrize(
     "method, path, code",
     [("GET", "/nothing", 404), ("GET", "/detect", 405), ("PUT", "/", 405)],

@@ -148,7 +148,6 @@ def test_the_page_learns_what_the_model_knows(client):
     assert [item["name"] for item in answer["classes"]] == ["stop", "yield"]
     assert answer["small_area"] == 32 * 32
     assert answer["min_score"] == MIN_SCORE
-    assert answer["has_example"]
 
 
 def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
@@ -158,7 +157,6 @@ def test_a_model_without_a_base_signature_is_a_base_detector(tmp_path):
         found = client.post("/detect", content=PHOTO).json()["detections"]
         assert found == {"base": [SMALL, LEFT]}
         assert client.get("/model").json()["detectors"] == ["base"]
-        assert client.get("/example").status_code == 404
 
 
 def test_a_model_without_a_config_says_no_score(tmp_path):

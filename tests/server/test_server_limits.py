@@ -1,12 +1,14 @@
 """Whatever clients do, each gets an answer and the server stays up."""
 
 import concurrent.futures
+import gzip
 import http.client
 import json
 import socket
 import time
 
 import pytest
+from starlette.testclient import TestClient
 
 from featsr_tf.server import ServerOptions
 from featsr_tf.server.app import create_app
@@ -158,6 +160,56 @@ def test_a_long_body_is_refused_while_it_comes(toy_model):
         # It announces a gigabyte, sends little, and hears of it all the same.
         answer = send(port, head(10**9) + b" " * 20_000)
         assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+PACKED = gzip.compress(body(7))
+BOMB = gzip.compress(bytes(10**8))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "code", "answer"),
+    [
+        ("gzip", PACKED, 200, {"predictions": [{"sum": 7.0}]}),
+        ("X-GZIP", PACKED, 200, {"predictions": [{"sum": 7.0}]}),
+        # Two files one after the other are one.
+        (
+            "gzip",
+            gzip.compress(body(7)[:9]) + gzip.compress(body(7)[9:]),
+            200,
+            {"predictions": [{"sum": 7.0}]},
+        ),
+        ("identity", body(7), 200, {"predictions": [{"sum": 7.0}]}),
+        ("gzip", BOMB, 413, {"error": "the body is longer than 0.1 MB"}),
+        (
+            "gzip",
+            PACKED[:-4],
+            400,
+            {"error": "the body is cut off: its gzip data has no end"},
+        ),
+        (
+            "gzip",
+            body(7),
+            400,
+            {
+                "error": "the body is damaged, or not packed with gzip as its "
+                "Content-Encoding says: Error -3 while decompressing data: "
+                "incorrect header check"
+            },
+        ),
+        (
+            "br",
+            PACKED,
+            415,
+            {"error": "Content-Encoding 'br': expected gzip, or none"},
+        ),
+    ],
+)
+def test_a_packed_body(toy_model, encoding, content, code, answer):
+    app = create_app(SlowModel(toy_model, 0.0), ServerOptions(max_body_mb=0.1))
+    with TestClient(app) as client:
+        headers = {"Content-Encoding": encoding}
+        response = client.post(PATH, content=content, headers=headers)
+    assert (response.status_code, response.json()) == (code, answer)
 
 
 def test_a_polite_client_need_not_send_what_is_too_long(toy_model):

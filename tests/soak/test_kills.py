@@ -4,15 +4,23 @@ The trainings run in processes of their own, so that nothing but the files in
 the model folder survives. `python -m tests.soak` kills far more often.
 """
 
+import fcntl
+import os
+import pty
+import re
 import signal
+import subprocess
+import termios
 
 import pytest
 
 from featsr_tf.training.checkpoints import STAGES
+from tests.soak.trainings import EXTENSION
 from tests.soak.trainings import SmallTraining
 from tests.soak.trainings import differences
 from tests.soak.trainings import progress
 from tests.soak.trainings import wait_until
+from tests.support import REPOSITORY
 
 
 def kill_in(training, model_dir, stage, step=1):
@@ -68,3 +76,31 @@ def test_a_stopped_training_says_how_to_go_on_and_does(
     assert "run the same command again to go on from there" in output
     training.finish(tmp_path)
     assert differences(tmp_path, whole) == []
+
+
+@pytest.mark.slow
+def test_a_training_whose_terminal_is_closed_saves_first(tmp_path):
+    training = SmallTraining(tmp_path, (5000, 0, 0))
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *training.command,
+            *("--model_dir", str(tmp_path / "model")),
+            *("--set", f"{EXTENSION}.checkpoint_interval=10000"),
+        ],
+        cwd=REPOSITORY,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(inside)
+    termios.tcsetwinsize(terminal, (24, 80))
+    # The time of a step is known after the first one.
+    while not re.search(rb"\d ?(s/step|step/s)", os.read(terminal, 4096)):
+        pass
+    os.close(terminal)
+    assert process.wait() == -signal.SIGHUP
+    _, step = progress(tmp_path / "model")
+    assert 0 < step < 5000

@@ -1,6 +1,8 @@
 """One image becomes one TF Example with the Object Detection API's keys."""
 
 import hashlib
+import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -64,6 +66,16 @@ def test_names_sizes_and_flags_have_their_keys(encoded):
         "image/object/is_crowd": [0, 1],
     }
     assert {key: values(example, key) for key in expected} == expected
+
+
+def test_without_tf_models_official_an_example_is_the_same(encoded):
+    def write():
+        example = make_example(IMAGE, [YIELD, STOP], encoded, LABEL_MAP)
+        return example.SerializeToString(deterministic=True)
+
+    expected = write()
+    with mock.patch.dict(sys.modules, {"official": None}):
+        assert write() == expected
 
 
 def test_areas_are_written_only_where_there_are_segments(encoded):

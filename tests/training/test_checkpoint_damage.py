@@ -196,3 +196,25 @@ def test_a_number_of_the_newest_is_kept_and_the_best(tmp_path):
     assert np.all(detector.kernel == 2)
     # A training goes on from the newest nevertheless.
     assert restored_step(tmp_path) == 6
+
+
+def test_a_folder_with_brackets_is_no_pattern(tmp_path):
+    folder = tmp_path / "run [1]*"
+    save(folder, 3)
+    assert restored_step(folder) == 3
+    detector = layer(-1)
+    restore_detector(detector, str(folder), BASE)
+    assert np.all(detector.kernel == 3)
+
+
+@pytest.mark.parametrize("has_checksums", [True, False])
+def test_nobody_is_told_to_delete_what_is_whole(tmp_path, has_checksums):
+    directory = save(tmp_path, 3)
+    if not has_checksums:
+        (directory / "ckpt-3.sha256").unlink()
+    other = keras.layers.Dense(5)
+    other.build((None, 7))
+    with pytest.raises(DataError) as error:
+        restore_detector(other, str(tmp_path), BASE)
+    assert ("or delete it" in str(error.value)) != has_checksums
+    assert ("is whole, but not of" in str(error.value)) == has_checksums

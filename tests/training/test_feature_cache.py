@@ -194,7 +194,8 @@ def filled_cache(open_cache, tmp_path, filled_folder):
 
 def test_what_is_there_is_not_computed_again(filled_cache, open_cache):
     written = {
-        path: path.stat().st_mtime_ns for path in filled_cache.folder.iterdir()
+        path: path.stat().st_mtime_ns
+        for path in filled_cache.folder.glob("*.tfrecord")
     }
     with mock.patch.object(feature_files, "_write") as write:
         filled_cache.batches(1)
@@ -206,7 +207,7 @@ def test_what_is_there_is_not_computed_again(filled_cache, open_cache):
     before = filled_cache.files
     other.batches(1)
     assert all(path.stat().st_mtime_ns == t for path, t in written.items())
-    names = {path.name for path in filled_cache.folder.iterdir()}
+    names = {path.name for path in filled_cache.folder.glob("*.tfrecord")}
     added = {name.partition("-")[0] for name in names - set(before.values())}
     assert added == {StageInputs.TARGETS, StageInputs.PAIR_WEIGHTS}
 
@@ -224,7 +225,7 @@ def test_other_images_or_samples_have_files_of_their_own(
 ):
     before = set(filled_cache.files.values())
     open_cache(*fields).batches(1)
-    assert len(os.listdir(filled_cache.folder)) == 2 * len(before)
+    assert len(list(filled_cache.folder.glob("*.tfrecord"))) == 2 * len(before)
 
 
 def test_records_written_anew_have_files_of_their_own(filled_cache):
@@ -234,17 +235,17 @@ def test_records_written_anew_have_files_of_their_own(filled_cache):
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
     filled_cache.batches(1)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert len(os.listdir(filled_cache.folder)) == 2 * len(before)
+    assert len(list(filled_cache.folder.glob("*.tfrecord"))) == 2 * len(before)
 
 
 def test_other_weights_have_files_of_their_own(filled_cache, detector):
-    count = len(os.listdir(filled_cache.folder))
+    count = len(list(filled_cache.folder.glob("*.tfrecord")))
     weights = detector.get_weights()
     variable = detector.proposal_network.trainable_variables[0]
     variable.assign(variable + 0.01)
     filled_cache.batches(1)
     detector.set_weights(weights)
-    assert len(os.listdir(filled_cache.folder)) == 2 * count
+    assert len(list(filled_cache.folder.glob("*.tfrecord"))) == 2 * count
 
 
 def test_too_large_a_cache_is_refused_before_it_begins(open_cache):
@@ -264,7 +265,7 @@ def test_a_full_disk_is_noticed_before_it_is_full(open_cache):
     ):
         with pytest.raises(FeatsrError, match="0.001 GB are free"):
             cache.batches(1)
-    assert not list(cache.folder.iterdir())
+    assert not list(cache.folder.glob("*.tfrecord"))
 
 
 def test_a_training_clears_its_own_cache_away(tmp_path, records):
@@ -282,7 +283,9 @@ def test_a_training_clears_its_own_cache_away(tmp_path, records):
     def spy(pipeline, source, stage, model_dir, *others):
         dataset = original(pipeline, source, stage, model_dir, *others)
         folder = Path(feature_cache.cache_folder(pipeline, model_dir))
-        seen.append({path.name.partition("-")[0] for path in folder.iterdir()})
+        seen.append(
+            {path.name.partition("-")[0] for path in folder.glob("*.tfrecord")}
+        )
         return dataset
 
     with (

@@ -1,11 +1,10 @@
 """Cache files outlive kills, damage and a second training beside the first."""
 
-import fcntl
-import os
 import shutil
 import threading
 from unittest import mock
 
+import filelock
 import pytest
 import tensorflow as tf
 
@@ -36,7 +35,9 @@ def filled(tmp_path_factory, records):
 @pytest.fixture
 def contents(filled):
     """The whole files, which are put back after the test."""
-    contents = {path: path.read_bytes() for path in filled.folder.iterdir()}
+    contents = {
+        path: path.read_bytes() for path in filled.folder.glob("*.tfrecord")
+    }
     yield contents
     shutil.rmtree(filled.folder)
     filled.folder.mkdir()
@@ -91,26 +92,30 @@ def test_a_second_training_waits_and_computes_nothing_twice(
 ):
     path = next(iter(contents))
     path.unlink()
-    descriptor = os.open(filled.folder, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    held, waited_for = threading.Event(), threading.Event()
 
-    def finish():
-        path.write_bytes(contents[path])
-        os.close(descriptor)
+    def fill():
+        with filelock.FileLock(filled.folder / ".lock"):
+            held.set()
+            waited_for.wait()
+            path.write_bytes(contents[path])
 
-    flock = fcntl.flock
+    other = threading.Thread(target=fill)
+    other.start()
+    held.wait()
+    acquire = filelock.FileLock.acquire
 
-    def wait(own, operation):
-        # The other training finishes when this one has begun to wait.
-        if not operation & fcntl.LOCK_NB:
-            threading.Timer(0.1, finish).start()
-        flock(own, operation)
+    def wait(own, blocking=True):
+        if blocking:
+            waited_for.set()
+        return acquire(own, blocking=blocking)
 
     with (
         mock.patch.object(feature_files, "_write") as write,
-        mock.patch.object(fcntl, "flock", wait),
+        mock.patch.object(filelock.FileLock, "acquire", wait),
     ):
         filled.batches(1)
+    other.join()
     write.assert_not_called()
     assert "waits for another process" in capsys.readouterr().out
 
@@ -124,7 +129,7 @@ def test_features_beyond_half_precision_are_refused(tmp_path, records):
     )
     with pytest.raises(FeatsrError, match="at most 65504, the largest number"):
         cache.batches(1)
-    assert not list(cache.folder.iterdir())
+    assert not list(cache.folder.glob("*.tfrecord"))
 
 
 @pytest.mark.parametrize("value", [65505.0, float("inf"), float("nan")])

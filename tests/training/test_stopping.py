@@ -1,5 +1,6 @@
 """A signal ends a training between two steps, with all of them saved."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from unittest import mock
 import pytest
 
 from featsr_tf.errors import WorkerError
+from featsr_tf.training import distribution
 from featsr_tf.training.distribution import StopSignals
 
 
@@ -62,6 +64,38 @@ def test_a_second_signal_is_obeyed_at_once():
         interrupt()
         went_on.append(2)
     assert went_on == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_closed_terminal_is_told_of_twice_and_waited_for(number):
+    """By the system and by a shell, or together with the end of a session."""
+    before = signal.signal(signal.SIGHUP, signal.default_int_handler)
+    signals = StopSignals()
+    went_on = []
+    with (
+        mock.patch.object(signal, "raise_signal"),
+        mock.patch.object(distribution, "_leave_terminal") as leave,
+        contextlib.suppress(SystemExit),
+        signals.caught(),
+    ):
+        signals.stepped()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), number)
+        went_on.append(1)
+        signals.saved("base", 1)
+        went_on.append(2)
+    signal.signal(signal.SIGHUP, before)
+    assert went_on == [1]
+    leave.assert_called()
+
+
+def test_a_training_under_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals = StopSignals()
+    with signals.caught():
+        os.kill(os.getpid(), signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+    assert signals.received is None
 
 
 def test_a_process_that_no_signal_ends_does_so_with_the_code_of_one():

@@ -28,7 +28,6 @@ async function start() {
   if (state.model.min_score !== null) {
     element("score").value = state.model.min_score;
   }
-  element("example").hidden = !state.model.has_example;
   element("file").addEventListener("change", ({ target }) => {
     const [file] = target.files;
     // The same file can be chosen again.
@@ -40,8 +39,7 @@ async function start() {
   element("download").addEventListener("click", download);
   listenForDrops();
   new ResizeObserver(draw).observe(element("panels"));
-  if (state.model.has_example &&
-      new URLSearchParams(location.search).has("example")) {
+  if (new URLSearchParams(location.search).has("example")) {
     await showExample();
   }
 }

@@ -1,0 +1,59 @@
+"""Names with wildcards in them are names first, and patterns after that."""
+
+import os
+
+import pytest
+
+from featsr_tf.files import find_paths
+from featsr_tf.files import without_wildcards
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run [1]/a.png", "run [1]/b [2].png", "run 1/c.png", "d*.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "lost.png").symlink_to("nothing")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("run [1]/*.png", ["run [1]/a.png", "run [1]/b [2].png"]),
+        ("run [1]/[a].png", ["run [1]/a.png"]),
+        ("run [1]/b [2].png", ["run [1]/b [2].png"]),
+        ("run 1/*", ["run 1/c.png"]),
+        ("run*/*.png", ["run 1/c.png", "run [1]/a.png", "run [1]/b [2].png"]),
+        ("**/c.png", ["run 1/c.png"]),
+        ("d*.png", ["d*.png"]),
+        ("[d]*.png", ["d*.png"]),
+        ("run [1]/none*", []),
+        ("none/[a]", []),
+        ("lost.png", []),
+        ("", []),
+    ],
+)
+def test_a_pattern_finds(folder, pattern, found):
+    assert find_paths(pattern) == found
+    if pattern:
+        whole = [str(folder / name) for name in found]
+        assert find_paths(str(folder / pattern)) == whole
+
+
+@pytest.mark.parametrize("can_link", [True, False])
+def test_a_folder_can_be_read_under_a_plain_name(folder, monkeypatch, can_link):
+    def refuse(*_, **__):
+        raise OSError("not allowed")
+
+    if not can_link:
+        monkeypatch.setattr(os, "symlink", refuse)
+    with without_wildcards("run [1]") as plain:
+        assert not set("*?[") & set(plain)
+        assert sorted(os.listdir(plain)) == ["a.png", "b [2].png"]
+    assert not os.path.exists(plain)
+    assert len(os.listdir("run [1]")) == 2
+    with without_wildcards("run 1") as plain:
+        assert plain == "run 1"
