@@ -183,6 +183,7 @@ class WindowSampler:
         )
         areas, shown_areas = box_ops.area(boxes), box_ops.area(shown)
         is_shown = shown_areas >= 1.0
+        is_cut = is_shown & (shown_areas < _WHOLE * areas)
         return {
             Batch.BOXES: tf.where(is_shown[..., None], shown, 0.0),
             Batch.CLASSES: tf.where(is_shown, classes, 0),
