@@ -152,7 +152,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException as error:
         os.unlink(temporary)
-        # Writing to an open file tells no name.
-        if isinstance(error, OSError) and disk_problem(error):
-            error.filename = str(path)
+        # Nobody knows the temporary file, and an open one tells no name.
+        if isinstance(error, OSError) and (
+            disk_problem(error) or error.filename == temporary
+        ):
+            error.filename, error.filename2 = str(path), None
         raise

@@ -125,18 +125,22 @@ def _write_by_pyav(
         return False
     # Browsers play what begins with its index before they have all of it.
     options = {"movflags": "faststart"}
-    with av.open(path, "w", format="mp4", options=options) as container:
-        stream = container.add_stream(
-            "libx264",
-            rate=Fraction(rate).limit_denominator(1001),
-            options={"preset": "veryfast"},
-        )
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    try:
+        with av.open(path, "w", format="mp4", options=options) as container:
+            stream = container.add_stream(
+                "libx264",
+                rate=Fraction(rate).limit_denominator(1001),
+                options={"preset": "veryfast"},
+            )
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            for picture in pictures:
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    except av.error.OSError as error:
+        # PyAV's own cannot be given another file name.
+        raise OSError(error.errno, error.strerror) from None
     return True
 
 

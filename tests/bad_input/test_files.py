@@ -38,7 +38,7 @@ FIGURES = {size: {"f1": 0.5} for size in ("small", "medium", "large", "all")}
             "small.config, line 1: expected an object with 'stage'",
         ),
         ({"base": FIGURES}, ["--pictures", "no"], "no: no such folder"),
-        ({"base": FIGURES}, ["--pictures", "photos"], "photos/a.jpg: not a"),
+        ({"base": FIGURES}, ["--pictures", "photos"], "photos/a.jpg: no re"),
         ({"base": FIGURES}, ["--output", "photos"], "photos"),
         (
             {"base": FIGURES},

@@ -235,10 +235,10 @@ def test_cut_boxes_are_counted_in_a_warning(tmp_path):
     path = write_records(tmp_path / "many.record", [record])
     view = WholeFrames(FixedShapeResizer(32, 32), 32, 32)
     with pytest.warns(UserWarning, match="2 boxes in 1 of 1 images"):
-        dataset = evaluation_dataset(
-            scan_records([path], None), view, batches(max_boxes=3)
+        dataset = training_dataset(
+            scan_records([path], None), options(view=view, augmentations=())
         )
-    (item,) = examples(dataset, 1)
+    item = examples(dataset, 1)[0]
     np.testing.assert_array_equal(item[Batch.CLASSES], [1, 2, 3])
 
 

@@ -177,10 +177,13 @@ def test_a_row_of_the_table_is_a_detection(predict, tmp_path):
     assert not (tmp_path / "out/pictures").exists()
 
 
-def test_a_picture_too_wide_for_a_jpeg_is_told(predict, tmp_path):
+def test_a_picture_too_large_to_draw_is_told(predict, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("too wide for a JPEG file")
+
     (tmp_path / "photos").mkdir()
-    wide = scene((1, 1, 3, 3), height=4, width=40_000)
-    PIL.Image.fromarray(wide).save(tmp_path / "photos/a.png")
+    PIL.Image.fromarray(scene((1, 1, 3, 3))).save(tmp_path / "photos/a.png")
+    monkeypatch.setattr(PIL.Image.Image, "save", refuse)
     with pytest.warns(UserWarning, match="not drawn: .*a.jpg: no picture of"):
         predict(["photos"], "out", compare=True)
     assert len(read(tmp_path / "out/detections.json")["annotations"]) == 1

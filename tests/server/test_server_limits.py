@@ -162,8 +162,8 @@ def test_a_long_body_is_refused_while_it_comes(toy_model):
         assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-PACKED = gzip.compress(body(7))
-BOMB = gzip.compress(bytes(10**8))
+PACKED = gzip.compress(body(7), mtime=0)
+BOMB = gzip.compress(bytes(10**8), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,8 @@ BOMB = gzip.compress(bytes(10**8))
         # Two files one after the other are one.
         (
             "gzip",
-            gzip.compress(body(7)[:9]) + gzip.compress(body(7)[9:]),
+            gzip.compress(body(7)[:9], mtime=0)
+            + gzip.compress(body(7)[9:], mtime=0),
             200,
             {"predictions": [{"sum": 7.0}]},
         ),

@@ -71,10 +71,14 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 def test_a_checkpoint_of_other_shapes_is_refused(tmp_path):
     StageCheckpoints(str(tmp_path), BASE, {"detector": layer(7)}).save(5)
     detector = layer(1, units=4)
-    with pytest.raises(DataError, match="ckpt-5: .* of another config"):
+    with pytest.raises(
+        DataError, match="ckpt-5: .* is whole, but not of this config"
+    ):
         checkpoints.restore_detector(detector, str(tmp_path), BASE)
     saved = StageCheckpoints(str(tmp_path), BASE, {"detector": detector})
-    with pytest.raises(DataError, match="ckpt-5: .* of another config"):
+    with pytest.raises(
+        DataError, match="ckpt-5: .* is whole, but not of this config"
+    ):
         saved.restore()
 
 

@@ -79,7 +79,8 @@ class Cache:
     def files(self):
         """Names of the files by part."""
         return {
-            name.partition("-")[0]: name for name in os.listdir(self.folder)
+            path.name.partition("-")[0]: path.name
+            for path in self.folder.glob("*.tfrecord")
         }
 
 
