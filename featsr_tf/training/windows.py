@@ -187,6 +187,5 @@ class WindowSampler:
         return {
             Batch.BOXES: tf.where(is_shown[..., None], shown, 0.0),
             Batch.CLASSES: tf.where(is_shown, classes, 0),
-            Batch.IGNORED: ignored
-            | (is_shown & (shown_areas < _WHOLE * areas)),
+            Batch.IGNORED: ignored | is_cut,
         }
