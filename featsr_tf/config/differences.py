@@ -179,7 +179,7 @@ def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
         for path, field, value in walk(pipeline)
         if not field.is_message
         and flag in affects_of(path)
-        and not (path.startswith(_YOUNGER) and value == field.default())
+        and not (path.startswith(_YOUNGER) and value == field.make_default())
     ]
 
 

@@ -51,7 +51,13 @@ def detection_function(detector: Detector, super_resolve: bool):
     # XLA must know the sizes.
     @tf.function(input_signature=None if detector.compiles_parts else signature)
     def detect(images, image_sizes, scales, originals=None):
-        return detector(images, image_sizes, scales, super_resolve, originals)
+        return detector(
+            images,
+            image_sizes,
+            scales,
+            super_resolve=super_resolve,
+            originals=originals,
+        )
 
     return detect
 
