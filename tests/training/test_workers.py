@@ -112,6 +112,7 @@ def written_steps(folder):
     ]
 
 
+@pytest.mark.slow
 def test_two_workers_end_with_the_same_weights_and_one_folder(
     overrides, tmp_path
 ):
