@@ -230,7 +230,9 @@ def training_picture(
     from featsr_tf.data.resize import pad_to
     from featsr_tf.data.resize import round_up
 
-    frame = training_image(tf.constant(serialized), tf.constant(seed), options)
+    _, frame = training_image(
+        tf.constant(serialized), tf.constant(seed), options
+    )
     height, width = frame.image.shape[:2]
     padded = pad_to(frame.image, round_up(height), round_up(width))
     half = half_image(padded[None])[0]

@@ -211,7 +211,26 @@ def _super_resolution_problems(pipeline: Pipeline) -> _Problems:
             f"{_EXTENSION}.zoom.margin",
             f"is {margin}; expected less than half of window_size, {size}",
         )
+    yield from _second_look_problems(extension.second_look)
     yield from _crop_problems(extension.training_crop)
+
+
+def _second_look_problems(options: schema.SecondLookOptions) -> _Problems:
+    path = f"{_EXTENSION}.second_look"
+    size, margin = options.window_size, options.margin
+    if size % 32:
+        yield f"{path}.window_size", f"is {size}; expected a multiple of 32"
+    if 4 * margin >= size:
+        yield (
+            f"{path}.margin",
+            f"is {margin}; expected less than a quarter of window_size, {size}",
+        )
+    steps = options.magnifications
+    if not steps or steps != sorted(set(steps)):
+        yield (
+            f"{path}.magnifications",
+            f"is {steps}; expected one or more numbers, ascending",
+        )
 
 
 def _crop_problems(crop: schema.TrainingCropOptions | None) -> _Problems:

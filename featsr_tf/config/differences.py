@@ -54,6 +54,13 @@ def affects_of(path: str) -> Affects:
     return affects
 
 
+# Kept caches may be older than these fields: they count where they are set.
+_YOUNGER = (
+    f"{_EXTENSION}.second_look.",
+    f"{_EXTENSION}.training_crop.log_uniform_scale",
+)
+
+
 def differences(first: schema.Pipeline, second: schema.Pipeline) -> list[str]:
     """Names the fields by which two trained detectors differ.
 
@@ -170,7 +177,9 @@ def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
     return [
         f"{path}: {value}"
         for path, field, value in walk(pipeline)
-        if not field.is_message and flag in affects_of(path)
+        if not field.is_message
+        and flag in affects_of(path)
+        and not (path.startswith(_YOUNGER) and value == field.make_default())
     ]
 
 

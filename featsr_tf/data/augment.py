@@ -119,6 +119,8 @@ class TrainingCrop:
         width: in px.
         minimum_scale: smallest px of the crop per px of the original frame.
         maximum_scale: largest px of the crop per px of the original frame.
+        log_uniform_scale: whether the scale's logarithm is drawn evenly, not
+            the scale.
     """
 
     height: int
@@ -126,6 +128,16 @@ class TrainingCrop:
     minimum_scale: float = 1.0
     maximum_scale: float = 1.0
     object_probability: float = 0.9
+    log_uniform_scale: bool = False
+
+    def scale(self, draw: tf.Tensor) -> tf.Tensor:
+        """Makes a scale of a number in 0..1."""
+        if self.log_uniform_scale:
+            ratio = self.maximum_scale / self.minimum_scale
+            return self.minimum_scale * tf.pow(ratio, draw)
+        return self.minimum_scale + draw * (
+            self.maximum_scale - self.minimum_scale
+        )
 
 
 def training_crop(
@@ -146,10 +158,7 @@ def training_crop(
         the rescaled frame is, and its objects.
     """
     draws = tf.random.stateless_uniform([5], seed)
-    factor = crop.minimum_scale + draws[0] * (
-        crop.maximum_scale - crop.minimum_scale
-    )
-    window, size = _window_and_size(labeled, factor, crop)
+    window, size = _window_and_size(labeled, crop.scale(draws[0]), crop)
     low, high = tf.cond(
         (draws[1] < crop.object_probability) & tf.reduce_any(~labeled.ignored),
         lambda: _offsets_around_object(labeled, window, draws[2]),

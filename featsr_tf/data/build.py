@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from featsr_tf.config.schema import InputReader
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import ResizeType
 from featsr_tf.data import augment
 from featsr_tf.data import input_pipeline
@@ -54,8 +55,29 @@ def load_records(
     )
 
 
-def build_resizer(pipeline: Pipeline) -> resize.Resizer:
-    """Makes the resizer of whole frames."""
+def looks_again(pipeline: Pipeline) -> bool:
+    """Tells whether the super-resolved detector looks at original frames."""
+    refiner = pipeline.model.feature_super_resolution.refiner
+    return refiner == RefinerType.SECOND_LOOK
+
+
+def build_resizer(
+    pipeline: Pipeline, super_resolve: bool = False
+) -> resize.Resizer:
+    """Makes the resizer of whole frames.
+
+    Args:
+        super_resolve: whether for the super-resolved detector, rather than
+            the base detector: only before a second look they differ.
+    """
+    resizer = _image_resizer(pipeline)
+    if super_resolve and looks_again(pipeline):
+        extension = pipeline.model.feature_super_resolution
+        return resize.scaled(resizer, extension.second_look.first_pass_scale)
+    return resizer
+
+
+def _image_resizer(pipeline: Pipeline) -> resize.Resizer:
     options = pipeline.model.faster_rcnn.image_resizer
     if options.fixed_shape_resizer is not None:
         fixed = options.fixed_shape_resizer
@@ -79,6 +101,7 @@ def training_batches(
     record_files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
+    with_originals: bool = False,
     seed_offset: int = 0,
     shard: Shard | None = None,
     services: Sequence[str] = (),
@@ -87,13 +110,20 @@ def training_batches(
 
     Args:
         with_half_images: whether I^0.5 is wanted.
+        with_originals: whether whole frames are wanted, as the first pass and
+            the second look see them.
         shard: what this worker sees of every batch; None = all of it.
 
     Returns:
         Dataset of dicts, see `Batch`.
     """
     options = training_options(
-        pipeline, record_files, skip_steps, with_half_images, seed_offset
+        pipeline,
+        record_files,
+        skip_steps,
+        with_half_images,
+        with_originals,
+        seed_offset,
     )
     options = dataclasses.replace(options, shard=shard, services=services)
     return input_pipeline.training_dataset(record_files, options)
@@ -104,6 +134,7 @@ def training_options(
     record_files: RecordFiles,
     skip_steps: int = 0,
     with_half_images: bool = False,
+    with_originals: bool = False,
     seed_offset: int = 0,
 ) -> input_pipeline.TrainingOptions:
     """Says how records become the batches of `training_batches`."""
@@ -117,8 +148,9 @@ def training_options(
                 max(record_files.summary.max_boxes, 1),
             ),
             with_half_images=with_half_images,
+            originals_shape=_largest(record_files) if with_originals else None,
         ),
-        view=_training_view(pipeline, record_files.summary),
+        view=_training_view(pipeline, record_files.summary, with_originals),
         augmentations=_augmentations(config.data_augmentation_options),
         seed=extension.seed + seed_offset,
         skip_examples=skip_steps * config.batch_size,
@@ -154,6 +186,7 @@ def evaluation_batches(
     record_files: RecordFiles,
     batch_size: int | None = None,
     positions: Sequence[int] | None = None,
+    super_resolve: bool = False,
 ) -> tf.data.Dataset:
     """Makes one pass of whole frames, in the order of the records.
 
@@ -161,27 +194,33 @@ def evaluation_batches(
         batch_size: default is that of `eval_config`.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
+        super_resolve: whether for the super-resolved detector, which may need
+            the originals. Default False.
 
     Returns:
         Dataset of dicts, see `Batch`.
     """
+    with_originals = super_resolve and looks_again(pipeline)
     size = batch_size or pipeline.eval_config.batch_size
     return input_pipeline.evaluation_dataset(
         record_files,
-        _whole_frames(pipeline, record_files.summary),
+        _whole_frames(pipeline, record_files.summary, super_resolve),
         # Room for all: what training may cut is judged nevertheless.
         input_pipeline.BatchOptions(
             batch_size=size,
             max_boxes=max(record_files.summary.max_boxes, 1),
             with_half_images=False,
+            originals_shape=_largest(record_files) if with_originals else None,
         ),
         positions,
     )
 
 
 def _training_view(
-    pipeline: Pipeline, summary: RecordSummary
+    pipeline: Pipeline, summary: RecordSummary, with_originals: bool
 ) -> augment.TrainingCrop | input_pipeline.WholeFrames:
+    if with_originals:
+        return _whole_frames(pipeline, summary, super_resolve=True)
     crop = pipeline.model.feature_super_resolution.training_crop
     if crop is not None:
         return augment.TrainingCrop(**dataclasses.asdict(crop))
@@ -194,10 +233,15 @@ def _training_view(
     return _whole_frames(pipeline, summary)
 
 
+def _largest(record_files: RecordFiles) -> tuple[int, int]:
+    height, width = record_files.summary.image_sizes.max(axis=0).tolist()
+    return height, width
+
+
 def _whole_frames(
-    pipeline, summary: RecordSummary
+    pipeline, summary: RecordSummary, super_resolve: bool = False
 ) -> input_pipeline.WholeFrames:
-    resizer = build_resizer(pipeline)
+    resizer = build_resizer(pipeline, super_resolve)
     sizes = {tuple(size) for size in summary.image_sizes.tolist()}
     return input_pipeline.WholeFrames(
         resizer, *resize.static_shape(sizes, resizer)

@@ -58,11 +58,14 @@ class BatchOptions:
         max_boxes: room for boxes per image; further ones are cut, with a
             warning.
         with_half_images: whether batches hold I^0.5 beside I^1.0.
+        originals_shape: height and width of what holds every image before it
+            is resized, px; None = batches are without these.
     """
 
     batch_size: int
     max_boxes: int
     with_half_images: bool = True
+    originals_shape: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +110,11 @@ def training_dataset(
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
-        labeled = training_image(serialized, seed, options)
-        shape = _padded_shape(options.view)
-        return _entries(labeled, seed, shape, options.batches.max_boxes)
+        original, labeled = training_image(serialized, seed, options)
+        return {
+            **_original(original, options.batches),
+            **_entries(labeled, seed, options.view, options.batches),
+        }
 
     dataset = shuffled_records(
         record_files,
@@ -132,19 +137,26 @@ def training_dataset(
 
 def training_image(
     serialized: tf.Tensor, seed: tf.Tensor, options: TrainingOptions
-) -> LabeledImage:
+) -> tuple[LabeledImage, LabeledImage]:
     """What training sees of a record: a crop or the whole frame, augmented.
 
     Args:
         serialized: `[]` string, the record.
         seed: `[2]` int32, stateless seed of the example.
+
+    Returns:
+        The image before it is cropped or resized, and after that.
     """
     steps = options.augmentations
     count = count_before_resizing(steps)
+    if options.batches.originals_shape is not None:
+        # Both are to show the same.
+        count = len(steps)
     own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-    labeled = augment(decode_example(serialized), own_seed, steps[:count])
-    labeled = _training_view(labeled, seed, options.view)
-    return augment(labeled, own_seed, steps[count:], first_position=count)
+    original = augment(decode_example(serialized), own_seed, steps[:count])
+    labeled = _training_view(original, seed, options.view)
+    labeled = augment(labeled, own_seed, steps[count:], first_position=count)
+    return original, labeled
 
 
 def shuffled_records(
@@ -248,15 +260,16 @@ def evaluation_dataset(
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([0, tf.cast(number, tf.int32)])
-        labeled = _resized(decode_example(serialized), view.resizer)
+        original = decode_example(serialized)
+        labeled = _resized(original, view.resizer)
         named = tf.strings.length(labeled.source_id) > 0
-        shape = _padded_shape(view)
         details = decode_details(serialized)
         return {
             Batch.CROWD: _padded(details.crowd, options.max_boxes),
             Batch.DIFFICULT: _padded(details.difficult, options.max_boxes),
             Batch.AREAS: _padded(details.areas, options.max_boxes),
-            **_entries(labeled, seed, shape, options.max_boxes),
+            **_original(original, options),
+            **_entries(labeled, seed, view, options),
             Batch.SOURCE_IDS: tf.where(
                 named, labeled.source_id, tf.strings.as_string(number)
             ),
@@ -316,16 +329,23 @@ def _resized(labeled: LabeledImage, resizer: Resizer) -> LabeledImage:
     )
 
 
-def _padded_shape(view: TrainingCrop | WholeFrames) -> tuple[int, int]:
-    return round_up(view.height), round_up(view.width)
+def _original(
+    labeled: LabeledImage, options: BatchOptions
+) -> dict[str, tf.Tensor]:
+    if options.originals_shape is None:
+        return {}
+    pixels = tf.cast(tf.round(tf.cast(labeled.image, tf.float32)), tf.uint8)
+    return {Batch.ORIGINALS: pad_to(pixels, *options.originals_shape)}
 
 
 def _entries(
     labeled: LabeledImage,
     seed: tf.Tensor,
-    shape: tuple[int, int],
-    max_boxes: int,
+    view: TrainingCrop | WholeFrames,
+    options: BatchOptions,
 ) -> dict[str, tf.Tensor]:
+    shape = round_up(view.height), round_up(view.width)
+    max_boxes = options.max_boxes
     return {
         Batch.IMAGES: pad_to(labeled.image, *shape),
         Batch.IMAGE_SIZES: tf.cast(tf.shape(labeled.image)[:2], tf.float32),

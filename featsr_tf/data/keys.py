@@ -43,6 +43,9 @@ class Batch:
     IMAGE_SIZES = "image_sizes"
     # [B, 2] float32, px of I^1.0 per px of the original image, y and x.
     SCALES = "scales"
+    # [B, H', W', 3] uint8, RGB, the images before resizing, zero padded
+    # at the right and bottom; there only for what looks at them.
+    ORIGINALS = "originals"
     # [B, M, 4] float32 px, ymin, xmin, ymax, xmax, zero padded.
     BOXES = "boxes"
     # [B, M] int32, ids of the label map, 0 is padding.

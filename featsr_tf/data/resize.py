@@ -49,6 +49,16 @@ class FixedShapeResizer:
 Resizer = KeepAspectRatioResizer | FixedShapeResizer
 
 
+def scaled(resizer: Resizer, scale: float) -> Resizer:
+    """Makes a resizer whose images are smaller by a factor, the scale."""
+    sides = {
+        name: round(getattr(resizer, name) * scale)
+        for name in ("min_dimension", "max_dimension", "height", "width")
+        if hasattr(resizer, name)
+    }
+    return dataclasses.replace(resizer, **sides)
+
+
 def resized_size(height: int, width: int, resizer: Resizer) -> tuple[int, int]:
     """Height and width in px after `resizer`, before any padding."""
     if isinstance(resizer, FixedShapeResizer):

@@ -36,6 +36,8 @@ _KINDS = {
     "super-resolved",
     RefinerType.ZOOM: "A Faster R-CNN that looks at small proposals again, "
     "enlarged",
+    RefinerType.SECOND_LOOK: "A Faster R-CNN that looks for small objects "
+    "again, in enlarged windows of the original image",
     RefinerType.NONE: "A Faster R-CNN with another predictor for small "
     "proposals",
 }

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -74,7 +74,7 @@ def export(
         kinds = _write_model(
             folder,
             final.parent.name,
-            build_resizer(pipeline),
+            functools.partial(build_resizer, pipeline),
             detector,
             base,
             options,
@@ -112,6 +112,16 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
                 f"--format {options.format}: add --set {path}={expected}"
             )
     path = "model.feature_super_resolution.refiner"
+    if (
+        extension.refiner == RefinerType.SECOND_LOOK
+        and options.format != "saved_model"
+        and not options.base_only
+    ):
+        raise ConfigError(
+            f"{pipeline.where(path)}: {path} is SECOND_LOOK, which decides "
+            "while it runs how many windows of which frame it looks at; export "
+            "with --format saved_model, or with --base_only"
+        )
     if (
         extension.refiner == RefinerType.ZOOM
         and options.format == "tflite"
@@ -174,14 +184,16 @@ def load_detectors(
 def _write_model(
     folder: Path,
     name: str,
-    resizer: Resizer,
+    resizer_of: Callable[[bool], Resizer],
     detector: Detector,
     base: Detector | None,
     options: ExportOptions,
 ) -> dict[str, str]:
     """Writes the model and returns the kind of input of each signature."""
     # A detector that stopped after stage 1 has nothing to refine with.
-    served = _signatures(detector, resizer, base is not None, options)
+    super_resolve = base is not None
+    resizer = resizer_of(super_resolve)
+    served = _signatures(detector, resizer, super_resolve, options)
     kinds = {names.SERVING_DEFAULT: options.input_type}
     spec = _input(options.input_type)
     if options.format == "onnx":
@@ -205,7 +217,7 @@ def _write_model(
         kinds[names.BASE_SIGNATURE] = "image_tensor"
         archive.add_endpoint(
             names.BASE_SIGNATURE,
-            _signatures(base, resizer, False, options).images,
+            _signatures(base, resizer_of(False), False, options).images,
             [_input("image_tensor")],
         )
     archive.write_out(str(folder), verbose=False)
@@ -220,9 +232,9 @@ def _signatures(
     super_resolve: bool,
     options: ExportOptions,
 ) -> Signatures:
-    def detect(images, image_sizes, scales):
+    def detect(images, image_sizes, scales, originals):
         candidates = detector.find_raw_detections(
-            images, image_sizes, scales, super_resolve
+            images, image_sizes, scales, super_resolve, originals
         )
         found = detector.postprocess.suppress(candidates)
         return (found, candidates) if options.raw_outputs else found

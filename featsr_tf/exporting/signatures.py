@@ -21,8 +21,7 @@ from featsr_tf.model.postprocess import RawDetections
 
 Outputs = dict[str, tf.Tensor]
 DetectionFunction = Callable[
-    [tf.Tensor, tf.Tensor, tf.Tensor],
-    DetectionBatch | tuple[DetectionBatch, RawDetections],
+    ..., DetectionBatch | tuple[DetectionBatch, RawDetections]
 ]
 ResizeFunction = Callable[[tf.Tensor, Resizer], tf.Tensor]
 
@@ -88,8 +87,9 @@ class Signatures:
     """The functions of a SavedModel.
 
     Args:
-        detect: from the three tensors of `NetworkInputs` to detections; with
-            `raw_outputs` to detections and the candidates for them.
+        detect: from the three tensors of `NetworkInputs`, and the images
+            themselves as `originals`, to detections; with `raw_outputs` to
+            detections and the candidates for them.
         raw_outputs: whether candidates are put out as well. Default False.
         resize_images: default `resize_one_by_one`.
     """
@@ -129,7 +129,7 @@ class Signatures:
         inputs = network_inputs(
             input_tensor, self._resizer, self._resize_images
         )
-        found = self._detect(*inputs)
+        found = self._detect(*inputs, originals=input_tensor)
         sides = tf.tile(inputs.image_sizes, [1, 2])[:, None]
         if isinstance(found, DetectionBatch):
             return _detection_outputs(found, sides)

@@ -37,6 +37,8 @@ from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.refiner import Gate
 from featsr_tf.model.refiner import GeneratorRefiner
 from featsr_tf.model.refiner import NoRefiner
+from featsr_tf.model.second_look import SecondLook
+from featsr_tf.model.second_look import WindowSettings
 from featsr_tf.model.tail_generator import TailGenerator
 from featsr_tf.model.tail_generator import build_tail
 from featsr_tf.model.target_extractor import build_target_extractor
@@ -83,23 +85,30 @@ def build_detector(
         sub_layer=extension.backbone.sub_layer,
         jit_compile=extension.jit_compile,
     )
-    pool_base = _pooling(pipeline, backbone.features, "base", operations.sample)
+    parts = {
+        "backbone": backbone,
+        "proposal_network": _proposal_network(config),
+        "proposal_settings": _proposal_settings(config, operations.suppress),
+        "pool_base": _pooling(
+            pipeline, backbone.features, "base", operations.sample
+        ),
+        "postprocess": _postprocess(config, operations.suppress),
+        "can_skip": operations.can_branch,
+    }
+    large_predictor = _predictor(pipeline, backbone, "large_predictor")
+    small_predictor = _predictor(pipeline, backbone, "small_predictor")
     detector = Detector(
-        backbone=backbone,
-        proposal_network=_proposal_network(config),
-        proposal_settings=_proposal_settings(config, operations.suppress),
-        pool_base=pool_base,
-        refiner=_refiner(pipeline, backbone, pool_base),
-        large_predictor=_predictor(pipeline, backbone, "large_predictor"),
-        small_predictor=_predictor(pipeline, backbone, "small_predictor"),
-        postprocess=_postprocess(config, operations.suppress),
-        small_area_threshold=extension.small_area_threshold,
+        **parts,
+        refiner=_refiner(pipeline, backbone, parts["pool_base"]),
+        large_predictor=large_predictor,
+        small_predictor=small_predictor,
+        small_area_threshold=_small_area_threshold(extension),
         threshold_in_original_pixels=(
             extension.small_area_frame == AreaFrame.ORIGINAL
         ),
         gate=_gate(extension),
+        second_look=_second_look(extension, small_predictor, parts),
         objectness_threshold=extension.gate_objectness_threshold,
-        can_skip=operations.can_branch,
         compiles_parts=extension.jit_compile,
         name="detector",
     )
@@ -228,7 +237,7 @@ def _refiner(
     pipeline, backbone: Backbone, pool_base: RoiPooling
 ) -> keras.layers.Layer:
     extension = pipeline.model.feature_super_resolution
-    if extension.refiner == RefinerType.NONE:
+    if extension.refiner in (RefinerType.NONE, RefinerType.SECOND_LOOK):
         return NoRefiner()
     if extension.refiner == RefinerType.ZOOM:
         return build_zoom(pipeline, backbone, pool_base)
@@ -264,6 +273,38 @@ def _tail_pooling(backbone: Backbone, pool_base: RoiPooling) -> RoiPooling:
         cells=cells,
         crop_size=pool_base.output_size * (2 if has_stride else 1),
         sample=pool_base.sample,
+    )
+
+
+def _small_area_threshold(extension) -> float:
+    """The threshold; of the resized frame, as the first pass resizes it."""
+    threshold = extension.small_area_threshold
+    if (
+        extension.refiner == RefinerType.SECOND_LOOK
+        and extension.small_area_frame == AreaFrame.RESIZED
+    ):
+        threshold *= extension.second_look.first_pass_scale**2
+    return threshold
+
+
+def _second_look(
+    extension, small_predictor: Predictor, parts: dict
+) -> SecondLook | None:
+    if extension.refiner != RefinerType.SECOND_LOOK:
+        return None
+    options = extension.second_look
+    return SecondLook(
+        **parts,
+        predictor=small_predictor,
+        settings=WindowSettings(
+            size=options.window_size,
+            magnifications=tuple(options.magnifications),
+            preferred_size=options.preferred_size,
+            maximum_enlargement=options.maximum_enlargement,
+            margin=options.margin,
+            score_threshold=extension.gate_score_threshold,
+            objectness_threshold=options.objectness_threshold,
+        ),
     )
 
 

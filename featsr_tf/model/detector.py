@@ -27,6 +27,8 @@ from featsr_tf.model.row_ops import gather_rows
 from featsr_tf.model.row_ops import rows_where
 from featsr_tf.model.row_ops import scatter_rows
 from featsr_tf.model.row_ops import select_rows
+from featsr_tf.model.second_look import Frames
+from featsr_tf.model.second_look import SecondLook
 
 
 class Detector(keras.Model):
@@ -36,6 +38,9 @@ class Detector(keras.Model):
     2. The proposal network finds regions that may hold an object.
     3. The pooled features of small proposals are refined.
     4. The small predictor classifies these, the large predictor the others.
+
+    With a second look the large predictor judges all proposals of a first
+    pass, and the small predictor what windows of the original frame show.
 
     Keras cannot save it whole, as not all of its parts are Keras objects:
     `build_detector` makes it of a config, `save_weights` keeps its weights.
@@ -48,6 +53,8 @@ class Detector(keras.Model):
             of them, as the paper does.
         objectness_threshold: proposals below it are left out where small ones
             are super-resolved.
+        second_look: searches windows for small objects; None refines pooled
+            features, as the paper does.
         can_skip: whether refiner and small predictor are left out of a batch
             in which there is nothing for them to do. It changes the time
             alone.
@@ -69,6 +76,7 @@ class Detector(keras.Model):
         threshold_in_original_pixels: bool = True,
         gate: Gate | None = None,
         objectness_threshold: float = 0.0,
+        second_look: SecondLook | None = None,
         can_skip: bool = True,
         compiles_parts: bool = False,
         **kwargs,
@@ -88,12 +96,13 @@ class Detector(keras.Model):
         self.threshold_in_original_pixels = threshold_in_original_pixels
         self.gate = gate
         self.objectness_threshold = objectness_threshold
+        self.second_look = second_look
         self.can_skip = can_skip
         self.compiles_parts = compiles_parts
         self.built = True
 
     def call(
-        self, images, image_sizes, scales, super_resolve=True
+        self, images, image_sizes, scales, super_resolve=True, originals=None
     ) -> DetectionBatch:
         """Detects objects (section 4.4), boxes in px of I^1.0.
 
@@ -102,13 +111,17 @@ class Detector(keras.Model):
             image_sizes: `[B, 2]` height and width without padding, px.
             scales: `[B, 2]` px of I^1.0 per px of the original image.
             super_resolve: False gives the base detector.
+            originals: `[B, H', W', 3]` RGB, 0..255, the original images, which
+                windows are cut out of. Default None, the images themselves.
         """
         return self.postprocess.suppress(
-            self.find_raw_detections(images, image_sizes, scales, super_resolve)
+            self.find_raw_detections(
+                images, image_sizes, scales, super_resolve, originals
+            )
         )
 
     def find_raw_detections(
-        self, images, image_sizes, scales, super_resolve=True
+        self, images, image_sizes, scales, super_resolve=True, originals=None
     ) -> RawDetections:
         """Does all of `call` but the suppression of duplicates (Figure 3)."""
         features = self.extract(images)
@@ -122,18 +135,26 @@ class Detector(keras.Model):
             rows, *flatten_boxes(proposals.boxes)
         )
         pooled = self.pool_base(features["base"], boxes, image_indices)
-        if super_resolve:
+        if super_resolve and self.second_look is None:
             predictions = self.predict_by_size(
                 ChosenProposals(boxes, image_indices, pooled, features, images),
                 self.is_small(boxes, image_indices, scales),
             )
         else:
             predictions = self.large_predictor(pooled)
-        return self.postprocess.decode(
+        found = self.postprocess.decode(
             scatter_rows(rows, predictions, tf.size(is_valid)),
             proposals,
             image_sizes,
         )
+        if super_resolve and self.second_look is not None:
+            frames = Frames(originals, image_sizes, scales)
+            if originals is None:
+                frames = Frames(images, image_sizes, tf.ones_like(scales))
+            return self.second_look(
+                found, lambda *boxes: self.is_small(*boxes, scales), frames
+            )
+        return found
 
     def extract(self, images, training=False):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
@@ -252,7 +273,7 @@ class Detector(keras.Model):
     @property
     def refines_untrained(self) -> bool:
         """Whether super-resolution is of use before stage 2."""
-        return not self.refiner.needs_training
+        return not self.refiner.needs_training or self.second_look is not None
 
     def with_large_predictor(self, large_predictor: Predictor) -> "Detector":
         """Makes a detector that shares all but the large predictor.
@@ -270,11 +291,18 @@ class Detector(keras.Model):
         has learnt more.
         """
         backbone = self.backbone.for_inference()
+        small_predictor = self.small_predictor.for_inference()
+        second_look = self.second_look
+        if second_look is not None:
+            second_look = second_look.with_parts(
+                backbone=backbone, predictor=small_predictor
+            )
         return self._with_parts(
             backbone=backbone,
             refiner=self.refiner.for_inference(backbone),
             large_predictor=self.large_predictor.for_inference(),
-            small_predictor=self.small_predictor.for_inference(),
+            small_predictor=small_predictor,
+            second_look=second_look,
         )
 
     def _with_parts(self, **parts) -> "Detector":

@@ -18,6 +18,13 @@ from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
 from featsr_tf.model.detector import Detector
 
+_INPUTS = (Batch.IMAGES, Batch.IMAGE_SIZES, Batch.SCALES, Batch.ORIGINALS)
+
+
+def network_inputs_of(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+    """Takes out of a batch what `detection_function` makes detections of."""
+    return [batch[key] for key in _INPUTS if key in batch]
+
 
 def detection_function(detector: Detector, super_resolve: bool):
     """Makes one graph that serves batches of any size and frame.
@@ -28,8 +35,9 @@ def detection_function(detector: Detector, super_resolve: bool):
         super_resolve: whether small proposals are super-resolved.
 
     Returns:
-        A function of images `[B, H, W, 3]`, image sizes `[B, 2]` and scales
-        `[B, 2]` to `Detections` of the model.
+        A function of images `[B, H, W, 3]`, image sizes `[B, 2]`, scales
+        `[B, 2]` and, before a second look, originals `[B, H', W', 3]` uint8
+        to the detections of the model.
     """
 
     signature = [
@@ -37,19 +45,28 @@ def detection_function(detector: Detector, super_resolve: bool):
         tf.TensorSpec([None, 2], tf.float32),
         tf.TensorSpec([None, 2], tf.float32),
     ]
+    if super_resolve and detector.second_look is not None:
+        signature.append(tf.TensorSpec([None, None, None, 3], tf.uint8))
 
     # XLA must know the sizes.
     @tf.function(input_signature=None if detector.compiles_parts else signature)
-    def detect(images, image_sizes, scales):
+    def detect(images, image_sizes, scales, originals=None):
         return detector(
-            images, image_sizes, scales, super_resolve=super_resolve
+            images,
+            image_sizes,
+            scales,
+            super_resolve=super_resolve,
+            originals=originals,
         )
 
     return detect
 
 
-def image_function(detect, resizer: Resizer):
+def image_function(detect, resizer: Resizer, with_originals: bool = False):
     """Makes a detector of images as they are, resized in its graph.
+
+    Args:
+        with_originals: whether it looks at the originals, too.
 
     Returns:
         A function of images of one size `[B, H, W, 3]`, uint8 RGB, to the
@@ -61,7 +78,8 @@ def image_function(detect, resizer: Resizer):
     )
     def resize_and_detect(images):
         inputs = network_inputs(images, resizer)
-        return detect(*inputs), inputs.scales
+        originals = [images] if with_originals else []
+        return detect(*inputs, *originals), inputs.scales
 
     def detect_images(images: np.ndarray) -> list[Detections]:
         found, scales = resize_and_detect(images)
@@ -87,11 +105,7 @@ def detect_batches(
     ) as bar:
         first = 0
         for batch in dataset:
-            found = detect(
-                batch[Batch.IMAGES],
-                batch[Batch.IMAGE_SIZES],
-                batch[Batch.SCALES],
-            )
+            found = detect(*network_inputs_of(batch))
             batch = {key: value.numpy() for key, value in batch.items()}
             scales = batch[Batch.SCALES]
             for row in range(len(scales)):

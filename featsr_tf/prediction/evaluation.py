@@ -120,7 +120,11 @@ def _judge(
 ) -> dict:
     """Figures of one detector; its worst images are drawn when asked for."""
     truths, found = run_detector(
-        pipeline, detect, records, f"{name}: evaluation"
+        pipeline,
+        detect,
+        records,
+        f"{name}: evaluation",
+        super_resolve=name == SUPER_RESOLVED,
     )
     result = evaluate(
         truths,
@@ -177,14 +181,19 @@ def run_detector(
     title: str,
     max_images: int | None = None,
     positions: Sequence[int] | None = None,
+    super_resolve: bool = False,
 ):
     """Detects objects in the images of record files.
 
     Args:
         max_images: only the first ones are looked at; None = all.
         positions: running numbers, from 0, of the only images; None = all.
+        super_resolve: whether the super-resolved detector does. Default
+            False.
     """
-    dataset = evaluation_batches(pipeline, records, positions=positions)
+    dataset = evaluation_batches(
+        pipeline, records, positions=positions, super_resolve=super_resolve
+    )
     count = records.summary.num_examples
     if positions is not None:
         count = len(set(positions))
@@ -251,5 +260,6 @@ def choose_model_threshold(
         records,
         f"{name}: threshold",
         options.threshold_images,
+        super_resolve=name == SUPER_RESOLVED,
     )
     return choose_threshold(truths, found, names, options.protocol.size_by)

@@ -301,11 +301,17 @@ def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
     def load_function(name: str) -> ImageFunction:
         # A SavedModel does without all of this.
         from featsr_tf.data.build import build_resizer
+        from featsr_tf.data.build import looks_again
         from featsr_tf.prediction.data_set import image_function
         from featsr_tf.prediction.evaluation import load_detection_function
 
         detect = load_detection_function(pipeline, path, name)
-        return image_function(detect, build_resizer(pipeline))
+        super_resolve = name == SUPER_RESOLVED
+        return image_function(
+            detect,
+            build_resizer(pipeline, super_resolve),
+            with_originals=super_resolve and looks_again(pipeline),
+        )
 
     files = sorted(Path(path, "checkpoints").rglob("*"))
     return _make(path, pipeline, load_function, files)

@@ -112,6 +112,7 @@ def stage_batches(
         source,
         skip_steps=skip_steps,
         with_half_images=stage.needs_half_images,
+        with_originals=stage.needs_originals,
         seed_offset=checkpoints.STAGES.index(name),
         shard=shard,
         services=services,

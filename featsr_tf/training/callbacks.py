@@ -19,6 +19,7 @@ from featsr_tf.drawing.boxes import draw_detections
 from featsr_tf.drawing.boxes import side_by_side
 from featsr_tf.metrics.coco import average_precision
 from featsr_tf.metrics.evaluator import none_if_nan
+from featsr_tf.prediction.data_set import network_inputs_of
 from featsr_tf.prediction.evaluation import run_detector
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.distribution import StopSignals
@@ -245,19 +246,29 @@ FIGURES = ("ap50", "ap")
 
 
 def validate(
-    pipeline, detect, source: RecordFiles, num_images: int
+    pipeline,
+    detect,
+    source: RecordFiles,
+    num_images: int,
+    super_resolve: bool = False,
 ) -> dict[str, float | None]:
     """Evaluates a detector on the first images of a source.
 
     Args:
         num_images: number of images; 0 = all.
+        super_resolve: as for `run_detector`.
 
     Returns:
         Average precision by figure and size, such as "ap50_small", 0 to 1;
         None where there is no object of the size.
     """
     truths, found = run_detector(
-        pipeline, detect, source, "validation", num_images or None
+        pipeline,
+        detect,
+        source,
+        "validation",
+        num_images or None,
+        super_resolve=super_resolve,
     )
     averages = average_precision(truths, found, source.label_map.names)
     return none_if_nan(
@@ -364,9 +375,7 @@ class DetectionImages(StageCallback):
                     )
 
     def _draw(self, batch) -> np.ndarray:
-        found = self.detect(
-            batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES]
-        )
+        found = self.detect(*network_inputs_of(batch))
         image = tf.cast(batch[Batch.IMAGES][0], tf.uint8).numpy()
         is_drawn = found.scores[0].numpy() >= self.score_threshold
         is_object = batch[Batch.CLASSES][0].numpy() > 0

@@ -60,6 +60,7 @@ def cached_batches(
         pipeline,
         source,
         with_half_images=stage.needs_half_images,
+        with_originals=stage.needs_originals,
         seed_offset=SEED_OFFSET,
     ).take(num_batches)
     specs = _specs(stage, images)

@@ -8,13 +8,14 @@ from featsr_tf.training.stage import Stage
 from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import flatten_images
 from featsr_tf.training.stage import unflatten_images
+from featsr_tf.training.windows import WindowSampler
 
 
 class FineTuneStage(Stage):
     """Stage 3: both predictors, each on proposals of its size (section 4.3).
 
-    Behind a gate the large predictor scores all proposals, and learns from
-    all.
+    Behind a gate, and in the first pass before a second look, the large
+    predictor scores all proposals, and learns from all.
     """
 
     @property
@@ -25,22 +26,30 @@ class FineTuneStage(Stage):
             + self.detector.large_predictor.trainable_variables
         )
 
+    @property
+    def needs_originals(self):
+        """Whether there are windows of them to learn from."""
+        return self.detector.second_look is not None
+
     def compute_frozen(self, batch):
         """Pools small and large proposals; see `Stage`."""
         images = batch[Batch.IMAGES]
         batch_size = images.shape[0]
         proposals = self.sampler.propose(batch)
         is_small = proposals.area_ratios < 1.0
-        small = self.sampler.sample(
-            batch, proposals.boxes, allowed=proposals.valid & is_small
-        )
+        if self.needs_originals:
+            windows = WindowSampler(self.detector, self.sampler)
+            small, chosen = windows.sample(batch)
+        else:
+            small = self.sampler.sample(
+                batch, proposals.boxes, allowed=proposals.valid & is_small
+            )
+            chosen = self.sampler.pool(small, proposals.features, images)
         for_large = proposals.valid
-        if self.detector.gate is None:
+        if self.detector.gate is None and not self.needs_originals:
             for_large &= proposals.area_ratios >= 1.0
         large = self.sampler.sample(batch, proposals.boxes, allowed=for_large)
-        small_inputs = self.detector.refiner.collect_inputs(
-            self.sampler.pool(small, proposals.features, images)
-        )
+        small_inputs = self.detector.refiner.collect_inputs(chosen)
         pooled = self.sampler.pool(large, proposals.features, images)
         return {
             StageInputs.SMALL: small,

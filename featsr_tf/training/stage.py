@@ -238,6 +238,11 @@ class Stage(keras.Model):
         """Whether batches must hold I^0.5 beside I^1.0."""
         return False
 
+    @property
+    def needs_originals(self) -> bool:
+        """Whether batches must hold whole frames and their originals."""
+        return False
+
     def train_step(self, batch):
         """Makes one step.
 

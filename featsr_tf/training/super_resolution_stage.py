@@ -20,6 +20,7 @@ from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import flatten_images
 from featsr_tf.training.stage import unflatten_images
 from featsr_tf.training.targets import TargetSource
+from featsr_tf.training.windows import WindowSampler
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,11 @@ class SuperResolutionStage(Stage):
         """Whether the generator's inputs are proposals on I^0.5."""
         return self.targets is not None and self.targets.of_half_images
 
+    @property
+    def needs_originals(self):
+        """Whether there are windows of them to learn from."""
+        return self.detector.second_look is not None
+
     def checkpointed(self):
         """Adds the discriminator and its optimizer; see `Stage`."""
         objects = super().checkpointed()
@@ -181,13 +187,16 @@ class SuperResolutionStage(Stage):
         refiner, sampler = self.detector.refiner, self.sampler
         images = batch[Batch.IMAGES]
         batch_size = images.shape[0]
-        proposals = sampler.propose(batch)
-        small = sampler.sample(
-            batch,
-            proposals.boxes,
-            allowed=proposals.valid & (proposals.area_ratios < 1.0),
-        )
-        chosen = sampler.pool(small, proposals.features, images)
+        if self.needs_originals:
+            small, chosen = WindowSampler(self.detector, sampler).sample(batch)
+        else:
+            proposals = sampler.propose(batch)
+            small = sampler.sample(
+                batch,
+                proposals.boxes,
+                allowed=proposals.valid & (proposals.area_ratios < 1.0),
+            )
+            chosen = sampler.pool(small, proposals.features, images)
         inputs = {
             StageInputs.SMALL: small,
             StageInputs.SMALL_INPUTS: unflatten_images(

@@ -347,11 +347,17 @@ def _callbacks(
     )
     log = TrainingLog(history, writer=writer, pending=saved.notes, **progress)
     callbacks = [log, write(log=log)]
-    detect = run.detection_functions(name != checkpoints.BASE)
+    super_resolve = name != checkpoints.BASE
+    detect = run.detection_functions(super_resolve)
     options = extension.validation
     if options is not None:
         evaluate = functools.partial(
-            validate, run.pipeline, detect, run.shown, options.num_images
+            validate,
+            run.pipeline,
+            detect,
+            run.shown,
+            options.num_images,
+            super_resolve,
         )
         callbacks.append(
             Validation(
@@ -368,7 +374,12 @@ def _callbacks(
         callbacks.append(
             DetectionImages(
                 detect,
-                evaluation_batches(run.pipeline, run.shown, batch_size=1),
+                evaluation_batches(
+                    run.pipeline,
+                    run.shown,
+                    batch_size=1,
+                    super_resolve=super_resolve,
+                ),
                 names=run.shown.label_map.names,
                 writer=writer,
                 interval=interval,

@@ -84,6 +84,16 @@ def test_a_zoom_is_refused_where_a_runtime_lacks_an_operation(tmp_path):
         export(pipeline, str(tmp_path), str(tmp_path / "signs"), options)
 
 
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_a_second_look_is_refused_as_its_graph_decides(kind, tmp_path):
+    pipeline = small_pipeline(
+        "model.feature_super_resolution.refiner=SECOND_LOOK"
+    )
+    options = ExportOptions(format=kind, input_size=(50, 70))
+    with pytest.raises(ConfigError, match="is SECOND_LOOK, which decides"):
+        export(pipeline, str(tmp_path), str(tmp_path / "signs"), options)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -1,5 +1,7 @@
 """An export can put out what there was before suppression."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,9 +76,7 @@ def test_suppression_by_class_keeps_the_same_detections(exported):
     images = tf.constant(random_images(3))
     found = signatures["image"](input_tensor=images)
     for name, values in (
-        Signatures(
-            lambda *inputs: detector(*inputs, super_resolve=False), resizer
-        )
+        Signatures(functools.partial(detector, super_resolve=False), resizer)
         .images(images)
         .items()
     ):
@@ -100,7 +100,7 @@ def test_raw_boxes_are_those_of_the_best_class_by_hand(box_classes):
     boxes = tf.concat([boxes, boxes / 2.0][:box_classes], axis=2)
     scores = tf.constant([[[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]])
 
-    def detect(*_):
+    def detect(*_, **__):
         nothing = DetectionBatch(
             tf.zeros([1, 1, 4]),
             tf.zeros([1, 1]),

@@ -29,6 +29,7 @@ from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
 from featsr_tf.config.schema.super_resolution import GeneratorBlock
 from featsr_tf.config.schema.super_resolution import Precision
 from featsr_tf.config.schema.super_resolution import RefinerType
+from featsr_tf.config.schema.super_resolution import SecondLookOptions
 from featsr_tf.config.schema.super_resolution import Supervision
 from featsr_tf.config.schema.super_resolution import TrainingCropOptions
 from featsr_tf.config.schema.super_resolution import TwinPooling

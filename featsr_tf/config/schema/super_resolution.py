@@ -43,6 +43,7 @@ class RefinerType(enum.StrEnum):
     GENERATOR = "GENERATOR"
     TAIL_GENERATOR = "TAIL_GENERATOR"
     ZOOM = "ZOOM"
+    SECOND_LOOK = "SECOND_LOOK"
     NONE = "NONE"
 
 
@@ -116,6 +117,11 @@ class TrainingCropOptions:
         "Most pixels of the crop per pixel of the frame.",
         limits=(0.01, 16),
     )
+    log_uniform_scale: bool = field(
+        False,
+        "Whether the logarithm of the scale is drawn evenly between the two, "
+        "rather than the scale: as many crops from 0.5 to 1 as from 1 to 2.",
+    )
     object_probability: float = field(
         0.9, "Share of crops that are placed around an object.", limits=(0, 1)
     )
@@ -158,6 +164,49 @@ class ZoomOptions:
         8,
         "Least pixels between a proposal and the edge of its window.",
         limits=(0, 8192),
+    )
+
+
+@config_message
+class SecondLookOptions:
+    """Windows of the original frame, searched anew: SECOND_LOOK."""
+
+    first_pass_scale: float = field(
+        1.0,
+        "Size of the frame in the first pass, as a share of what "
+        "`image_resizer` makes for the base detector.",
+        MODEL | INFERENCE | CACHE,
+        limits=(0.05, 1),
+    )
+    window_size: int = field(
+        192,
+        "Side of a window in pixels of the network's input, a multiple of 32.",
+        limits=(64, 4096),
+    )
+    magnifications: list[float] = field(
+        [2.0, 3.0, 4.0],
+        "Pixels of a window per pixel of the first pass, ascending; each "
+        "window has one of them.",
+        limits=(1, 64),
+    )
+    preferred_size: float = field(
+        48.0,
+        "Side of the square, in pixels of the window, as large as which "
+        "objects are wanted. What has about this size already is left alone.",
+        limits=(1, 4096),
+    )
+    maximum_enlargement: float = field(
+        2.0,
+        "Most pixels of a window per pixel of the original frame.",
+        limits=(0.1, 64),
+    )
+    margin: int = field(
+        8,
+        "Least pixels of a window between its edge and what it is laid for.",
+        limits=(0, 1024),
+    )
+    objectness_threshold: float = field(
+        0.1, "Least objectness of proposals in windows.", limits=(0, 1)
     )
 
 
@@ -232,7 +281,9 @@ class FeatureSuperResolution:
         "What refines small proposals: the GENERATOR of the paper, a "
         "trainable copy of the extractor behind its sub layer on a denser "
         "grid (TAIL_GENERATOR), a second look through enlarged windows "
-        "(ZOOM), or NONE: two predictors, one for each size.",
+        "(ZOOM), the same through windows of the original frame that are "
+        "searched anew (SECOND_LOOK), or NONE: two predictors, one for each "
+        "size.",
         MODEL | Affects.SMALL_INPUTS | Affects.PAIR_INPUTS,
     )
     gate_objectness_threshold: float = field(
@@ -269,6 +320,11 @@ class FeatureSuperResolution:
         | Affects.SMALL_INPUTS
         | Affects.PAIR_INPUTS
         | Affects.TARGETS,
+    )
+    second_look: SecondLookOptions = message(
+        SecondLookOptions,
+        "The windows of SECOND_LOOK.",
+        MODEL | INFERENCE | Affects.SMALL | Affects.SMALL_INPUTS,
     )
     discriminator: DiscriminatorOptions = message(
         DiscriminatorOptions, "The discriminator.", MODEL

@@ -1,0 +1,455 @@
+"""A second look: windows of the original frame through the same detector.
+
+The first pass sees the whole frame, small. What it finds too small to judge
+well is looked at again in enlarged windows that are cut from the original
+pixels, and everything in these windows is searched anew.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from featsr_tf.data.resize import SIDE_MULTIPLE
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry.boxes import anchor_grid
+from featsr_tf.geometry.roi_align import RoiPooling
+from featsr_tf.model.backbone import Backbone
+from featsr_tf.model.postprocess import PostProcessing
+from featsr_tf.model.postprocess import RawDetections
+from featsr_tf.model.predictor import Predictor
+from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import ProposalSettings
+from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.row_ops import flatten_boxes
+from featsr_tf.model.row_ops import gather_rows
+from featsr_tf.model.row_ops import rows_where
+from featsr_tf.model.zoom import choose_places
+
+# px of a view: what ends so near to its edge may go on behind it.
+_EDGE = 2.0
+
+
+class Frames(NamedTuple):
+    """A batch of frames, as they are and as the first pass sees them.
+
+    Attributes:
+        originals: `[B, H, W, 3]` RGB, 0..255, padded at the right and bottom.
+        image_sizes: `[B, 2]` height and width in the first pass, px.
+        scales: `[B, 2]` px of the first pass per px of the originals.
+    """
+
+    originals: tf.Tensor
+    image_sizes: tf.Tensor
+    scales: tf.Tensor
+
+
+class Places(NamedTuple):
+    """What is to be looked at again, in px of the first pass.
+
+    Attributes:
+        boxes: `[n, 4]`.
+        image_indices: `[n]` int32, row of the batch.
+        magnifications: `[n]`, px of the second look per px of the first.
+    """
+
+    boxes: tf.Tensor
+    image_indices: tf.Tensor
+    magnifications: tf.Tensor
+
+
+class Views(NamedTuple):
+    """Rectangles of the frames that the second look sees, enlarged.
+
+    Attributes:
+        corners: `[m, 2]` upper left corner, px of the first pass.
+        size: `[2]` int32, height and width of each, px of the view.
+        magnifications: `[m]`, px of the view per px of the first pass.
+        image_indices: `[m]` int32, row of the batch.
+    """
+
+    corners: tf.Tensor
+    size: tf.Tensor
+    magnifications: tf.Tensor
+    image_indices: tf.Tensor
+
+    def num_pixels(self) -> tf.Tensor:
+        """Counts the pixels of all views."""
+        return tf.size(self.image_indices) * tf.reduce_prod(self.size)
+
+    def to_frame(self, boxes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Moves boxes `[n, C, 4]`, px of views `[n]`, to the first pass."""
+        corners = tf.tile(tf.gather(self.corners, rows), [1, 2])
+        scales = tf.gather(self.magnifications, rows)
+        return boxes / scales[:, None, None] + corners[:, None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WindowSettings:
+    """Where windows are laid, and how they are searched.
+
+    Attributes:
+        size: side of a window as the network sees it, px, a multiple of 32.
+        magnifications: px of a window per px of the first pass, ascending.
+        preferred_size: side, px of the window, that objects are brought to.
+        maximum_enlargement: px of a window per px of the original, at most.
+        margin: least distance of what is looked at from the edge of its
+            window, px of the window.
+        score_threshold: score in the first pass from which on a detection is
+            looked at again.
+        objectness_threshold: of proposals in windows.
+    """
+
+    size: int = 192
+    magnifications: tuple[float, ...] = (2.0, 3.0, 4.0)
+    preferred_size: float = 48.0
+    maximum_enlargement: float = 2.0
+    margin: float = 8.0
+    score_threshold: float = 0.05
+    objectness_threshold: float = 0.1
+
+
+class SecondLook:
+    """Searches enlarged windows of the original for small objects.
+
+    It has no variables: all its parts are those of a detector.
+
+    Args:
+        predictor: judges what windows show; the small predictor.
+        can_skip: whether it may be left out of a batch that needs no window.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        proposal_network: ProposalNetwork,
+        proposal_settings: ProposalSettings,
+        pool_base: RoiPooling,
+        predictor: Predictor,
+        postprocess: PostProcessing,
+        settings: WindowSettings,
+        can_skip: bool = True,
+    ):
+        self.backbone = backbone
+        self.proposal_network = proposal_network
+        self.proposal_settings = dataclasses.replace(
+            proposal_settings, score_threshold=settings.objectness_threshold
+        )
+        self.pool_base = pool_base
+        self.predictor = predictor
+        self.postprocess = postprocess
+        self.settings = settings
+        self.can_skip = can_skip
+
+    def __call__(
+        self,
+        first: RawDetections,
+        is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        frames: Frames,
+    ) -> RawDetections:
+        """Looks again at what the first pass has found small.
+
+        Args:
+            first: of the first pass, `[B, P, ...]`.
+            is_small: tells of boxes `[n, 4]`, px of the first pass, and their
+                rows in the batch `[n]` which are small, `[n]` bool.
+
+        Returns:
+            The same, without what was looked at again, and with what was
+            found then.
+        """
+        places, scores = self.places_of(first, frames)
+        is_chosen = (
+            tf.reshape(first.valid, [-1])
+            & (scores >= self.settings.score_threshold)
+            & (places.magnifications > 0.0)
+            & is_small(places.boxes, places.image_indices)
+        )
+
+        def look() -> RawDetections:
+            return self.look(first, frames, is_chosen, places)
+
+        if not self.can_skip:
+            return look()
+        return tf.cond(tf.reduce_any(is_chosen), look, lambda: first)
+
+    def places_of(
+        self, first: RawDetections, frames: Frames
+    ) -> tuple[Places, tf.Tensor]:
+        """Takes the best box of each candidate, and its score `[B * P]`."""
+        class_scores = first.scores[..., 1:]
+        boxes = first.boxes[:, :, 0]
+        if first.boxes.shape[2] != 1:
+            best = tf.argmax(class_scores, axis=2)
+            boxes = tf.gather(first.boxes, best, batch_dims=2)
+        boxes, image_indices = flatten_boxes(boxes)
+        scores = tf.reshape(tf.reduce_max(class_scores, axis=2), [-1])
+        scales = tf.gather(frames.scales, image_indices)
+        magnifications = self.magnifications(boxes, scales)
+        return Places(boxes, image_indices, magnifications), scores
+
+    def magnifications(self, boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+        """Says how much boxes are to be enlarged, by the steps that there are.
+
+        Args:
+            boxes: `[n, 4]`, px of the first pass.
+            scales: `[n, 2]` px of the first pass per px of the original.
+
+        Returns:
+            `[n]`, 0 where there is nothing to be gained.
+        """
+        settings = self.settings
+        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
+        wanted = tf.minimum(
+            settings.preferred_size / sides,
+            settings.maximum_enlargement
+            / tf.sqrt(tf.reduce_prod(scales, axis=1)),
+        )
+        steps = tf.constant([0.0, *settings.magnifications])
+        # A step a little above what is wanted is better than the next lower.
+        count = tf.reduce_sum(
+            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
+        )
+        return tf.gather(steps, count)
+
+    def look(
+        self,
+        first: RawDetections,
+        frames: Frames,
+        is_chosen: tf.Tensor,
+        places: Places,
+    ) -> RawDetections:
+        """Lays windows around places, and judges what they show."""
+        rows = rows_where(is_chosen)
+        chosen = Places(*gather_rows(rows, *places))
+        # The row that stands for none has no magnification.
+        least = self.settings.magnifications[0]
+        chosen = chosen._replace(
+            magnifications=tf.maximum(chosen.magnifications, least)
+        )
+        views, is_held = self.choose_views(chosen, frames.image_sizes)
+        found = self.search(render(frames, views), views, frames)
+        found = found._replace(valid=found.valid & tf.reduce_any(is_chosen))
+        is_replaced = tf.scatter_nd(
+            rows[:, None],
+            tf.cast(is_held, tf.int32),
+            [tf.size(is_chosen) + 1],
+        )[:-1]
+        is_replaced = tf.reshape(is_replaced > 0, tf.shape(first.valid))
+        return concatenate(
+            first._replace(valid=first.valid & ~is_replaced), found
+        )
+
+    def choose_views(
+        self, places: Places, image_sizes: tf.Tensor
+    ) -> tuple[Views, tf.Tensor]:
+        """Lays windows, or takes enlarged frames where these are cheaper.
+
+        Returns:
+            The views, and which places `[n]` bool they hold.
+        """
+        windows, is_held = self.lay_windows(places, image_sizes)
+        frames = enlarged_frames(places, image_sizes)
+        is_dense = windows.num_pixels() > frames.num_pixels()
+        return tf.cond(
+            is_dense,
+            lambda: (frames, tf.ones_like(is_held)),
+            lambda: (windows, is_held),
+        )
+
+    def lay_windows(
+        self, places: Places, image_sizes: tf.Tensor
+    ) -> tuple[Views, tf.Tensor]:
+        """Lays few windows that hold all places; also tells which are held."""
+        settings = self.settings
+        boxes, image_indices, magnifications = places
+        sides = settings.size / magnifications[:, None]
+        margins = settings.margin / magnifications[:, None]
+        limits = tf.gather(image_sizes, image_indices)
+        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+        corners = tf.clip_by_value(
+            centers - sides / 2, 0.0, tf.maximum(limits - sides, 0.0)
+        )
+        begins = tf.maximum(boxes[:, :2] - margins, 0.0)
+        ends = tf.minimum(boxes[:, 2:] + margins, limits)
+        windows = corners[:, None]
+        holds = (
+            tf.reduce_all(
+                (windows <= begins) & (ends <= windows + sides[:, None]),
+                axis=-1,
+            )
+            & (image_indices[:, None] == image_indices)
+            & (magnifications[:, None] == magnifications)
+        )
+        is_held = tf.reduce_any(holds, axis=0)
+        rows = rows_where(choose_places(holds))
+        corners, magnifications, image_indices = gather_rows(
+            rows, corners, magnifications, image_indices
+        )
+        size = tf.fill([2], settings.size)
+        return Views(corners, size, magnifications, image_indices), is_held
+
+    def with_parts(self, **parts) -> "SecondLook":
+        """Makes a second look with some other parts."""
+        own = {
+            name: getattr(self, name)
+            for name in (
+                "backbone",
+                "proposal_network",
+                "proposal_settings",
+                "pool_base",
+                "predictor",
+                "postprocess",
+                "settings",
+                "can_skip",
+            )
+        }
+        return SecondLook(**(own | parts))
+
+    def search(
+        self, images: tf.Tensor, views: Views, frames: Frames
+    ) -> RawDetections:
+        """Finds objects in views, of all of an image in one row."""
+        features = self.backbone.extract(images)["base"]
+        logits, deltas = self.proposal_network(features)
+        view_sizes = tf.cast(
+            tf.repeat(views.size[None], tf.shape(images)[0], axis=0), tf.float32
+        )
+        proposals = choose_proposals(
+            logits,
+            deltas,
+            self._anchors(features),
+            view_sizes,
+            self.proposal_settings,
+        )
+        rows = rows_where(tf.reshape(proposals.valid, [-1]))
+        boxes, view_rows = gather_rows(rows, *flatten_boxes(proposals.boxes))
+        any_valid = tf.reduce_any(proposals.valid)
+        predictions = self.predictor(self.pool_base(features, boxes, view_rows))
+        boxes = box_ops.decode(predictions.box_deltas, boxes[:, None])
+        scores = self.postprocess.scores(predictions.class_logits)
+        is_whole = self.is_whole(boxes, views, view_rows, frames.image_sizes)
+        boxes = views.to_frame(boxes, view_rows)
+        # A cut object is no object of its class; another class may be whole.
+        scores = tf.concat(
+            [scores[:, :1], tf.where(is_whole, scores[:, 1:], 0.0)], axis=1
+        )
+        image_indices = tf.gather(views.image_indices, view_rows)
+        image_indices = tf.where(any_valid, image_indices, -1)
+        found = arrange_by_image(
+            boxes, scores, image_indices, tf.shape(frames.scales)[0]
+        )
+        shape = tf.shape(found.boxes)
+        flat = tf.reshape(found.boxes, [shape[0], -1, 4])
+        return found._replace(
+            boxes=tf.reshape(box_ops.clip(flat, frames.image_sizes), shape)
+        )
+
+    def is_whole(self, boxes, views, rows, image_sizes) -> tf.Tensor:
+        """Tells which boxes no edge of their view cuts, `[n, C]` bool.
+
+        Args:
+            boxes: `[n, C, 4]`, px of the view.
+        """
+        corners = tf.gather(views.corners, rows)
+        size = tf.cast(views.size, tf.float32)
+        ends = corners + size / tf.gather(views.magnifications, rows)[:, None]
+        limits = tf.gather(tf.gather(image_sizes, views.image_indices), rows)
+        # The frame's own edge cuts nothing.
+        is_first = (corners <= 0.0)[:, None]
+        is_last = (ends >= limits - 0.01)[:, None]
+        begins_whole = (boxes[..., :2] > _EDGE) | is_first
+        ends_whole = (boxes[..., 2:] < size - _EDGE) | is_last
+        return tf.reduce_all(begins_whole & ends_whole, axis=-1)
+
+    def _anchors(self, features):
+        cells = self.pool_base.cells
+        return anchor_grid(
+            self.proposal_settings.cell_anchors,
+            tf.shape(features)[1],
+            tf.shape(features)[2],
+            stride=cells.stride,
+            first_center=cells.first_center,
+        )
+
+
+def enlarged_frames(places: Places, image_sizes: tf.Tensor) -> Views:
+    """Makes a view of each whole frame, as most places want it enlarged."""
+    steps = tf.sort(places.magnifications)
+    step = steps[tf.size(steps) // 2]
+    size = tf.math.ceil(tf.reduce_max(image_sizes, axis=0) * step)
+    count = tf.shape(image_sizes)[0]
+    return Views(
+        tf.zeros([count, 2]),
+        (tf.cast(size, tf.int32) + SIDE_MULTIPLE - 1)
+        // SIDE_MULTIPLE
+        * SIDE_MULTIPLE,
+        tf.fill([count], step),
+        tf.range(count),
+    )
+
+
+def render(frames: Frames, views: Views) -> tf.Tensor:
+    """Cuts views out of the original frames, `[m, h, w, 3]` float32.
+
+    Pixels beyond the frame are 0, as in the padding of frames.
+    """
+    scales = tf.gather(frames.scales, views.image_indices)
+    # Original px per px of the view.
+    steps = 1.0 / (scales * views.magnifications[:, None])
+    # Where a view shrinks the original, the mean of some samples is taken.
+    samples = tf.cast(tf.math.ceil(tf.reduce_max(steps) - 0.01), tf.int32)
+    samples = tf.maximum(samples, 1)
+    begins = views.corners / scales
+    lengths = tf.cast(views.size, tf.float32) * steps
+    inset = 0.5 * steps / tf.cast(samples, tf.float32) - 0.5
+    last = tf.cast(tf.shape(frames.originals)[1:3] - 1, tf.float32)
+    last = tf.maximum(last, 1.0)
+    height, width = tf.unstack(views.size)
+    images = tf.image.crop_and_resize(
+        frames.originals,
+        tf.concat(
+            [(begins + inset) / last, (begins + lengths - 1.0 - inset) / last],
+            axis=-1,
+        ),
+        views.image_indices,
+        views.size * samples,
+    )
+    return tf.cond(
+        samples > 1,
+        lambda: tf.reduce_mean(
+            tf.reshape(images, [-1, height, samples, width, samples, 3]),
+            axis=[2, 4],
+        ),
+        lambda: images,
+    )
+
+
+def arrange_by_image(boxes, scores, image_indices, batch_size) -> RawDetections:
+    """Lists candidates `[n, ...]` image by image, `[B, Q, ...]`."""
+    is_of = image_indices[None] == tf.range(batch_size)[:, None]
+    counts = tf.cumsum(tf.cast(is_of, tf.int32), axis=1)
+    room = tf.maximum(tf.reduce_max(counts), 1)
+    ranks = tf.reduce_sum(tf.where(is_of, counts - 1, 0), axis=0)
+    # Those of no image land in a row beyond the last.
+    rows = tf.where(image_indices < 0, batch_size, image_indices)
+    places = tf.stack([rows, ranks], axis=1)
+
+    def scatter(values):
+        shape = tf.concat(
+            [[batch_size + 1, room], tf.shape(values)[1:]], axis=0
+        )
+        found = tf.scatter_nd(places, values, shape)[:-1]
+        return tf.ensure_shape(found, [None, None, *values.shape[1:]])
+
+    is_there = scatter(tf.ones_like(image_indices)) > 0
+    return RawDetections(scatter(boxes), scatter(scores), is_there)
+
+
+def concatenate(first: RawDetections, second: RawDetections) -> RawDetections:
+    """Joins the candidates of two looks."""
+    return RawDetections(
+        *(tf.concat(pair, axis=1) for pair in zip(first, second, strict=True))
+    )

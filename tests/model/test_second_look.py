@@ -1,0 +1,262 @@
+"""The second look: where windows are laid, what they show, what they change."""
+
+import dataclasses
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.model.postprocess import RawDetections
+from featsr_tf.model.second_look import Frames
+from featsr_tf.model.second_look import Places
+from featsr_tf.model.second_look import Views
+from featsr_tf.model.second_look import arrange_by_image
+from featsr_tf.model.second_look import enlarged_frames
+from featsr_tf.model.second_look import render
+from tests.model.small import small_detector
+
+EXTENSION = "model.feature_super_resolution"
+FIELDS = (
+    f"{EXTENSION}.refiner=SECOND_LOOK",
+    f"{EXTENSION}.second_look={{window_size: 64 magnifications: [2, 3, 4] "
+    "preferred_size: 40 maximum_enlargement: 3 margin: 4 "
+    "objectness_threshold: 0}",
+)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return small_detector(*FIELDS)
+
+
+def places(boxes, magnifications, image_indices=None):
+    count = len(boxes)
+    return Places(
+        tf.constant(boxes, tf.float32),
+        tf.constant(image_indices or [0] * count),
+        tf.constant(magnifications, tf.float32),
+    )
+
+
+def squares(*corners_and_sides):
+    return [[y, x, y + side, x + side] for y, x, side in corners_and_sides]
+
+
+def test_objects_are_brought_near_the_preferred_size(detector):
+    boxes = squares(*((0, 0, side) for side in (5, 10, 13, 18, 22, 23, 50)))
+    scales = tf.ones([7, 2])
+    # 40 px are wanted, at most 3 px per px of the original; a step may be a
+    # tenth above what is wanted.
+    np.testing.assert_array_equal(
+        detector.second_look.magnifications(
+            tf.constant(boxes, tf.float32), scales
+        ),
+        [3, 3, 3, 2, 2, 0, 0],
+    )
+
+
+def test_the_original_limits_the_magnification(detector):
+    boxes = tf.constant(squares((0, 0, 5), (0, 0, 5), (0, 0, 5)), tf.float32)
+    scales = tf.constant([[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]])
+    np.testing.assert_array_equal(
+        detector.second_look.magnifications(boxes, scales), [4, 3, 0]
+    )
+
+
+def test_a_window_holds_what_is_near_and_enlarged_alike(detector):
+    chosen = places(
+        squares(
+            (40, 40, 8), (42, 48, 8), (46, 46, 8), (140, 30, 8), (41, 41, 8)
+        ),
+        [2, 2, 3, 2, 2],
+        [0, 0, 0, 0, 1],
+    )
+    views, is_held = detector.second_look.lay_windows(
+        chosen, tf.constant([[200.0, 300.0], [200.0, 300.0]])
+    )
+    assert is_held.numpy().all()
+    found = set(
+        zip(
+            views.image_indices.numpy(),
+            views.magnifications.numpy(),
+            strict=True,
+        )
+    )
+    assert len(views.magnifications) == 4
+    assert found == {(0, 2.0), (0, 3.0), (1, 2.0)}
+
+
+@pytest.mark.parametrize("size", [(200.0, 300.0), (20.0, 300.0), (1.0, 1.0)])
+def test_windows_lie_within_the_frame_where_it_is_large_enough(detector, size):
+    height, width = size
+    boxes = [
+        [0, 0, min(6.0, height), min(6.0, width)],
+        [max(height - 6, 0), max(width - 6, 0), height, width],
+    ]
+    views, is_held = detector.second_look.lay_windows(
+        places(boxes, [2, 2]), tf.constant([size])
+    )
+    assert is_held.numpy().all()
+    side = 32
+    assert np.all(views.corners >= 0)
+    assert np.all(views.corners <= np.maximum(np.subtract(size, side), 0))
+
+
+def test_a_view_without_scaling_is_a_cut():
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 40, 50, 3), np.uint8)
+    frames = Frames(
+        tf.constant(pixels),
+        tf.constant([[20.0, 25.0]] * 2),
+        tf.fill([2, 2], 0.5),
+    )
+    views = Views(
+        tf.constant([[2.0, 3.0], [4.0, 9.0]]),
+        tf.constant([32, 32]),
+        tf.constant([2.0, 2.0]),
+        tf.constant([1, 0]),
+    )
+    images = render(frames, views)
+    assert images.shape == (2, 32, 32, 3)
+    np.testing.assert_allclose(images[0], pixels[1, 4:36, 6:38], atol=1e-3)
+    np.testing.assert_allclose(images[1], pixels[0, 8:40, 18:50], atol=1e-3)
+
+
+@pytest.mark.parametrize("magnification", [0.5, 1.0, 3.0, 8.0])
+def test_a_view_shows_what_lies_there(magnification):
+    # Each pixel holds the place of its centre; a quarter of the original size.
+    rows, columns = np.mgrid[:160, :160] + 0.5
+    pixels = np.stack([rows, columns, rows], axis=-1)[None]
+    frames = Frames(
+        tf.constant(pixels, tf.float32),
+        tf.constant([[40.0, 40.0]]),
+        tf.fill([1, 2], 0.25),
+    )
+    corner = np.array([3.0, 5.0])
+    view = Views(
+        tf.constant(corner[None], tf.float32),
+        tf.constant([16, 16]),
+        tf.constant([magnification]),
+        tf.constant([0]),
+    )
+    image = render(frames, view)[0].numpy()
+    centers = (np.arange(16) + 0.5) / magnification
+    expected_rows = (corner[0] + centers) / 0.25
+    expected_columns = (corner[1] + centers) / 0.25
+    np.testing.assert_allclose(image[:, 3, 0], expected_rows, atol=1e-2)
+    np.testing.assert_allclose(image[3, :, 1], expected_columns, atol=1e-2)
+
+
+def test_a_shrinking_view_is_a_mean_and_no_choice_of_pixels():
+    pixels = np.zeros((1, 64, 64, 3), np.uint8)
+    pixels[:, ::2, ::2] = 200
+    frames = Frames(
+        tf.constant(pixels), tf.constant([[16.0, 16.0]]), tf.fill([1, 2], 0.25)
+    )
+    view = Views(
+        tf.zeros([1, 2]), tf.constant([16, 16]), tf.ones([1]), tf.constant([0])
+    )
+    np.testing.assert_allclose(render(frames, view), 50.0, atol=1e-3)
+
+
+def test_what_an_edge_of_a_window_cuts_is_left_out(detector):
+    views = Views(
+        tf.constant([[0.0, 10.0]]),
+        tf.constant([64, 64]),
+        tf.constant([2.0]),
+        tf.constant([0]),
+    )
+    boxes = [
+        [0, 20, 30, 40],  # at the upper edge of the frame
+        [20, 0, 40, 30],  # cut at the left
+        [20, 40, 40, 63.5],  # at the right edge of the frame
+        [40, 20, 63.5, 40],  # cut below
+        [20, 20, 40, 40],
+    ]
+    is_whole = detector.second_look.is_whole(
+        tf.constant(boxes, tf.float32)[:, None],
+        views,
+        tf.zeros([5], tf.int32),
+        tf.constant([[90.0, 42.0]]),
+    )
+    np.testing.assert_array_equal(is_whole[:, 0], [1, 0, 1, 0, 1])
+
+
+def test_candidates_are_listed_image_by_image():
+    boxes = tf.reshape(tf.range(20.0), [5, 1, 4])
+    scores = tf.reshape(tf.range(10.0), [5, 2])
+    found = arrange_by_image(boxes, scores, tf.constant([1, 0, 1, 1, -1]), 3)
+    np.testing.assert_array_equal(
+        found.valid, [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
+    )
+    np.testing.assert_array_equal(found.boxes[0, 0], boxes[1])
+    np.testing.assert_array_equal(found.scores[1], tf.gather(scores, [0, 2, 3]))
+
+
+def test_many_windows_become_one_view_of_the_frame(detector):
+    sizes = tf.constant([[96.0, 128.0]])
+    few = places(squares((40, 40, 12)), [2])
+    views, _ = detector.second_look.choose_views(few, sizes)
+    np.testing.assert_array_equal(views.size, [64, 64])
+    corners = [(y, x, 12) for y in range(0, 84, 14) for x in range(0, 112, 14)]
+    many = places(squares(*corners), [2] * len(corners))
+    views, is_held = detector.second_look.choose_views(many, sizes)
+    assert is_held.numpy().all()
+    np.testing.assert_array_equal(views.size, [192, 256])
+    np.testing.assert_array_equal(views.corners, [[0, 0]])
+    assert views.num_pixels() == enlarged_frames(many, sizes).num_pixels()
+
+
+def detect(detector, threshold, images, **options):
+    settings = dataclasses.replace(
+        detector.second_look.settings, score_threshold=threshold
+    )
+    with mock.patch.object(detector.second_look, "settings", settings):
+        return detector.find_raw_detections(
+            images,
+            tf.constant([[64.0, 64.0]] * 2),
+            tf.ones([2, 2]),
+            **options,
+        )
+
+
+IMAGES = tf.constant(
+    np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)), tf.float32
+)
+
+
+def test_where_nothing_is_in_doubt_it_is_the_base_detector(detector):
+    found = detect(detector, 1.1, IMAGES)
+    base = detect(detector, 1.1, IMAGES, super_resolve=False)
+    for ours, theirs in zip(found, base, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    always = detector.second_look.with_parts(can_skip=False)
+    with mock.patch.object(detector, "second_look", always):
+        looked = detect(detector, 1.1, IMAGES)
+    for ours, theirs in zip(
+        detector.postprocess.suppress(looked),
+        detector.postprocess.suppress(RawDetections(*base)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_is_looked_at_again_is_judged_by_windows_alone(detector):
+    base = detect(detector, 0.0, IMAGES, super_resolve=False)
+    found = detect(detector, 0.0, IMAGES)
+    count = base.valid.shape[1]
+    is_left = found.valid[:, :count].numpy()
+    assert (is_left <= base.valid.numpy()).all()
+    assert is_left.sum() < base.valid.numpy().sum()
+    boxes = base.boxes[:, :, 0].numpy()
+    areas = np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
+    # Large ones are none of its business.
+    is_large = base.valid.numpy() & (areas >= 1024)
+    np.testing.assert_array_equal(is_left[is_large], True)
+    added = found.valid[:, count:].numpy()
+    assert added.any()
+    new = found.boxes[:, count:].numpy()[added]
+    assert np.all((new >= 0) & (new <= 64))
+    np.testing.assert_allclose(
+        found.scores[:, count:].numpy()[added].max(axis=-1) <= 1, True
+    )

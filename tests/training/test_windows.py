@@ -1,0 +1,116 @@
+"""Stages 2 and 3 of a second look: the windows that they learn from."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featsr_tf.data.keys import Batch
+from featsr_tf.model.second_look import Views
+from featsr_tf.training.checkpoints import FINE_TUNE
+from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.windows import WindowSampler
+from tests.model.small import small_detector
+from tests.model.test_second_look import FIELDS as LOOK
+from tests.training.batches import LARGE
+from tests.training.batches import SMALL
+from tests.training.batches import make_batch
+from tests.training.steps import build
+from tests.training.steps import changed
+from tests.training.steps import paths
+from tests.training.steps import step
+from tests.training.steps import values_of
+
+FIELDS = (*LOOK, "model.feature_super_resolution.small_area_threshold=4096")
+
+
+def frames(*images, **options):
+    """A batch whose originals are twice as large."""
+    batch = make_batch(*images, **options)
+    pixels = tf.cast(batch[Batch.IMAGES], tf.uint8)
+    pixels = tf.repeat(tf.repeat(pixels, 2, axis=1), 2, axis=2)
+    return {
+        **batch,
+        Batch.ORIGINALS: pixels,
+        Batch.SCALES: tf.fill([len(images), 2], 0.5),
+    }
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return small_detector(*FIELDS, "train_config.batch_size=2")
+
+
+@pytest.fixture(scope="module")
+def sampler(detector):
+    stage = build(detector, SUPER_RESOLUTION, *FIELDS)
+    return WindowSampler(detector, stage.sampler, count=3)
+
+
+def test_truth_is_moved_into_windows(sampler):
+    other = (2, (40.0, 40.0, 60.0, 60.0))
+    batch = frames([SMALL, other], [other])
+    views = Views(
+        tf.constant([[0.0, 0.0], [30.0, 32.0]]),
+        tf.constant([64, 64]),
+        tf.constant([2.0, 2.0]),
+        tf.constant([0, 0]),
+    )
+    truth = sampler.truth(batch, views)
+    np.testing.assert_array_equal(truth[Batch.CLASSES], [[1, 0, 0], [0, 2, 0]])
+    np.testing.assert_array_equal(truth[Batch.BOXES][0, 0], [8, 8, 48, 48])
+    np.testing.assert_array_equal(truth[Batch.BOXES][1, 1], [20, 16, 60, 56])
+    assert not np.any(truth[Batch.IGNORED])
+    # Half of it lies beyond the edge: neither truth nor background.
+    cut = sampler.truth(
+        batch, views._replace(corners=tf.constant([[18.0, 0.0], [50.0, 40.0]]))
+    )
+    np.testing.assert_array_equal(cut[Batch.IGNORED], [[1, 0, 0], [0, 1, 0]])
+
+
+def test_windows_show_small_objects_that_were_missed(sampler):
+    batch = frames([SMALL, LARGE], [LARGE])
+    windows = sampler.cut(batch)
+    assert windows[Batch.IMAGES].shape == (6, 64, 64, 3)
+    is_there = windows[Batch.EXAMPLE_MASK].numpy().reshape(2, 3)
+    shows = np.any(windows[Batch.CLASSES].numpy() == SMALL[0], axis=1)
+    assert shows.reshape(2, 3)[0][is_there[0] > 0].any()
+    sides = windows[Batch.SCALES].numpy() / 0.5
+    # Between the least magnification and the greatest, a quarter more or less.
+    assert np.all((sides >= 2 / 1.25 - 1e-3) & (sides <= 4 * 1.25 + 1e-3))
+
+
+def test_windows_depend_on_the_seeds_of_the_images_alone(sampler):
+    batch = frames([SMALL, LARGE], [SMALL])
+    first, again = sampler.cut(batch), sampler.cut(batch)
+    other = sampler.cut({**batch, Batch.SEEDS: batch[Batch.SEEDS] + 1})
+    for key, value in first.items():
+        np.testing.assert_array_equal(value, again[key])
+    assert np.any(first[Batch.SCALES] != other[Batch.SCALES])
+    assert len(np.unique(first[Batch.SEEDS], axis=0)) == 6
+
+
+def test_an_image_without_anything_small_counts_for_nothing(sampler):
+    batch = frames([LARGE], [LARGE])
+    batch[Batch.CLASSES] = tf.zeros_like(batch[Batch.CLASSES])
+    high = sampler.second_look.settings.__class__(score_threshold=1.1)
+    sampler.second_look.settings, kept = high, sampler.second_look.settings
+    try:
+        windows = sampler.cut(batch)
+    finally:
+        sampler.second_look.settings = kept
+    np.testing.assert_array_equal(windows[Batch.EXAMPLE_MASK], 0.0)
+
+
+@pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
+def test_only_predictors_change(detector, name):
+    stage = build(detector, name, *FIELDS)
+    before = values_of(stage)
+    losses = step(stage, frames([SMALL, LARGE], [LARGE, SMALL]))
+    expected = paths(detector.small_predictor)
+    if name == FINE_TUNE:
+        expected = paths(detector.small_predictor, detector.large_predictor)
+    found = changed(before, values_of(stage))
+    assert found <= expected
+    assert any("small_predictor" in path for path in found)
+    assert all(np.isfinite(value) for value in losses.values())
+    assert stage.needs_originals
