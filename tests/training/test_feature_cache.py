@@ -72,6 +72,7 @@ class Cache:
             self.pipeline,
             self.source,
             with_half_images=self.stage.needs_half_images,
+            with_originals=self.stage.needs_originals,
             seed_offset=1,
         ).take(count)
 
@@ -157,6 +158,25 @@ def test_a_run_goes_on_at_any_step(open_cache):
     rest = cache.batches(3, skip_steps=4)
     for ours, theirs in zip(rest, whole[4:], strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_windows_of_originals_can_be_kept(records, tmp_path):
+    field = "refiner=SECOND_LOOK"
+    detector = small_detector(f"{EXTENSION}.{field}")
+    cache = Cache(
+        tmp_path / "cache",
+        records,
+        detector,
+        field,
+        "feature_cache.num_images=2",
+    )
+    (batch,), (cached,) = cache.uncached(1), cache.batches(1)
+    expected = rows_by_boxes([tf.function(cache.stage.compute_frozen)(batch)])
+    found = rows_by_boxes([cached])
+    assert found.keys() == expected.keys()
+    for key, tensors in expected.items():
+        for ours, theirs in zip(found[key], tensors, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
