@@ -95,11 +95,13 @@ def build_detector(
         "postprocess": _postprocess(config, operations.suppress),
         "can_skip": operations.can_branch,
     }
+    # The seeds of initial weights follow the order in which layers are made.
+    refiner = _refiner(pipeline, backbone, parts["pool_base"])
     large_predictor = _predictor(pipeline, backbone, "large_predictor")
     small_predictor = _predictor(pipeline, backbone, "small_predictor")
     detector = Detector(
         **parts,
-        refiner=_refiner(pipeline, backbone, parts["pool_base"]),
+        refiner=refiner,
         large_predictor=large_predictor,
         small_predictor=small_predictor,
         small_area_threshold=_small_area_threshold(extension),
