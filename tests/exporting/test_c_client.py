@@ -45,6 +45,7 @@ def run(client, *arguments, content=b""):
     return subprocess.run(command, input=content, capture_output=True)
 
 
+@pytest.mark.slow
 def test_it_prints_what_python_finds(client, tmp_path):
     pipeline = write_model(tmp_path / "model", [BASE])
     with small_backbone():

@@ -201,10 +201,8 @@ def cached_losses(strategy, name, records, folder):
     return losses
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(SUPER_RESOLUTION, marks=pytest.mark.slow), FINE_TUNE],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
 def test_two_replicas_agree_with_one_on_cached_features(name, tmp_path):
     records = write_noise(tmp_path)
     single = cached_losses(SINGLE, name, records, tmp_path / "one")

@@ -112,7 +112,9 @@ def test_what_a_stage_started_from_is_kept_and_found_again(records, trained):
     train(make_pipeline(records), trained)
 
 
-@pytest.mark.parametrize("is_recorded", [True, False])
+@pytest.mark.parametrize(
+    "is_recorded", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_stages_on_another_base_are_refused_wherever_they_are_used(
     records, trained, is_recorded
 ):

@@ -111,7 +111,7 @@ def test_a_stage_ends_early_and_is_not_repeated(
     check_init_from_base(pipeline, str(tmp_path / "other"), str(tmp_path))
 
 
-@pytest.mark.parametrize("last", [2, 4])
+@pytest.mark.parametrize("last", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_an_evaluation_in_which_a_run_was_killed_is_made_up_for(
     eager, readers, tmp_path, last
 ):
