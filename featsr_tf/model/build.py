@@ -1,5 +1,6 @@
 """Models from a pipeline: the only place of `model/` that knows the config."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -295,8 +296,12 @@ def _second_look(
     if extension.refiner != RefinerType.SECOND_LOOK:
         return None
     options = extension.second_look
+    proposal_settings = dataclasses.replace(
+        parts["proposal_settings"],
+        score_threshold=options.objectness_threshold,
+    )
     return SecondLook(
-        **parts,
+        **(parts | {"proposal_settings": proposal_settings}),
         predictor=small_predictor,
         settings=WindowSettings(
             size=options.window_size,
@@ -305,7 +310,6 @@ def _second_look(
             maximum_enlargement=options.maximum_enlargement,
             margin=options.margin,
             score_threshold=extension.gate_score_threshold,
-            objectness_threshold=options.objectness_threshold,
         ),
     )
 

@@ -1,5 +1,6 @@
 """The detector: Figure 3 of the paper in code."""
 
+import dataclasses
 import inspect
 from typing import NoReturn
 
@@ -7,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
-from featsr_tf.geometry.boxes import anchor_grid
 from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.postprocess import DetectionBatch
@@ -19,6 +19,7 @@ from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.proposal_network import place_anchors
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Gate
 from featsr_tf.model.refiner import Refiner
@@ -27,8 +28,8 @@ from featsr_tf.model.row_ops import gather_rows
 from featsr_tf.model.row_ops import rows_where
 from featsr_tf.model.row_ops import scatter_rows
 from featsr_tf.model.row_ops import select_rows
-from featsr_tf.model.second_look import Frames
 from featsr_tf.model.second_look import SecondLook
+from featsr_tf.model.views import OriginalFrames
 
 
 class Detector(keras.Model):
@@ -148,9 +149,11 @@ class Detector(keras.Model):
             image_sizes,
         )
         if super_resolve and self.second_look is not None:
-            frames = Frames(originals, image_sizes, scales)
+            frames = OriginalFrames(originals, image_sizes, scales)
             if originals is None:
-                frames = Frames(images, image_sizes, tf.ones_like(scales))
+                frames = OriginalFrames(
+                    images, image_sizes, tf.ones_like(scales)
+                )
             return self.second_look(
                 found, lambda *boxes: self.is_small(*boxes, scales), frames
             )
@@ -177,21 +180,9 @@ class Detector(keras.Model):
 
     def anchors(self, features) -> tf.Tensor:
         """Places the anchors `[N, 4]`, px, on the base feature map's cells."""
-        base = features["base"]
-        cells = self.pool_base.cells
-        height = base.shape[1] or tf.shape(base)[1]
-        width = base.shape[2] or tf.shape(base)[2]
-        anchors = anchor_grid(
-            self.proposal_settings.cell_anchors,
-            height,
-            width,
-            stride=cells.stride,
-            first_center=cells.first_center,
+        return place_anchors(
+            features["base"], self.pool_base.cells, self.proposal_settings
         )
-        if self.proposal_settings.clip_anchors:
-            sides = tf.cast(tf.stack([height, width]), tf.float32)
-            anchors = box_ops.clip(anchors[None], sides[None] * cells.stride)[0]
-        return anchors
 
     def predict_by_size(
         self, proposals: ChosenProposals, is_small
@@ -294,8 +285,8 @@ class Detector(keras.Model):
         small_predictor = self.small_predictor.for_inference()
         second_look = self.second_look
         if second_look is not None:
-            second_look = second_look.with_parts(
-                backbone=backbone, predictor=small_predictor
+            second_look = dataclasses.replace(
+                second_look, backbone=backbone, predictor=small_predictor
             )
         return self._with_parts(
             backbone=backbone,

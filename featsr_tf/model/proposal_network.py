@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry import nms
+from featsr_tf.geometry.boxes import anchor_grid
+from featsr_tf.geometry.receptive_field import ReceptiveField
 from featsr_tf.model import speed
 
 
@@ -167,6 +169,30 @@ class ProposalSettings:
     clip_anchors: bool = False
     candidates: int = 2000
     suppress: nms.Suppression = nms.suppress
+
+
+def place_anchors(
+    features: tf.Tensor, cells: ReceptiveField, settings: ProposalSettings
+) -> tf.Tensor:
+    """Places the anchors `[N, 4]`, px, on the cells of a feature map.
+
+    Args:
+        features: `[B, h, w, C]` base features.
+        cells: stride and first centre of the map, px of its image.
+    """
+    height = features.shape[1] or tf.shape(features)[1]
+    width = features.shape[2] or tf.shape(features)[2]
+    anchors = anchor_grid(
+        settings.cell_anchors,
+        height,
+        width,
+        stride=cells.stride,
+        first_center=cells.first_center,
+    )
+    if settings.clip_anchors:
+        sides = tf.cast(tf.stack([height, width]), tf.float32)
+        anchors = box_ops.clip(anchors[None], sides[None] * cells.stride)[0]
+    return anchors
 
 
 def choose_proposals(

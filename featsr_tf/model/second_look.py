@@ -7,13 +7,10 @@ pixels, and everything in these windows is searched anew.
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from featsr_tf.data.resize import SIDE_MULTIPLE
 from featsr_tf.geometry import boxes as box_ops
-from featsr_tf.geometry.boxes import anchor_grid
 from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.postprocess import PostProcessing
@@ -22,67 +19,19 @@ from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.proposal_network import place_anchors
 from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.model.row_ops import gather_rows
 from featsr_tf.model.row_ops import rows_where
+from featsr_tf.model.views import OriginalFrames
+from featsr_tf.model.views import Places
+from featsr_tf.model.views import Views
+from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import render
 from featsr_tf.model.zoom import choose_places
 
 # px of a view: what ends so near to its edge may go on behind it.
 _EDGE = 2.0
-
-
-class Frames(NamedTuple):
-    """A batch of frames, as they are and as the first pass sees them.
-
-    Attributes:
-        originals: `[B, H, W, 3]` RGB, 0..255, padded at the right and bottom.
-        image_sizes: `[B, 2]` height and width in the first pass, px.
-        scales: `[B, 2]` px of the first pass per px of the originals.
-    """
-
-    originals: tf.Tensor
-    image_sizes: tf.Tensor
-    scales: tf.Tensor
-
-
-class Places(NamedTuple):
-    """What is to be looked at again, in px of the first pass.
-
-    Attributes:
-        boxes: `[n, 4]`.
-        image_indices: `[n]` int32, row of the batch.
-        magnifications: `[n]`, px of the second look per px of the first.
-    """
-
-    boxes: tf.Tensor
-    image_indices: tf.Tensor
-    magnifications: tf.Tensor
-
-
-class Views(NamedTuple):
-    """Rectangles of the frames that the second look sees, enlarged.
-
-    Attributes:
-        corners: `[m, 2]` upper left corner, px of the first pass.
-        size: `[2]` int32, height and width of each, px of the view.
-        magnifications: `[m]`, px of the view per px of the first pass.
-        image_indices: `[m]` int32, row of the batch.
-    """
-
-    corners: tf.Tensor
-    size: tf.Tensor
-    magnifications: tf.Tensor
-    image_indices: tf.Tensor
-
-    def num_pixels(self) -> tf.Tensor:
-        """Counts the pixels of all views."""
-        return tf.size(self.image_indices) * tf.reduce_prod(self.size)
-
-    def to_frame(self, boxes: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Moves boxes `[n, C, 4]`, px of views `[n]`, to the first pass."""
-        corners = tf.tile(tf.gather(self.corners, rows), [1, 2])
-        scales = tf.gather(self.magnifications, rows)
-        return boxes / scales[:, None, None] + corners[:, None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,7 +47,6 @@ class WindowSettings:
             window, px of the window.
         score_threshold: score in the first pass from which on a detection is
             looked at again.
-        objectness_threshold: of proposals in windows.
     """
 
     size: int = 192
@@ -107,47 +55,34 @@ class WindowSettings:
     maximum_enlargement: float = 2.0
     margin: float = 8.0
     score_threshold: float = 0.05
-    objectness_threshold: float = 0.1
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class SecondLook:
     """Searches enlarged windows of the original for small objects.
 
     It has no variables: all its parts are those of a detector.
 
-    Args:
+    Attributes:
+        proposal_settings: how proposals are made in windows.
         predictor: judges what windows show; the small predictor.
         can_skip: whether it may be left out of a batch that needs no window.
     """
 
-    def __init__(
-        self,
-        *,
-        backbone: Backbone,
-        proposal_network: ProposalNetwork,
-        proposal_settings: ProposalSettings,
-        pool_base: RoiPooling,
-        predictor: Predictor,
-        postprocess: PostProcessing,
-        settings: WindowSettings,
-        can_skip: bool = True,
-    ):
-        self.backbone = backbone
-        self.proposal_network = proposal_network
-        self.proposal_settings = dataclasses.replace(
-            proposal_settings, score_threshold=settings.objectness_threshold
-        )
-        self.pool_base = pool_base
-        self.predictor = predictor
-        self.postprocess = postprocess
-        self.settings = settings
-        self.can_skip = can_skip
+    backbone: Backbone
+    proposal_network: ProposalNetwork
+    proposal_settings: ProposalSettings
+    pool_base: RoiPooling
+    predictor: Predictor
+    postprocess: PostProcessing
+    settings: WindowSettings
+    can_skip: bool = True
 
     def __call__(
         self,
         first: RawDetections,
         is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-        frames: Frames,
+        frames: OriginalFrames,
     ) -> RawDetections:
         """Looks again at what the first pass has found small.
 
@@ -176,7 +111,7 @@ class SecondLook:
         return tf.cond(tf.reduce_any(is_chosen), look, lambda: first)
 
     def places_of(
-        self, first: RawDetections, frames: Frames
+        self, first: RawDetections, frames: OriginalFrames
     ) -> tuple[Places, tf.Tensor]:
         """Takes the best box of each candidate, and its score `[B * P]`."""
         class_scores = first.scores[..., 1:]
@@ -217,7 +152,7 @@ class SecondLook:
     def look(
         self,
         first: RawDetections,
-        frames: Frames,
+        frames: OriginalFrames,
         is_chosen: tf.Tensor,
         places: Places,
     ) -> RawDetections:
@@ -291,25 +226,8 @@ class SecondLook:
         size = tf.fill([2], settings.size)
         return Views(corners, size, magnifications, image_indices), is_held
 
-    def with_parts(self, **parts) -> "SecondLook":
-        """Makes a second look with some other parts."""
-        own = {
-            name: getattr(self, name)
-            for name in (
-                "backbone",
-                "proposal_network",
-                "proposal_settings",
-                "pool_base",
-                "predictor",
-                "postprocess",
-                "settings",
-                "can_skip",
-            )
-        }
-        return SecondLook(**(own | parts))
-
     def search(
-        self, images: tf.Tensor, views: Views, frames: Frames
+        self, images: tf.Tensor, views: Views, frames: OriginalFrames
     ) -> RawDetections:
         """Finds objects in views, of all of an image in one row."""
         features = self.backbone.extract(images)["base"]
@@ -320,7 +238,9 @@ class SecondLook:
         proposals = choose_proposals(
             logits,
             deltas,
-            self._anchors(features),
+            place_anchors(
+                features, self.pool_base.cells, self.proposal_settings
+            ),
             view_sizes,
             self.proposal_settings,
         )
@@ -363,68 +283,6 @@ class SecondLook:
         begins_whole = (boxes[..., :2] > _EDGE) | is_first
         ends_whole = (boxes[..., 2:] < size - _EDGE) | is_last
         return tf.reduce_all(begins_whole & ends_whole, axis=-1)
-
-    def _anchors(self, features):
-        cells = self.pool_base.cells
-        return anchor_grid(
-            self.proposal_settings.cell_anchors,
-            tf.shape(features)[1],
-            tf.shape(features)[2],
-            stride=cells.stride,
-            first_center=cells.first_center,
-        )
-
-
-def enlarged_frames(places: Places, image_sizes: tf.Tensor) -> Views:
-    """Makes a view of each whole frame, as most places want it enlarged."""
-    steps = tf.sort(places.magnifications)
-    step = steps[tf.size(steps) // 2]
-    size = tf.math.ceil(tf.reduce_max(image_sizes, axis=0) * step)
-    count = tf.shape(image_sizes)[0]
-    return Views(
-        tf.zeros([count, 2]),
-        (tf.cast(size, tf.int32) + SIDE_MULTIPLE - 1)
-        // SIDE_MULTIPLE
-        * SIDE_MULTIPLE,
-        tf.fill([count], step),
-        tf.range(count),
-    )
-
-
-def render(frames: Frames, views: Views) -> tf.Tensor:
-    """Cuts views out of the original frames, `[m, h, w, 3]` float32.
-
-    Pixels beyond the frame are 0, as in the padding of frames.
-    """
-    scales = tf.gather(frames.scales, views.image_indices)
-    # Original px per px of the view.
-    steps = 1.0 / (scales * views.magnifications[:, None])
-    # Where a view shrinks the original, the mean of some samples is taken.
-    samples = tf.cast(tf.math.ceil(tf.reduce_max(steps) - 0.01), tf.int32)
-    samples = tf.maximum(samples, 1)
-    begins = views.corners / scales
-    lengths = tf.cast(views.size, tf.float32) * steps
-    inset = 0.5 * steps / tf.cast(samples, tf.float32) - 0.5
-    last = tf.cast(tf.shape(frames.originals)[1:3] - 1, tf.float32)
-    last = tf.maximum(last, 1.0)
-    height, width = tf.unstack(views.size)
-    images = tf.image.crop_and_resize(
-        frames.originals,
-        tf.concat(
-            [(begins + inset) / last, (begins + lengths - 1.0 - inset) / last],
-            axis=-1,
-        ),
-        views.image_indices,
-        views.size * samples,
-    )
-    return tf.cond(
-        samples > 1,
-        lambda: tf.reduce_mean(
-            tf.reshape(images, [-1, height, samples, width, samples, 3]),
-            axis=[2, 4],
-        ),
-        lambda: images,
-    )
 
 
 def arrange_by_image(boxes, scores, image_indices, batch_size) -> RawDetections:

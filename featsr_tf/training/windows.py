@@ -9,15 +9,20 @@ from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.row_ops import flatten_boxes
-from featsr_tf.model.second_look import Frames
-from featsr_tf.model.second_look import Views
-from featsr_tf.model.second_look import render
+from featsr_tf.model.views import OriginalFrames
+from featsr_tf.model.views import Places
+from featsr_tf.model.views import Views
+from featsr_tf.model.views import render
 from featsr_tf.training.stage import ProposalSampler
+from featsr_tf.training.stage import mask_padding_examples
 
 # Share of the windows that are laid for objects, found or not.
 _OBJECT_FRACTION = 0.75
 # An object of which the window shows less is cut: neither truth nor background.
 _WHOLE = 0.99
+# How far places and magnifications vary: parts of a window's side, and a ratio.
+_LARGEST_SHIFT = 0.25
+_LARGEST_FACTOR = 1.25
 
 
 class WindowSampler:
@@ -66,7 +71,7 @@ class WindowSampler:
 
     def cut(self, batch) -> dict[str, tf.Tensor]:
         """Makes a batch of windows, `count` of each image; see `Batch`."""
-        frames = Frames(
+        frames = OriginalFrames(
             batch[Batch.ORIGINALS],
             batch[Batch.IMAGE_SIZES],
             batch[Batch.SCALES],
@@ -95,10 +100,39 @@ class WindowSampler:
         seeds = batch[Batch.SEEDS][:, None] + offsets
         return tf.reshape(seeds, [-1, 2])
 
-    def lay(self, batch, frames: Frames) -> tuple[Views, tf.Tensor]:
-        """Lays windows `[B * count]`; also tells which count, 0 or 1."""
-        look, settings = self.second_look, self.second_look.settings
-        batch_size, seeds = batch[Batch.IMAGES].shape[0], batch[Batch.SEEDS]
+    def lay(self, batch, frames: OriginalFrames) -> tuple[Views, tf.Tensor]:
+        """Lays windows around sampled places, each somewhat aside.
+
+        Returns:
+            The windows `[B * count]`, and which of them count, 0 or 1.
+        """
+        places, is_there = self.sample_places(batch, frames)
+        settings = self.second_look.settings
+        draws = sampling.uniform(batch[Batch.SEEDS], [self.count, 3], salt=6)
+        draws = tf.reshape(2.0 * draws - 1.0, [-1, 3])
+        magnifications = places.magnifications * tf.pow(
+            _LARGEST_FACTOR, draws[:, 0]
+        )
+        sides = settings.size / magnifications[:, None]
+        centers = (places.boxes[:, :2] + places.boxes[:, 2:]) / 2
+        corners = centers - sides / 2 + _LARGEST_SHIFT * sides * draws[:, 1:]
+        limits = tf.gather(frames.image_sizes, places.image_indices)
+        corners = tf.clip_by_value(
+            corners, 0.0, tf.maximum(limits - sides, 0.0)
+        )
+        size = tf.fill([2], settings.size)
+        views = Views(corners, size, magnifications, places.image_indices)
+        return tf.nest.map_structure(tf.stop_gradient, views), is_there
+
+    def sample_places(
+        self, batch, frames: OriginalFrames
+    ) -> tuple[Places, tf.Tensor]:
+        """Samples small objects, and what the first pass takes for some.
+
+        Returns:
+            The places `[B * count]`, and which of them there are, 0 or 1.
+        """
+        look, batch_size = self.second_look, batch[Batch.IMAGES].shape[0]
         first = self.detector.find_raw_detections(
             batch[Batch.IMAGES],
             frames.image_sizes,
@@ -106,68 +140,52 @@ class WindowSampler:
             super_resolve=False,
         )
         found, scores = look.places_of(first, frames)
-        is_found = tf.reshape(first.valid, [-1])
-        is_found &= scores >= settings.score_threshold
+        scores = tf.reshape(scores, [batch_size, -1])
+        is_found = first.valid & (scores >= look.settings.score_threshold)
         is_object = (batch[Batch.CLASSES] > 0) & ~batch[Batch.IGNORED]
-        boxes = tf.concat(
-            [tf.reshape(found.boxes, [batch_size, -1, 4]), batch[Batch.BOXES]],
-            axis=1,
-        )
-        flat, image_indices = flatten_boxes(boxes)
-        magnifications = look.magnifications(
-            flat, tf.gather(frames.scales, image_indices)
-        )
-        is_wanted = (magnifications > 0.0) & self.detector.is_small(
-            flat, image_indices, frames.scales
-        )
         labels = tf.concat(
             [
-                tf.where(
-                    tf.reshape(is_found, [batch_size, -1]),
-                    sampling.NEGATIVE,
-                    sampling.NEITHER,
-                ),
+                tf.where(is_found, sampling.NEGATIVE, sampling.NEITHER),
                 tf.where(is_object, sampling.POSITIVE, sampling.NEITHER),
             ],
             axis=1,
         )
-        is_wanted = tf.reshape(is_wanted, [batch_size, -1])
+        boxes = tf.concat(
+            [tf.reshape(found.boxes, [batch_size, -1, 4]), batch[Batch.BOXES]],
+            axis=1,
+        )
+        flat, rows = flatten_boxes(boxes)
+        magnifications = look.magnifications(
+            flat, tf.gather(frames.scales, rows)
+        )
+        is_wanted = (magnifications > 0.0) & self.detector.is_small(
+            flat, rows, frames.scales
+        )
+        magnifications, is_wanted = (
+            tf.reshape(x, [batch_size, -1]) for x in (magnifications, is_wanted)
+        )
         labels = tf.where(is_wanted, labels, sampling.NEITHER)
-        numbers = sampling.uniform(seeds, [tf.shape(labels)[1]], salt=5)
-        ranks = sampling.balanced_ranks(
-            labels, numbers, self.count, _OBJECT_FRACTION
+        numbers = sampling.uniform(
+            batch[Batch.SEEDS], [tf.shape(labels)[1]], salt=5
         )
-        best = tf.math.top_k(ranks, self.count)
+        best = tf.math.top_k(
+            sampling.balanced_ranks(
+                labels, numbers, self.count, _OBJECT_FRACTION
+            ),
+            self.count,
+        )
+        boxes, magnifications = (
+            tf.gather(x, best.indices, batch_dims=1)
+            for x in (boxes, magnifications)
+        )
         is_there = tf.cast(best.values > 0.0, tf.float32)
-        if Batch.EXAMPLE_MASK in batch:
-            is_there *= batch[Batch.EXAMPLE_MASK][:, None]
-        chosen, image_indices = flatten_boxes(
-            tf.gather(boxes, best.indices, batch_dims=1)
+        flat, rows = flatten_boxes(boxes)
+        # What stands for none has no magnification.
+        magnifications = tf.maximum(
+            tf.reshape(magnifications, [-1]), look.settings.magnifications[0]
         )
-        magnifications = tf.gather(
-            tf.reshape(magnifications, [batch_size, -1]),
-            best.indices,
-            batch_dims=1,
-        )
-        draws = sampling.uniform(seeds, [self.count, 3], salt=6)
-        # From 1/1.25 to 1.25.
-        factors = tf.pow(1.25, 2.0 * draws[..., 0] - 1.0)
-        magnifications = tf.reshape(
-            tf.maximum(magnifications, settings.magnifications[0]) * factors,
-            [-1],
-        )
-        sides = settings.size / magnifications[:, None]
-        shifts = 0.5 * sides * (tf.reshape(draws[..., 1:], [-1, 2]) - 0.5)
-        corners = (chosen[:, :2] + chosen[:, 2:] - sides) / 2 + shifts
-        limits = tf.gather(frames.image_sizes, image_indices)
-        corners = tf.clip_by_value(
-            corners, 0.0, tf.maximum(limits - sides, 0.0)
-        )
-        views = Views(
-            corners, tf.fill([2], settings.size), magnifications, image_indices
-        )
-        return tf.nest.map_structure(tf.stop_gradient, views), tf.reshape(
-            is_there, [-1]
+        return Places(flat, rows, magnifications), tf.reshape(
+            mask_padding_examples(batch, is_there), [-1]
         )
 
     def truth(self, batch, views: Views) -> dict[str, tf.Tensor]:
@@ -176,8 +194,7 @@ class WindowSampler:
             tf.gather(batch[key], views.image_indices)
             for key in (Batch.BOXES, Batch.CLASSES, Batch.IGNORED)
         )
-        corners = tf.tile(views.corners, [1, 2])[:, None]
-        boxes = (boxes - corners) * views.magnifications[:, None, None]
+        boxes = views.from_frame(boxes)
         shown = box_ops.clip(
             boxes, tf.ones_like(views.corners) * tf.cast(views.size, tf.float32)
         )

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.model.postprocess import RawDetections
-from featsr_tf.model.second_look import Frames
-from featsr_tf.model.second_look import Places
-from featsr_tf.model.second_look import Views
 from featsr_tf.model.second_look import arrange_by_image
-from featsr_tf.model.second_look import enlarged_frames
-from featsr_tf.model.second_look import render
+from featsr_tf.model.views import OriginalFrames
+from featsr_tf.model.views import Places
+from featsr_tf.model.views import Views
+from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import render
 from tests.model.small import small_detector
 
 EXTENSION = "model.feature_super_resolution"
@@ -105,7 +105,7 @@ def test_windows_lie_within_the_frame_where_it_is_large_enough(detector, size):
 
 def test_a_view_without_scaling_is_a_cut():
     pixels = np.random.default_rng(0).integers(0, 255, (2, 40, 50, 3), np.uint8)
-    frames = Frames(
+    frames = OriginalFrames(
         tf.constant(pixels),
         tf.constant([[20.0, 25.0]] * 2),
         tf.fill([2, 2], 0.5),
@@ -127,7 +127,7 @@ def test_a_view_shows_what_lies_there(magnification):
     # Each pixel holds the place of its centre; a quarter of the original size.
     rows, columns = np.mgrid[:160, :160] + 0.5
     pixels = np.stack([rows, columns, rows], axis=-1)[None]
-    frames = Frames(
+    frames = OriginalFrames(
         tf.constant(pixels, tf.float32),
         tf.constant([[40.0, 40.0]]),
         tf.fill([1, 2], 0.25),
@@ -150,7 +150,7 @@ def test_a_view_shows_what_lies_there(magnification):
 def test_a_shrinking_view_is_a_mean_and_no_choice_of_pixels():
     pixels = np.zeros((1, 64, 64, 3), np.uint8)
     pixels[:, ::2, ::2] = 200
-    frames = Frames(
+    frames = OriginalFrames(
         tf.constant(pixels), tf.constant([[16.0, 16.0]]), tf.fill([1, 2], 0.25)
     )
     view = Views(
@@ -230,7 +230,7 @@ def test_where_nothing_is_in_doubt_it_is_the_base_detector(detector):
     base = detect(detector, 1.1, IMAGES, super_resolve=False)
     for ours, theirs in zip(found, base, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    always = detector.second_look.with_parts(can_skip=False)
+    always = dataclasses.replace(detector.second_look, can_skip=False)
     with mock.patch.object(detector, "second_look", always):
         looked = detect(detector, 1.1, IMAGES)
     for ours, theirs in zip(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
-from featsr_tf.model.second_look import Views
+from featsr_tf.model.views import Views
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.windows import WindowSampler
