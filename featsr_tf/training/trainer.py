@@ -138,19 +138,7 @@ def train(
     warn_of_idle_devices(pipeline.train_config.batch_size, strategy)
     check_services(data_services)
     num_steps(pipeline, checkpoints.BASE)
-    model_folder.check(model_dir, pipeline)
-    check_later_stages(pipeline, model_dir, base_from)
-    num_classes = pipeline.model.faster_rcnn.num_classes
-    source = load_records(pipeline.train_input_reader, num_classes)
-    model_folder.check_classes(model_dir, source.label_map)
-    if base_from is not None:
-        check_init_from_base(pipeline, model_dir, base_from)
-        model_folder.check_classes(base_from, source.label_map)
-    # Only the first reader is evaluated, and drawn while training.
-    shown = [
-        load_records(reader, num_classes)
-        for reader in pipeline.eval_input_reader[:1]
-    ]
+    source, *shown = _check_and_load(pipeline, model_dir, base_from)
     if is_chief(strategy):
         for problem in find_problems(pipeline, source, shown):
             warnings.warn(problem, stacklevel=2)
@@ -175,6 +163,26 @@ def train(
     ):
         _train_stages(run, base_from)
     return detector
+
+
+def _check_and_load(
+    pipeline: Pipeline, model_dir: str, base_from: str | None
+) -> list[RecordFiles]:
+    """Loads the records for training and the first ones for evaluation.
+
+    Only these are evaluated, and drawn while training.
+    """
+    model_folder.check(model_dir, pipeline)
+    check_later_stages(pipeline, model_dir, base_from)
+    readers = [pipeline.train_input_reader, *pipeline.eval_input_reader[:1]]
+    num_classes = pipeline.model.faster_rcnn.num_classes
+    source = load_records(readers[0], num_classes)
+    model_folder.check_classes(model_dir, source.label_map)
+    if base_from is not None:
+        check_init_from_base(pipeline, model_dir, base_from)
+        model_folder.check_classes(base_from, source.label_map)
+    shown = [load_records(reader, num_classes) for reader in readers[1:]]
+    return [source, *shown]
 
 
 def _train_stages(run: Run, base_from: str | None) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from featsr_tf.config import Pipeline
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.resize import half_image
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
+from tests.model.small import small_pipeline
 
 # Class and box of objects on an image of 64 x 64 px: 400 px^2, and 1936 px^2
 # or 1.9 times the threshold, which also makes a pair.
@@ -51,6 +53,27 @@ def make_batch(
         Batch.IGNORED: tf.constant(is_ignored),
         Batch.SEEDS: tf.constant([[7, row] for row in range(len(images))]),
     }
+
+
+def pipeline_of_steps(
+    readers: Sequence[str], *fields: str, steps: tuple[int, int, int]
+) -> Pipeline:
+    """The small config with a checkpoint at each of a few steps.
+
+    Args:
+        readers: overrides that name the records.
+        steps: of each stage.
+    """
+    base, second, third = steps
+    extension = "model.feature_super_resolution"
+    return small_pipeline(
+        *readers,
+        f"train_config.num_steps={base}",
+        f"{extension}.super_resolution_stage.num_steps={second}",
+        f"{extension}.fine_tune_stage.num_steps={third}",
+        f"{extension}.checkpoint_interval=1",
+        *fields,
+    )
 
 
 def write_noise(folder: Path, num_images: int = 4) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.model_folder import History
 from tests.model.small import randomize
 from tests.model.small import small_backbone
-from tests.model.small import small_pipeline
+from tests.training.batches import pipeline_of_steps
 from tests.training.batches import write_noise
 
 EXTENSION = "model.feature_super_resolution"
@@ -37,15 +37,7 @@ def records(tmp_path_factory):
 
 
 def make_pipeline(records, *overrides, steps=(2, 2, 2)):
-    base, second, third = steps
-    return small_pipeline(
-        *records,
-        f"train_config.num_steps={base}",
-        f"{EXTENSION}.super_resolution_stage.num_steps={second}",
-        f"{EXTENSION}.fine_tune_stage.num_steps={third}",
-        f"{EXTENSION}.checkpoint_interval=1",
-        *overrides,
-    )
+    return pipeline_of_steps(records, *overrides, steps=steps)
 
 
 def fit(stage, strategy, batches, batch_size, count, callbacks):

@@ -18,6 +18,7 @@ from featsr_tf.training.check import check_init_from_base
 from featsr_tf.training.checkpoints import BASE
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
+from tests.training.batches import pipeline_of_steps
 from tests.training.batches import write_noise
 
 EXTENSION = "model.feature_super_resolution"
@@ -37,15 +38,11 @@ def readers(tmp_path_factory):
 
 
 def make_pipeline(readers, *fields, steps=(4, 1, 0)):
-    base, second, third = steps
-    return small_pipeline(
-        *readers,
-        f"train_config.num_steps={base}",
-        f"{EXTENSION}.super_resolution_stage.num_steps={second}",
-        f"{EXTENSION}.fine_tune_stage.num_steps={third}",
-        f"{EXTENSION}.checkpoint_interval=1",
+    return pipeline_of_steps(
+        readers,
         f"{EXTENSION}.validation={{num_images: 2}}",
         *(f"{EXTENSION}.{field}" for field in fields),
+        steps=steps,
     )
 
 
