@@ -93,7 +93,7 @@ class DetectionModel:
         Args:
             source: a picture: a path, the bytes of an image file, a PIL image
                 or an array as `featsr_tf.data.pictures.as_array` takes it; or
-                many: a folder, a pattern such as "photos/*.jpg", a video, a
+                many: a folder, a pattern such as `photos/*.jpg`, a video, a
                 list, or anything that yields pictures.
             base: whether the base detector looks instead of the
                 super-resolved one. Default False.
