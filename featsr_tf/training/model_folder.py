@@ -4,9 +4,8 @@ It can be copied elsewhere as a whole; its parts are:
 
     MODEL_DIR/pipeline.config    the effective config of the last training
     MODEL_DIR/label_map.pbtxt    the classes
-    MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`)
-    MODEL_DIR/checkpoints/STAGE/pipeline-STEP.config
-                                 the config of the stage from this step on
+    MODEL_DIR/checkpoints/       of the three stages (`checkpoints.py`), with
+    .../STAGE/pipeline-N.config  what each was trained with from step N on
     MODEL_DIR/history.jsonl      losses and gauges over the steps
     MODEL_DIR/tensorboard/       the same for TensorBoard, with pictures
 """
