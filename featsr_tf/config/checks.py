@@ -259,6 +259,10 @@ def _optimizer_problems(pipeline: Pipeline) -> _Problems:
             f"{_EXTENSION}.super_resolution_stage.discriminator_optimizer",
             second.discriminator_optimizer,
         ),
+        (
+            f"{_EXTENSION}.super_resolution_stage.focus_optimizer",
+            second.focus_optimizer,
+        ),
         (third, extension.fine_tune_stage.optimizer),
     ):
         name, method = chosen(optimizer)

@@ -30,6 +30,7 @@ from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.backbone import build_backbone
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.discriminator import Discriminator
+from featsr_tf.model.focus import FocusHead
 from featsr_tf.model.generator import Generator
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.predictor import Predictor
@@ -111,6 +112,7 @@ def build_detector(
         ),
         gate=_gate(extension),
         second_look=_second_look(extension, small_predictor, parts),
+        **_focus_head(extension, backbone),
         objectness_threshold=extension.gate_objectness_threshold,
         compiles_parts=extension.jit_compile,
         name="detector",
@@ -310,8 +312,23 @@ def _second_look(
             maximum_enlargement=options.maximum_enlargement,
             margin=options.margin,
             score_threshold=extension.gate_score_threshold,
+            focus_threshold=options.focus_threshold,
         ),
     )
+
+
+def _focus_head(extension, backbone: Backbone) -> dict:
+    channels = extension.second_look.focus_channels
+    if extension.refiner != RefinerType.SECOND_LOOK or not channels:
+        return {}
+    cells = receptive_field(backbone.features, "sub")
+    head = FocusHead(
+        channels,
+        stride=cells.stride,
+        base_stride=receptive_field(backbone.features, "base").stride,
+        name="focus_head",
+    )
+    return {"focus_head": head, "focus_cells": cells}
 
 
 def _gate(extension) -> Gate | None:

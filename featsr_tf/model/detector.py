@@ -8,8 +8,10 @@ import keras
 import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry.receptive_field import ReceptiveField
 from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.model.backbone import Backbone
+from featsr_tf.model.focus import FocusHead
 from featsr_tf.model.postprocess import DetectionBatch
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.postprocess import RawDetections
@@ -56,6 +58,9 @@ class Detector(keras.Model):
             are super-resolved.
         second_look: searches windows for small objects; None refines pooled
             features, as the paper does.
+        focus_head: finds places for a second look that no proposal covers;
+            None leaves these out.
+        focus_cells: stride and first centre of its map, px.
         can_skip: whether refiner and small predictor are left out of a batch
             in which there is nothing for them to do. It changes the time
             alone.
@@ -78,6 +83,8 @@ class Detector(keras.Model):
         gate: Gate | None = None,
         objectness_threshold: float = 0.0,
         second_look: SecondLook | None = None,
+        focus_head: FocusHead | None = None,
+        focus_cells: ReceptiveField | None = None,
         can_skip: bool = True,
         compiles_parts: bool = False,
         **kwargs,
@@ -98,6 +105,8 @@ class Detector(keras.Model):
         self.gate = gate
         self.objectness_threshold = objectness_threshold
         self.second_look = second_look
+        self.focus_head = focus_head
+        self.focus_cells = focus_cells
         self.can_skip = can_skip
         self.compiles_parts = compiles_parts
         self.built = True
@@ -155,9 +164,22 @@ class Detector(keras.Model):
                     images, image_sizes, tf.ones_like(scales)
                 )
             return self.second_look(
-                found, lambda *boxes: self.is_small(*boxes, scales), frames
+                found,
+                lambda *boxes: self.is_small(*boxes, scales),
+                frames,
+                self.find_peaks(features, image_sizes),
             )
         return found
+
+    def find_peaks(self, features, image_sizes) -> tuple[tf.Tensor, tf.Tensor]:
+        """Finds places that may hold a small object; see `FocusMap.peaks`."""
+        if self.focus_head is None:
+            return tf.zeros([0, 4]), tf.zeros([0], tf.int32)
+        return self.focus_head(features).peaks(
+            self.second_look.settings.focus_threshold,
+            self.focus_cells,
+            image_sizes,
+        )
 
     def extract(self, images, training=False):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
@@ -308,6 +330,8 @@ class Detector(keras.Model):
         self.large_predictor.build(base)
         self.small_predictor.build(base)
         self.refiner.build_variables(base, sub)
+        if self.focus_head is not None:
+            self.focus_head.build(sub, base)
         self.start_small_predictor_from_large()
 
     def pooled_shape(self, layer: str) -> tuple:

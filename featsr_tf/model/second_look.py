@@ -20,6 +20,7 @@ from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
 from featsr_tf.model.proposal_network import place_anchors
+from featsr_tf.model.row_ops import Rows
 from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.model.row_ops import gather_rows
 from featsr_tf.model.row_ops import rows_where
@@ -47,6 +48,7 @@ class WindowSettings:
             window, px of the window.
         score_threshold: score in the first pass from which on a detection is
             looked at again.
+        focus_threshold: least probability of a peak of the focus map.
     """
 
     size: int = 192
@@ -55,6 +57,7 @@ class WindowSettings:
     maximum_enlargement: float = 2.0
     margin: float = 8.0
     score_threshold: float = 0.05
+    focus_threshold: float = 0.2
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -83,6 +86,7 @@ class SecondLook:
         first: RawDetections,
         is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         frames: OriginalFrames,
+        peaks: tuple[tf.Tensor, tf.Tensor],
     ) -> RawDetections:
         """Looks again at what the first pass has found small.
 
@@ -90,15 +94,20 @@ class SecondLook:
             first: of the first pass, `[B, P, ...]`.
             is_small: tells of boxes `[n, 4]`, px of the first pass, and their
                 rows in the batch `[n]` which are small, `[n]` bool.
+            peaks: boxes `[m, 4]` around further places, px of the first pass,
+                and their rows in the batch `[m]`.
 
         Returns:
             The same, without what was looked at again, and with what was
             found then.
         """
         places, scores = self.places_of(first, frames)
+        is_doubtful = tf.reshape(first.valid, [-1]) & (
+            scores >= self.settings.score_threshold
+        )
+        places = concatenate(places, self.as_places(*peaks, frames))
         is_chosen = (
-            tf.reshape(first.valid, [-1])
-            & (scores >= self.settings.score_threshold)
+            tf.concat([is_doubtful, tf.ones_like(peaks[1], tf.bool)], axis=0)
             & (places.magnifications > 0.0)
             & is_small(places.boxes, places.image_indices)
         )
@@ -121,9 +130,15 @@ class SecondLook:
             boxes = tf.gather(first.boxes, best, batch_dims=2)
         boxes, image_indices = flatten_boxes(boxes)
         scores = tf.reshape(tf.reduce_max(class_scores, axis=2), [-1])
+        return self.as_places(boxes, image_indices, frames), scores
+
+    def as_places(
+        self, boxes: tf.Tensor, image_indices: tf.Tensor, frames: OriginalFrames
+    ) -> Places:
+        """Adds to boxes `[n, 4]` how much they are to be enlarged."""
         scales = tf.gather(frames.scales, image_indices)
         magnifications = self.magnifications(boxes, scales)
-        return Places(boxes, image_indices, magnifications), scores
+        return Places(boxes, image_indices, magnifications)
 
     def magnifications(self, boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
         """Says how much boxes are to be enlarged, by the steps that there are.
@@ -156,7 +171,12 @@ class SecondLook:
         is_chosen: tf.Tensor,
         places: Places,
     ) -> RawDetections:
-        """Lays windows around places, and judges what they show."""
+        """Lays windows around places, and judges what they show.
+
+        Args:
+            is_chosen: `[n]` bool, which places are looked at.
+            places: of the candidates of the first pass, and any others.
+        """
         rows = rows_where(is_chosen)
         chosen = Places(*gather_rows(rows, *places))
         # The row that stands for none has no magnification.
@@ -171,10 +191,10 @@ class SecondLook:
             rows[:, None],
             tf.cast(is_held, tf.int32),
             [tf.size(is_chosen) + 1],
-        )[:-1]
+        )[: tf.size(first.valid)]
         is_replaced = tf.reshape(is_replaced > 0, tf.shape(first.valid))
         return concatenate(
-            first._replace(valid=first.valid & ~is_replaced), found
+            first._replace(valid=first.valid & ~is_replaced), found, axis=1
         )
 
     def choose_views(
@@ -306,8 +326,11 @@ def arrange_by_image(boxes, scores, image_indices, batch_size) -> RawDetections:
     return RawDetections(scatter(boxes), scatter(scores), is_there)
 
 
-def concatenate(first: RawDetections, second: RawDetections) -> RawDetections:
-    """Joins the candidates of two looks."""
-    return RawDetections(
-        *(tf.concat(pair, axis=1) for pair in zip(first, second, strict=True))
+def concatenate(first: Rows, second: Rows, axis: int = 0) -> Rows:
+    """Joins tuples of tensors, such as the candidates of two looks."""
+    return type(first)(
+        *(
+            tf.concat(pair, axis=axis)
+            for pair in zip(first, second, strict=True)
+        )
     )

@@ -24,6 +24,7 @@ from featsr_tf.training.base_stage import AnchorSampling
 from featsr_tf.training.base_stage import BaseStage
 from featsr_tf.training.feature_cache import SEED_OFFSET
 from featsr_tf.training.fine_tune_stage import FineTuneStage
+from featsr_tf.training.focus import FocusLearning
 from featsr_tf.training.losses import PredictorLoss
 from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.optimizers import build_optimizer
@@ -198,6 +199,7 @@ def _super_resolution(pipeline, detector, **options) -> SuperResolutionStage:
         adversarial=adversarial,
         content_weight=extension.losses.content_weight,
         generator_updates=stage.generator_updates_per_discriminator_update,
+        focus=_focus(pipeline, detector),
         **options,
     )
 
@@ -262,6 +264,17 @@ def _adversarial(pipeline, detector) -> AdversarialLoss | None:
         warmup_steps=options.adversarial_warmup_steps,
         jit_compile=extension.jit_compile,
     )
+
+
+def _focus(pipeline, detector) -> FocusLearning | None:
+    if detector.focus_head is None:
+        return None
+    options = pipeline.model.feature_super_resolution.super_resolution_stage
+    minimizer = _minimizer(
+        pipeline, options.focus_optimizer, options.gradient_clipping_by_norm
+    )
+    minimizer.optimizer.build(detector.focus_head.trainable_variables)
+    return FocusLearning(detector, minimizer)
 
 
 def _targets(pipeline, detector) -> TargetSource | None:

@@ -37,6 +37,7 @@ _FEATURES = (
     StageInputs.PAIR_INPUTS,
     StageInputs.TARGETS,
     StageInputs.LARGE_FEATURES,
+    StageInputs.FOCUS_FEATURES,
 )
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 

@@ -27,12 +27,16 @@ def weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         Scalar, whose sum over replicas is the mean; exactly 0 (and so its
         gradient) where all weights are 0.
     """
-    total = tf.reduce_sum(weights)
+    values = tf.where(weights > 0.0, values, 0.0)
+    return per_count(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
+
+
+def per_count(total: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Divides a sum of this replica by a count, at least 1, of all replicas."""
     context = tf.distribute.get_replica_context()
     if context is not None and context.num_replicas_in_sync > 1:
-        total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
-    values = tf.where(weights > 0.0, values, 0.0)
-    return tf.reduce_sum(values * weights) / tf.maximum(total, 1.0)
+        count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return total / tf.maximum(count, 1.0)
 
 
 def objectness_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -36,6 +36,8 @@ class StageInputs:
         TARGETS: `[B, K, k, k, C]` targets of the pairs, T^1.0.
         LARGE: `SampledProposals` for the large predictor.
         LARGE_FEATURES: `[B, K, k, k, C]` their features, F.
+        FOCUS_FEATURES: feature maps of whole frames, by layer.
+        FOCUS_TARGETS: `FocusTargets` of these.
         NUMBERS: `[B]` int64, running number of each row's example; only in
             batches from a cache.
     """
@@ -47,6 +49,8 @@ class StageInputs:
     TARGETS = "targets"
     LARGE = "large"
     LARGE_FEATURES = "large_features"
+    FOCUS_FEATURES = "focus_features"
+    FOCUS_TARGETS = "focus_targets"
     NUMBERS = "numbers"
 
 

@@ -1,6 +1,7 @@
 """Stage 2 of the training: generator and discriminator (section 4.3)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +12,7 @@ from featsr_tf.model.detector import Detector
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.speed import XlaCall
 from featsr_tf.training import losses
+from featsr_tf.training.focus import FocusLearning
 from featsr_tf.training.optimizers import Minimizer
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
@@ -129,6 +131,7 @@ class SuperResolutionStage(Stage):
         adversarial: L_gen and L_dis; None leaves them out. Default None.
         content_weight: weight of L_cont. Default 1.0.
         generator_updates: generator steps per discriminator step. Default 1.
+        focus: teaches the focus head of a second look. Default None.
         **kwargs: see `Stage`.
 
     Attributes:
@@ -144,6 +147,7 @@ class SuperResolutionStage(Stage):
         adversarial: AdversarialLoss | None = None,
         content_weight: float = 1.0,
         generator_updates: int = 1,
+        focus: FocusLearning | None = None,
         **kwargs,
     ):
         super().__init__(detector, **kwargs)
@@ -153,6 +157,7 @@ class SuperResolutionStage(Stage):
         self.discriminator = getattr(adversarial, "discriminator", None)
         self.content_weight = content_weight
         self.generator_updates = generator_updates
+        self.focus = focus
 
     @property
     def trained_variables(self):
@@ -180,6 +185,8 @@ class SuperResolutionStage(Stage):
             objects["discriminator_optimizer"] = (
                 self.adversarial.minimizer.optimizer
             )
+        if self.focus is not None:
+            objects["focus_optimizer"] = self.focus.minimizer.optimizer
         return objects
 
     def compute_frozen(self, batch):
@@ -203,6 +210,8 @@ class SuperResolutionStage(Stage):
                 refiner.collect_inputs(chosen), batch_size
             ),
         }
+        if self.focus is not None:
+            inputs |= self.focus_inputs(batch)
         if self.targets is None:
             return inputs
         if self.needs_half_images:
@@ -218,6 +227,15 @@ class SuperResolutionStage(Stage):
         inputs[StageInputs.PAIR_WEIGHTS] = pairs.weights
         inputs[StageInputs.TARGETS] = unflatten_images(targets, batch_size)
         return inputs
+
+    def focus_inputs(self, batch) -> dict[str, Any]:
+        """Makes the feature maps of the first pass, and their targets."""
+        features = self.sampler.extract_frozen(batch[Batch.IMAGES])
+        shape = tf.shape(features["sub"])[1:3]
+        return {
+            StageInputs.FOCUS_FEATURES: features,
+            StageInputs.FOCUS_TARGETS: self.focus.targets(batch, shape),
+        }
 
     def sample_pairs(
         self, batch, proposals: FrozenProposals
@@ -252,6 +270,11 @@ class SuperResolutionStage(Stage):
         if self.adversarial is not None:
             targets, weights = _targets_of(inputs)
             logs |= self.adversarial.update(targets, refined, weights)
+        if self.focus is not None:
+            logs |= self.focus.update(
+                inputs[StageInputs.FOCUS_FEATURES],
+                inputs[StageInputs.FOCUS_TARGETS],
+            )
         return logs
 
     def loss_of(self, inputs):

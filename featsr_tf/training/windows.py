@@ -155,9 +155,7 @@ class WindowSampler:
             axis=1,
         )
         flat, rows = flatten_boxes(boxes)
-        magnifications = look.magnifications(
-            flat, tf.gather(frames.scales, rows)
-        )
+        magnifications = look.as_places(flat, rows, frames).magnifications
         is_wanted = (magnifications > 0.0) & self.detector.is_small(
             flat, rows, frames.scales
         )

@@ -208,6 +208,19 @@ class SecondLookOptions:
     objectness_threshold: float = field(
         0.1, "Least objectness of proposals in windows.", limits=(0, 1)
     )
+    focus_channels: int = field(
+        64,
+        "Channels of the head that finds places for windows where the first "
+        "pass has no proposal; 0 = without.",
+        MODEL,
+        limits=(0, 4096),
+    )
+    focus_threshold: float = field(
+        0.2,
+        "Least probability, in the map of that head, of a place that is "
+        "looked at; 1 = none is.",
+        limits=(0, 1),
+    )
 
 
 @config_message

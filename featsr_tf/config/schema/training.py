@@ -222,6 +222,10 @@ def _stage_two_optimizer() -> Optimizer:
     return constant_adam(5e-4)
 
 
+def _focus_optimizer() -> Optimizer:
+    return constant_adam(1e-3)
+
+
 def _stage_three_optimizer() -> Optimizer:
     return constant_adam(1e-4)
 
@@ -249,6 +253,11 @@ class SuperResolutionStageOptions:
     discriminator_optimizer: Optimizer = message(
         _stage_two_optimizer,
         "Optimizer of the discriminator; Adam at 5e-4 when not set.",
+    )
+    focus_optimizer: Optimizer = message(
+        _focus_optimizer,
+        "Optimizer of the focus head of SECOND_LOOK; Adam at 1e-3 when not "
+        "set.",
     )
     gradient_clipping_by_norm: float = field(
         10.0, "Greatest norm of the gradient; 0 = no limit."
