@@ -33,7 +33,7 @@ class FocusMap(NamedTuple):
         """Lists the cells that are likelier than those around them.
 
         Args:
-            threshold: least probability.
+            threshold: probability that a peak is above.
             cells: stride and first centre of the map, px.
             image_sizes: `[B, 2]` valid height and width, px.
 
@@ -46,7 +46,7 @@ class FocusMap(NamedTuple):
         centers = cell_centers(cells, tf.shape(scores)[1:])
         is_peak = (
             (scores >= highest)
-            & (scores >= threshold)
+            & (scores > threshold)
             & is_inside(centers, image_sizes)
         )
         indices = tf.where(is_peak)

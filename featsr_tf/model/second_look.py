@@ -48,7 +48,8 @@ class WindowSettings:
             window, px of the window.
         score_threshold: score in the first pass from which on a detection is
             looked at again.
-        focus_threshold: least probability of a peak of the focus map.
+        focus_threshold: probability from which on a peak of the focus map is
+            looked at.
     """
 
     size: int = 192

@@ -209,7 +209,9 @@ def test_many_windows_become_one_view_of_the_frame(detector):
 
 def detect(detector, threshold, images, **options):
     settings = dataclasses.replace(
-        detector.second_look.settings, score_threshold=threshold
+        detector.second_look.settings,
+        score_threshold=threshold,
+        focus_threshold=1.0,
     )
     with mock.patch.object(detector.second_look, "settings", settings):
         return detector.find_raw_detections(

@@ -102,15 +102,17 @@ def test_an_image_without_anything_small_counts_for_nothing(sampler):
 
 
 @pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
-def test_only_predictors_change(detector, name):
+def test_only_predictors_and_focus_head_change(detector, name):
     stage = build(detector, name, *FIELDS)
     before = values_of(stage)
     losses = step(stage, frames([SMALL, LARGE], [LARGE, SMALL]))
-    expected = paths(detector.small_predictor)
+    expected = paths(detector.small_predictor, detector.focus_head)
     if name == FINE_TUNE:
         expected = paths(detector.small_predictor, detector.large_predictor)
     found = changed(before, values_of(stage))
     assert found <= expected
     assert any("small_predictor" in path for path in found)
+    learns_focus = any("focus_head" in path for path in found)
+    assert learns_focus == (name == SUPER_RESOLUTION)
     assert all(np.isfinite(value) for value in losses.values())
     assert stage.needs_originals

@@ -217,8 +217,8 @@ class SecondLookOptions:
     )
     focus_threshold: float = field(
         0.2,
-        "Least probability, in the map of that head, of a place that is "
-        "looked at; 1 = none is.",
+        "Places are looked at whose probability in the map of that head is "
+        "above this; 1 = none is.",
         limits=(0, 1),
     )
 
