@@ -7,14 +7,18 @@ import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
 from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.geometry import sampling
 from featsr_tf.geometry.receptive_field import ReceptiveField
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.focus import FocusMap
 from featsr_tf.model.focus import cell_centers
 from featsr_tf.model.focus import is_inside
 from featsr_tf.model.row_ops import flatten_boxes
+from featsr_tf.model.views import OriginalFrames
+from featsr_tf.model.views import Views
 from featsr_tf.training import losses
 from featsr_tf.training.optimizers import Minimizer
+from featsr_tf.training.windows import show_views
 
 
 class FocusTargets(NamedTuple):
@@ -31,18 +35,59 @@ class FocusTargets(NamedTuple):
     sides: tf.Tensor
 
 
+# How far the size varies at which frames are shown, in octaves.
+_OCTAVES = 0.4
+
+
 class FocusLearning:
-    """Teaches the focus head of a second look, on frozen features."""
+    """Teaches the focus head of a second look, on frozen features.
+
+    It sees frames somewhat smaller or larger than the first pass does: few
+    objects in many sizes.
+    """
 
     def __init__(self, detector: Detector, minimizer: Minimizer):
         self.detector = detector
         self.minimizer = minimizer
 
+    def show(self, batch) -> dict[str, tf.Tensor]:
+        """Shows each frame at another size, as large as the first pass has it.
+
+        Args:
+            batch: whole frames with their originals, see `Batch`.
+
+        Returns:
+            As many images of the same shape, of larger frames a part, and
+            their objects; see `Batch`.
+        """
+        frames = OriginalFrames(
+            batch[Batch.ORIGINALS],
+            batch[Batch.IMAGE_SIZES],
+            batch[Batch.SCALES],
+        )
+        count, *size, _ = batch[Batch.IMAGES].shape
+        draws = sampling.uniform(batch[Batch.SEEDS], [3], salt=7)
+        magnifications = tf.pow(2.0, _OCTAVES * (2.0 * draws[:, 0] - 1.0))
+        shown = tf.constant(size, tf.float32) / magnifications[:, None]
+        room = tf.maximum(frames.image_sizes - shown, 0.0)
+        corners = room * draws[:, 1:]
+        views = Views(
+            corners, tf.constant(size), magnifications, tf.range(count)
+        )
+        ends = (frames.image_sizes - corners) * magnifications[:, None]
+        images = {
+            **show_views(batch, frames, views, (count, *size)),
+            Batch.IMAGE_SIZES: tf.minimum(ends, tf.constant(size, tf.float32)),
+        }
+        if Batch.EXAMPLE_MASK in batch:
+            images[Batch.EXAMPLE_MASK] = batch[Batch.EXAMPLE_MASK]
+        return images
+
     def targets(self, batch, shape: tf.Tensor) -> FocusTargets:
         """Makes the targets of a map of `shape` `[2]` cells.
 
         Args:
-            batch: whole frames, see `Batch`.
+            batch: images and objects, see `Batch`.
         """
         detector, boxes = self.detector, batch[Batch.BOXES]
         flat, rows = flatten_boxes(boxes)

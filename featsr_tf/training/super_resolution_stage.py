@@ -229,7 +229,8 @@ class SuperResolutionStage(Stage):
         return inputs
 
     def focus_inputs(self, batch) -> dict[str, Any]:
-        """Makes the feature maps of the first pass, and their targets."""
+        """Makes feature maps of frames for the focus head, and its targets."""
+        batch = self.focus.show(batch)
         features = self.sampler.extract_frozen(batch[Batch.IMAGES])
         shape = tf.shape(features["sub"])[1:3]
         return {

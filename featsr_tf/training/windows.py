@@ -78,18 +78,12 @@ class WindowSampler:
         )
         views, is_there = self.lay(batch, frames)
         size = self.second_look.settings.size
-        images = tf.ensure_shape(
-            render(frames, views),
-            [len(views.image_indices), size, size, 3],
-        )
+        count = batch[Batch.IMAGES].shape[0] * self.count
         return {
-            Batch.IMAGES: images,
-            Batch.IMAGE_SIZES: tf.fill([images.shape[0], 2], float(size)),
-            Batch.SCALES: tf.gather(frames.scales, views.image_indices)
-            * views.magnifications[:, None],
+            **show_views(batch, frames, views, (count, size, size)),
+            Batch.IMAGE_SIZES: tf.fill([count, 2], float(size)),
             Batch.SEEDS: self.seeds(batch),
             Batch.EXAMPLE_MASK: is_there,
-            **self.truth(batch, views),
         }
 
     def seeds(self, batch) -> tf.Tensor:
@@ -186,21 +180,42 @@ class WindowSampler:
             mask_padding_examples(batch, is_there), [-1]
         )
 
-    def truth(self, batch, views: Views) -> dict[str, tf.Tensor]:
-        """Moves the objects of the images into the windows."""
-        boxes, classes, ignored = (
-            tf.gather(batch[key], views.image_indices)
-            for key in (Batch.BOXES, Batch.CLASSES, Batch.IGNORED)
-        )
-        boxes = views.from_frame(boxes)
-        shown = box_ops.clip(
-            boxes, tf.ones_like(views.corners) * tf.cast(views.size, tf.float32)
-        )
-        areas, shown_areas = box_ops.area(boxes), box_ops.area(shown)
-        is_shown = shown_areas >= 1.0
-        is_cut = is_shown & (shown_areas < _WHOLE * areas)
-        return {
-            Batch.BOXES: tf.where(is_shown[..., None], shown, 0.0),
-            Batch.CLASSES: tf.where(is_shown, classes, 0),
-            Batch.IGNORED: ignored | is_cut,
-        }
+
+def show_views(
+    batch, frames: OriginalFrames, views: Views, shape: tuple[int, int, int]
+) -> dict[str, tf.Tensor]:
+    """Makes a batch of views of which the frames and objects are known.
+
+    Args:
+        batch: whole frames, see `Batch`.
+        shape: how many views there are, their height and width.
+
+    Returns:
+        Images, scales and objects; see `Batch`.
+    """
+    return {
+        Batch.IMAGES: tf.ensure_shape(render(frames, views), [*shape, 3]),
+        Batch.SCALES: tf.gather(frames.scales, views.image_indices)
+        * views.magnifications[:, None],
+        **truth_in_views(batch, views),
+    }
+
+
+def truth_in_views(batch, views: Views) -> dict[str, tf.Tensor]:
+    """Moves the objects of the images into views of them."""
+    boxes, classes, ignored = (
+        tf.gather(batch[key], views.image_indices)
+        for key in (Batch.BOXES, Batch.CLASSES, Batch.IGNORED)
+    )
+    boxes = views.from_frame(boxes)
+    shown = box_ops.clip(
+        boxes, tf.ones_like(views.corners) * tf.cast(views.size, tf.float32)
+    )
+    areas, shown_areas = box_ops.area(boxes), box_ops.area(shown)
+    is_shown = shown_areas >= 1.0
+    is_cut = is_shown & (shown_areas < _WHOLE * areas)
+    return {
+        Batch.BOXES: tf.where(is_shown[..., None], shown, 0.0),
+        Batch.CLASSES: tf.where(is_shown, classes, 0),
+        Batch.IGNORED: ignored | is_cut,
+    }

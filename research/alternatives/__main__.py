@@ -7,7 +7,8 @@
 
 All models were trained from one base detector (`--base_from`). It looks at
 frames as they are, at enlarged frames, and at tiles beside the whole frame, as
-`featsr_tf.predict --tile` does. All ways judge the same frames, which none of
+`featsr_tf.predict --tile` does, or as SAHI does (`--sahi`; it is in the extra
+`sahi`). All ways judge the same frames, which none of
 the models was trained on. Time is that from a decoded frame to its detections:
 resizing, cutting and merging are in it.
 """
@@ -17,6 +18,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+from featsr_tf.config.schema import AreaFrame
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         required=True,
         metavar="NAME=DIR",
-        help="trained detectors",
+        help="trained detectors; fields of the config may follow the folder, "
+        'as in "NAME=DIR FIELD=VALUE"',
     )
     parser.add_argument(
         "--records",
@@ -49,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="frames that judge, none of which the models were trained on",
     )
     _add_view_flags(parser)
+    parser.add_argument(
+        "--sizes_of",
+        choices=["config", "original"],
+        default="config",
+        help="in which frame objects are small: that of the config's "
+        "small_area_frame, or the original one, as COCO has it",
+    )
     parser.add_argument(
         "--images", type=int, help="judge so many frames; default all"
     )
@@ -111,6 +121,14 @@ def _add_view_flags(parser: argparse.ArgumentParser) -> None:
         help="times the size at which the config shows tiles; default "
         "1 4/3 5/3",
     )
+    parser.add_argument(
+        "--sahi",
+        type=int,
+        nargs="*",
+        default=[],
+        metavar="PX",
+        help="sides of the slices of SAHI around the base; default none",
+    )
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -171,6 +189,8 @@ def run(arguments: argparse.Namespace) -> None:
         clock_of(arguments),
     )
     area_frame = pipeline.model.feature_super_resolution.small_area_frame
+    if arguments.sizes_of == "original":
+        area_frame = AreaFrame.ORIGINAL
     judged = {
         name: judge(item, source.label_map.names, area_frame)
         for name, item in kept.items()

@@ -1,6 +1,7 @@
 """The trained detectors, and whether they can be compared at all."""
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
     """Opens the model folders and refuses what makes no fair comparison.
 
     Args:
-        named: NAME=DIR of each.
+        named: NAME=DIR of each, with FIELD=VALUE of its config behind it.
         judged: files or patterns of the records that judge.
 
     Returns:
@@ -51,12 +52,14 @@ def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
     """
     models = []
     for text in named:
-        name, is_named, folder = text.partition("=")
-        if not is_named:
+        name, is_named, rest = text.partition("=")
+        folder, *overrides = shlex.split(rest) or [""]
+        if not is_named or not folder:
             raise ConfigError(f"--models: expected NAME=DIR, found {text!r}")
         if name in [BASE, *(model.name for model in models)]:
             raise ConfigError(f"--models: the name {name!r} is taken")
-        models.append(Model(name, folder, model_folder.load(folder)))
+        pipeline = model_folder.load(folder, overrides)
+        models.append(Model(name, folder, pipeline))
     first, *others = models
     names = frame_names(judged)
     for model in models:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from featsr_tf.data.build import build_resizer
+from featsr_tf.data.build import looks_again
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import resized_size
@@ -45,6 +46,12 @@ def make_ways(
     for factor in arguments.enlarge:
         name = f"base, frame x {factor:.3g}"
         ways[name] = make_way(base, enlarged(resizer, factor))
+    for side in arguments.sahi:
+        # Not installed but with the extra of its name.
+        from research.alternatives.sahi_slices import sahi_way
+
+        function = image_function(base, resizer)
+        ways[f"base, SAHI {side}"] = sahi_way(function, side)
     side = arguments.tile
     tiling = Tiling(side, arguments.overlap)
     for factor in arguments.enlarge_tiles:
@@ -56,23 +63,32 @@ def make_ways(
         detector = load_detection_function(
             model.pipeline, model.folder, SUPER_RESOLVED
         )
-        resizer = build_resizer(model.pipeline)
-        ways[model.name] = make_way(detector, resizer)
+        resizer = build_resizer(model.pipeline, super_resolve=True)
+        originals = looks_again(model.pipeline)
+        ways[model.name] = make_way(detector, resizer, originals=originals)
         for factor in arguments.enlarge_models:
             name = f"{model.name}, frame x {factor:.3g}"
-            ways[name] = make_way(detector, enlarged(resizer, factor))
+            ways[name] = make_way(
+                detector, enlarged(resizer, factor), originals=originals
+            )
     return ways
 
 
-def make_way(detector, resizer: Resizer, tiling: Tiling | None = None) -> Way:
+def make_way(
+    detector,
+    resizer: Resizer,
+    tiling: Tiling | None = None,
+    originals: bool = False,
+) -> Way:
     """Makes a way to look, with the means of `featsr_tf.predict`.
 
     Args:
         detector: of `inference.detection_function`.
         resizer: of frames and tiles.
         tiling: how frames are cut; None = not at all.
+        originals: whether it looks at the frames themselves, too.
     """
-    function = image_function(detector, resizer)
+    function = image_function(detector, resizer, originals)
 
     def way(frame: np.ndarray) -> Detections:
         return detect(function, [frame], BATCH_SIZE, tiling)[0]

@@ -53,6 +53,8 @@ def flags(**changes):
         "enlarge": [2.0],
         "enlarge_models": [],
         "enlarge_tiles": [1.0],
+        "sahi": [],
+        "sizes_of": "config",
     }
     return argparse.Namespace(**{**values, **changes})
 

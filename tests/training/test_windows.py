@@ -9,6 +9,7 @@ from featsr_tf.model.views import Views
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.windows import WindowSampler
+from featsr_tf.training.windows import truth_in_views
 from tests.model.small import small_detector
 from tests.model.test_second_look import FIELDS as LOOK
 from tests.training.batches import LARGE
@@ -46,7 +47,7 @@ def sampler(detector):
     return WindowSampler(detector, stage.sampler, count=3)
 
 
-def test_truth_is_moved_into_windows(sampler):
+def test_truth_is_moved_into_windows():
     other = (2, (40.0, 40.0, 60.0, 60.0))
     batch = frames([SMALL, other], [other])
     views = Views(
@@ -55,13 +56,13 @@ def test_truth_is_moved_into_windows(sampler):
         tf.constant([2.0, 2.0]),
         tf.constant([0, 0]),
     )
-    truth = sampler.truth(batch, views)
+    truth = truth_in_views(batch, views)
     np.testing.assert_array_equal(truth[Batch.CLASSES], [[1, 0, 0], [0, 2, 0]])
     np.testing.assert_array_equal(truth[Batch.BOXES][0, 0], [8, 8, 48, 48])
     np.testing.assert_array_equal(truth[Batch.BOXES][1, 1], [20, 16, 60, 56])
     assert not np.any(truth[Batch.IGNORED])
     # Half of it lies beyond the edge: neither truth nor background.
-    cut = sampler.truth(
+    cut = truth_in_views(
         batch, views._replace(corners=tf.constant([[18.0, 0.0], [50.0, 40.0]]))
     )
     np.testing.assert_array_equal(cut[Batch.IGNORED], [[1, 0, 0], [0, 1, 0]])
@@ -116,3 +117,23 @@ def test_only_predictors_and_focus_head_change(detector, name):
     assert learns_focus == (name == SUPER_RESOLUTION)
     assert all(np.isfinite(value) for value in losses.values())
     assert stage.needs_originals
+
+
+def test_the_focus_head_sees_frames_in_many_sizes(detector):
+    stage = build(detector, SUPER_RESOLUTION, *FIELDS)
+    batch = frames([SMALL, LARGE], [LARGE])
+    shown = stage.focus.show(batch)
+    assert shown[Batch.IMAGES].shape == batch[Batch.IMAGES].shape
+    sizes, scales = shown[Batch.IMAGE_SIZES], shown[Batch.SCALES] / 0.5
+    assert np.all((scales > 2**-0.41) & (scales < 2**0.41))
+    assert len(np.unique(scales)) == 2
+    np.testing.assert_allclose(
+        sizes, np.minimum(batch[Batch.IMAGE_SIZES] * scales, 64), rtol=1e-5
+    )
+    shape = tf.constant([16, 16])
+    targets = stage.focus.targets(shown, shape)
+    assert np.any(targets.labels[0] > 0)
+    outside = stage.focus.targets(
+        {**shown, Batch.IMAGE_SIZES: tf.fill([2, 2], 32.0)}, shape
+    )
+    assert not np.any(outside.weights[:, 8:])
