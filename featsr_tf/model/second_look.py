@@ -58,7 +58,7 @@ class WindowSettings:
     maximum_enlargement: float = 2.0
     margin: float = 8.0
     score_threshold: float = 0.05
-    focus_threshold: float = 0.2
+    focus_threshold: float = 0.15
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
