@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 
 from featsr_tf.data.examples import ExampleContent
-from featsr_tf.data.examples import check_features
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
+from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.tfrecord_files import RawRecord
@@ -99,10 +99,10 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
             from 1.
     """
     try:
-        features = parse_example(payload)
-        content = check_features(features, label_map, decode=True)
+        content = read_example(payload, label_map, decode=True)
     except DataError as error:
         return CheckedRecord([Finding(Kind.UNSOUND_EXAMPLE, str(error))])
+    features = parse_example(payload)
     findings = [
         *_tiny_boxes(content),
         *_duplicate_boxes(content),
