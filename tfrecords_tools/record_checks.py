@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import hashlib
 import io
 from collections.abc import Iterable, Mapping
 
@@ -37,6 +38,7 @@ class Kind(enum.Enum):
     UNSOUND_EXAMPLE = ("unsound examples", True)
     DUPLICATE_ID = ("source ids that occur twice", True)
     SHARED_ID = ("source ids in two data sets", False)
+    SAME_PICTURE = ("images that are there more than once", False)
     TINY_BOX = ("images with boxes below 2 px", False)
     DUPLICATE_BOX = ("images with equal boxes of one class", False)
     ROTATED_IMAGE = ("images with an EXIF orientation", False)
@@ -71,11 +73,13 @@ class CheckedRecord:
 
     Args:
         labels: class id and name of each object; empty where unsound.
+        picture: checksum of the image file; empty where unsound.
     """
 
     findings: list[Finding]
     source_id: str = ""
     labels: tuple[tuple[int, str], ...] = ()
+    picture: str = ""
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
@@ -111,7 +115,9 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
     texts = feature_texts(features, Example.TEXT) or [""] * len(content.labels)
     labels = tuple(zip(content.labels.tolist(), texts, strict=True))
     ids = feature_texts(features, Example.SOURCE_ID)
-    return CheckedRecord(findings, ids[0] if ids else "", labels)
+    (encoded,) = feature_values(features, Example.ENCODED)
+    picture = hashlib.sha256(encoded).hexdigest()
+    return CheckedRecord(findings, ids[0] if ids else "", labels, picture)
 
 
 def _tiny_boxes(content: ExampleContent) -> list[Finding]:
