@@ -75,7 +75,7 @@ class Manifest:
     def of_shards(
         cls, name: str, shards: Sequence[ShardFacts], label_map: LabelMap
     ) -> "Manifest":
-        """The manifest of a split whose shards are written."""
+        """The manifest of a split; shards without records are no files."""
         class_counts = _add_counts(shard.class_counts for shard in shards)
         return cls(
             name=name,
@@ -100,6 +100,7 @@ class Manifest:
                     shard.sha256,
                 )
                 for shard in shards
+                if shard.num_examples
             ),
         )
 
