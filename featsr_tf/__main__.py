@@ -19,11 +19,14 @@ from featsr_tf.command_line.parser import call_it
 # Layout of annotations -> the module that reads it.
 FORMATS = {
     "coco": "tfrecords_tools.create_coco_tf_record",
+    "cvat": "tfrecords_tools.create_cvat_tf_record",
     "gtsdb": "tfrecords_tools.create_gtsdb_tf_record",
+    "labelme": "tfrecords_tools.create_labelme_tf_record",
     "tfds": "tfrecords_tools.from_tfds",
     "toy": "tfrecords_tools.create_toy_tf_record",
     "tt100k": "tfrecords_tools.create_tt100k_tf_record",
     "voc": "tfrecords_tools.create_voc_tf_record",
+    "yolo": "tfrecords_tools.create_yolo_tf_record",
 }
 # What a user wants -> command -> its module and what it does.
 COMMANDS = {

@@ -41,6 +41,13 @@ class Outcome(enum.StrEnum):
     BOX_OUTSIDE = "box_outside_left_out"
     BOX_WITHOUT_AREA = "box_without_area_left_out"
     OTHER_CLASS = "other_class_left_out"
+    OUTLINE_BOXED = "outline_boxed"
+    ROTATION_BOXED = "rotation_boxed"
+    PARTS_JOINED = "parts_joined"
+    OTHER_SHAPE = "other_shape_left_out"
+    WITHOUT_LABEL_FILE = "image_without_label_file"
+    LABELS_WITHOUT_IMAGE = "labels_without_image_left_out"
+    NOT_ANNOTATED = "image_not_annotated_left_out"
 
     @property
     def description(self) -> str:
@@ -60,6 +67,13 @@ _DESCRIPTIONS = {
     Outcome.BOX_OUTSIDE: "objects outside their image left out",
     Outcome.BOX_WITHOUT_AREA: "objects without area left out",
     Outcome.OTHER_CLASS: "objects of other classes left out",
+    Outcome.OUTLINE_BOXED: "outlines taken as the boxes around them",
+    Outcome.ROTATION_BOXED: "rotated shapes taken as upright boxes around them",
+    Outcome.PARTS_JOINED: "parts of one object joined",
+    Outcome.OTHER_SHAPE: "shapes without a box, such as points, left out",
+    Outcome.WITHOUT_LABEL_FILE: "images without a label file: no objects",
+    Outcome.LABELS_WITHOUT_IMAGE: "label files without an image left out",
+    Outcome.NOT_ANNOTATED: "images without an annotation left out",
 }
 
 
@@ -90,6 +104,7 @@ class AnnotatedImage:
         data: the bytes of the image file.
         size: height and width in px as the annotation declares them; None or
             zeros where it does not.
+        outcomes: what its reader did.
     """
 
     source_id: str
@@ -99,6 +114,7 @@ class AnnotatedImage:
     path: str | None = None
     data: bytes | None = None
     size: tuple[int, int] | None = None
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class LazyImages(Sequence):
@@ -131,10 +147,15 @@ class LazyImages(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images that share record files, such as those for training."""
+    """Images that share record files, such as those for training.
+
+    Args:
+        outcomes: what happened to files that are none of these images.
+    """
 
     name: str
     images: Sequence[AnnotatedImage]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def shipped_label_map(name: str) -> str:
@@ -148,7 +169,9 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
     A hash of the name decides, so that an image stays on its side whatever
     other images there are, and whatever format it is stored in.
     """
-    digest = hashlib.sha256(Path(name).stem.encode()).digest()
+    # Roboflow names the altered copies of a picture NAME.rf.NUMBER.jpg.
+    stem = Path(name).stem.partition(".rf.")[0]
+    digest = hashlib.sha256(stem.encode()).digest()
     return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -44,6 +45,7 @@ class ConversionOptions:
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
         runner: of Apache Beam; None does without Beam.
+        dry_run: whether to say what would be written, and write nothing.
     """
 
     num_shards: int = 10
@@ -52,6 +54,7 @@ class ConversionOptions:
     skip_other_classes: bool = False
     runner: str | None = None
     beam_flags: tuple[str, ...] = ()
+    dry_run: bool = False
 
 
 def converter_parser(module: str, description: str) -> CommandParser:
@@ -82,6 +85,14 @@ def run_converter(
     if others and arguments.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     values = vars(arguments)
+    missing = [] if arguments.dry_run else ["output_path"]
+    # Either a word or a flag, which argparse cannot ask for.
+    if any(action.dest == "data_dir" for action in parser._actions):
+        missing.insert(0, "data_dir")
+    if missing := [f"--{m}" for m in missing if values.get(m) is None]:
+        parser.error(
+            "the following arguments are required: " + ", ".join(missing)
+        )
     values["beam_flags"] = tuple(others)
     fields = dataclasses.fields(ConversionOptions)
     options = ConversionOptions(**{f.name: values.pop(f.name) for f in fields})
@@ -90,7 +101,7 @@ def run_converter(
 
 
 def convert(
-    output_path: str | os.PathLike,
+    output_path: str | os.PathLike | None,
     splits: Sequence[Split],
     label_map: LabelMap,
     options: ConversionOptions | None = None,
@@ -104,8 +115,11 @@ def convert(
 
     Args:
         output_path: folder to write to, made when needed; also gs:// and
-            whatever else TensorFlow can write to.
+            whatever else TensorFlow can write to. A dry run needs none.
         options: default are those of `ConversionOptions`.
+
+    Returns:
+        What `summary_table` says.
 
     Raises:
         DataError: a split without images, an image or object that cannot be
@@ -113,8 +127,27 @@ def convert(
     """
     options = options or ConversionOptions()
     _check(splits, options)
-    output = storage.absolute(output_path)
-    manifest.check_output(output, [s.name for s in splits], label_map)
+    if output_path is not None:
+        output = storage.absolute(output_path)
+        manifest.check_output(output, [s.name for s in splits], label_map)
+    if not options.dry_run:
+        return summary_table(
+            _write(output, splits, label_map, options), label_map
+        )
+    # One shard at a time is written there, read back and removed.
+    with tempfile.TemporaryDirectory() as folder:
+        place = os.path.join(folder, "records")
+        manifests = _write(place, splits, label_map, options)
+    table = summary_table(manifests, label_map)
+    return f"{table}\nnothing is written: this was a dry run"
+
+
+def _write(
+    output: str,
+    splits: Sequence[Split],
+    label_map: LabelMap,
+    options: ConversionOptions,
+) -> list[Manifest]:
     folder = manifest.partial_path(output)
     jobs = {
         split.name: _jobs(split, folder, label_map, options) for split in splits
@@ -123,20 +156,26 @@ def convert(
     fingerprint = _fingerprint(splits, label_map, options)
     with manifest.unfinished(output, all_jobs, fingerprint) as missing:
         write_shards(
-            missing, options.num_workers, options.runner, options.beam_flags
+            missing,
+            options.num_workers,
+            None if options.dry_run else options.runner,
+            options.beam_flags,
         )
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
             _check_source_ids(split, facts[split.name])
         manifests = [
-            Manifest.of_shards(split.name, facts[split.name], label_map)
+            Manifest.of_shards(
+                split.name, facts[split.name], label_map, split.outcomes
+            )
             for split in splits
         ]
-        manifest.publish(output, folder, label_map, manifests)
+        if not options.dry_run:
+            manifest.publish(output, folder, label_map, manifests)
     for shard in itertools.chain.from_iterable(facts.values()):
         for message in shard.left_out:
             warnings.warn(f"left out: {message}", stacklevel=2)
-    return summary_table(manifests, label_map)
+    return manifests
 
 
 def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
@@ -178,8 +217,13 @@ def _add_conversion_flags(
     group.add_argument(
         "--output_path",
         "--output",
-        required=True,
+        metavar="FOLDER",
         help="folder to write the records to",
+    )
+    group.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="read and count all, and write nothing",
     )
     group.add_argument(
         "--num_shards",
@@ -234,6 +278,7 @@ def _jobs(
         label_map=label_map,
         skip_bad_images=options.skip_bad_images,
         skip_other_classes=options.skip_other_classes,
+        dry_run=options.dry_run,
     )
 
 

@@ -33,6 +33,7 @@ class ShardJob:
     Args:
         skip_bad_images: whether unreadable images are left out.
         skip_other_classes: whether objects of unknown classes are left out.
+        dry_run: whether only the facts are wanted, not the shard.
     """
 
     folder: str
@@ -41,6 +42,7 @@ class ShardJob:
     label_map: LabelMap
     skip_bad_images: bool = False
     skip_other_classes: bool = False
+    dry_run: bool = False
 
     @property
     def path(self) -> str:
@@ -106,7 +108,8 @@ def write_shard(
         path = os.path.join(scratch, job.file)
         log = _write_examples(path, job, on_image)
         facts = _gather_facts(path, job, log)
-        storage.move_in(path, job.path)
+        if not job.dry_run:
+            storage.move_in(path, job.path)
     text = json.dumps(dataclasses.asdict(facts))
     storage.write_text(_facts_path(job), text)
 
@@ -197,7 +200,7 @@ def _convert_image(
         job.label_map,
         job.skip_other_classes,
     )
-    log.outcomes.update([*changes, *repairs])
+    log.outcomes.update([*image.outcomes, *changes, *repairs])
     return make_example(image, objects, encoded, job.label_map)
 
 
