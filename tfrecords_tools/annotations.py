@@ -45,9 +45,11 @@ class Outcome(enum.StrEnum):
     ROTATION_BOXED = "rotation_boxed"
     PARTS_JOINED = "parts_joined"
     OTHER_SHAPE = "other_shape_left_out"
+    KEYPOINTS = "keypoints_left_out"
     WITHOUT_LABEL_FILE = "image_without_label_file"
     LABELS_WITHOUT_IMAGE = "labels_without_image_left_out"
     NOT_ANNOTATED = "image_not_annotated_left_out"
+    IN_NO_SPLIT = "image_in_no_split_left_out"
 
     @property
     def description(self) -> str:
@@ -71,9 +73,11 @@ _DESCRIPTIONS = {
     Outcome.ROTATION_BOXED: "rotated shapes taken as upright boxes around them",
     Outcome.PARTS_JOINED: "parts of one object joined",
     Outcome.OTHER_SHAPE: "shapes without a box, such as points, left out",
+    Outcome.KEYPOINTS: "objects whose keypoints are left out",
     Outcome.WITHOUT_LABEL_FILE: "images without a label file: no objects",
     Outcome.LABELS_WITHOUT_IMAGE: "label files without an image left out",
     Outcome.NOT_ANNOTATED: "images without an annotation left out",
+    Outcome.IN_NO_SPLIT: "images that are in no split left out",
 }
 
 

@@ -71,6 +71,7 @@ def run_converter(
     create: Callable[..., str],
     argv: Sequence[str] | None,
     num_shards: int = 10,
+    default_output: str | None = None,
 ) -> None:
     """Reads the flags of a converter, converts and prints the summary.
 
@@ -79,13 +80,15 @@ def run_converter(
             and `options`; returns what is printed.
         argv: arguments; None for those of the command line.
         num_shards: default of `--num_shards`. Default 10.
+        default_output: where `create` writes to when it is not told.
     """
-    _add_conversion_flags(parser, num_shards)
+    _add_conversion_flags(parser, num_shards, default_output)
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     values = vars(arguments)
-    missing = [] if arguments.dry_run else ["output_path"]
+    may_choose = arguments.dry_run or default_output
+    missing = [] if may_choose else ["output_path"]
     # Either a word or a flag, which argparse cannot ask for.
     if any(action.dest == "data_dir" for action in parser._actions):
         missing.insert(0, "data_dir")
@@ -211,14 +214,17 @@ def _column(manifest: Manifest, label_map: LabelMap) -> dict[str, str]:
 
 
 def _add_conversion_flags(
-    parser: argparse.ArgumentParser, num_shards: int
+    parser: argparse.ArgumentParser,
+    num_shards: int,
+    default_output: str | None,
 ) -> None:
+    default = f" (default {default_output})" if default_output else ""
     group = parser.add_argument_group("how records are written")
     group.add_argument(
         "--output_path",
         "--output",
         metavar="FOLDER",
-        help="folder to write the records to",
+        help=f"folder to write the records to{default}",
     )
     group.add_argument(
         "--dry_run",

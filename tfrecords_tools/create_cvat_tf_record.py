@@ -137,18 +137,22 @@ def read_cvat(
     return splits, _label_map(root, parts, path)
 
 
-def is_cvat(path: Path) -> bool:
-    """Whether an XML file begins as those of CVAT do."""
+def root_tag(path: Path) -> str:
+    """How an XML file begins; "" where it is none."""
     try:
         for _, element in xml.etree.ElementTree.iterparse(path, ("start",)):
-            return element.tag == "annotations"
+            return element.tag
     except (OSError, xml.etree.ElementTree.ParseError, ValueError, LookupError):
         pass
-    return False
+    return ""
 
 
 def _find_file(folder: Path) -> Path:
-    paths = [path for path in list_files(folder, ".xml") if is_cvat(path)]
+    paths = [
+        path
+        for path in list_files(folder, ".xml")
+        if root_tag(path) == "annotations"
+    ]
     if len(paths) != 1:
         found = f"{len(paths)}, such as {paths[0]}" if paths else "none"
         raise DataError(
@@ -313,7 +317,7 @@ _READERS = {
 def _split(element: Element, image: AnnotatedImage) -> str:
     subset = (element.get("subset") or "").strip().lower()
     if subset in _NO_SUBSET:
-        return split_of(image.filename)
+        return split_of(image.filename.rpartition("/")[0])
     return SPLITS.get(subset) or re.sub(r"\W+", "_", subset)
 
 

@@ -138,7 +138,7 @@ def read_labelme(
         names.update(item.name for item in image.objects)
         used.update([image.path] if image.path else [])
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        split = split_of(relative_name(path, folder))
+        split = split_of(relative_name(path.parent, folder))
         parts[split].append((str(path), digest))
     if not parts:
         raise DataError(

@@ -173,12 +173,12 @@ def _orphans(layout: YoloLayout) -> list[Path]:
         for path in sorted(folder.glob("*.txt"))
         if path.with_suffix("") not in images
         and path != layout.described_by
-        and _is_label_file(path)
+        and is_label_file(path)
         and not _has_image(path)
     ]
 
 
-def _is_label_file(path: Path) -> bool:
+def is_label_file(path: Path) -> bool:
     """Whether a text begins as labels do, unlike lists and read-me files."""
     words = read_text(path).split(maxsplit=_BOX_VALUES + 1)
     return len(words) > _BOX_VALUES and all(
@@ -262,8 +262,9 @@ def _read_box(
     values: list[float], keypoint_values: int, where: str
 ) -> tuple[Box, Outcome | None]:
     """The normalised box of the numbers behind the class."""
+    outcome = None
     if keypoint_values and len(values) == _BOX_VALUES + keypoint_values:
-        values = values[:_BOX_VALUES]
+        values, outcome = values[:_BOX_VALUES], Outcome.KEYPOINTS
     is_box = len(values) == _BOX_VALUES
     if not is_box and (len(values) < _TRIANGLE_VALUES or len(values) % 2):
         cause = ""
@@ -286,7 +287,7 @@ def _read_box(
         return hull(points), Outcome.OUTLINE_BOXED
     x, y, width, height = values
     box = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
-    return box, None
+    return box, outcome
 
 
 if __name__ == "__main__":

@@ -80,6 +80,32 @@ def prepare_image(
     return encoded, outcomes
 
 
+def image_size(data: bytes) -> Size:
+    """Height and width in px of the stored pixels; zeros of no image."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    # Pillow's readers raise errors of many types on damaged files.
+    except Exception:
+        return 0, 0
+
+
+def as_stored(data: bytes) -> bytes:
+    """Takes the orientation from an image whose boxes do not know of it."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            if exif_turn(image) is None:
+                return data
+            if image.format in _FORMATS and _FORMATS[image.format] == "jpeg":
+                return _without_metadata(data)
+            image.load()
+            image.getexif().clear()
+            return encode_png(image)
+    # What is no image is named where it is stored.
+    except Exception:
+        return data
+
+
 def encode_jpeg(image: PIL.Image.Image, quality: int = _JPEG_QUALITY) -> bytes:
     """Encodes an image as JPEG, colour at full resolution.
 

@@ -144,12 +144,21 @@ def relative_name(path: Path, root: Path) -> str:
         return path.as_posix()
 
 
-def split_of(name: str) -> str:
-    """The split that a path such as images/train/a.jpg speaks of, or ""."""
-    for word in re.split(r"[\\/]+", name.lower()):
+def split_of(folders: str) -> str:
+    """The split that folders such as images/train2017 speak of, or ""."""
+    for name in re.split(r"[\\/]+", folders.lower()):
+        word = re.sub(r"[\d_ -]+$", "", name)
         if word in SPLITS:
             return SPLITS[word]
     return ""
+
+
+def split_of_file(name: str) -> str:
+    """The split that a path such as val/labels_v2.json speaks of, or ""."""
+    folders, _, file = name.replace("\\", "/").rpartition("/")
+    words = re.split(r"[\W\d_]+", file.lower())
+    own = [SPLITS[word] for word in words if word in SPLITS]
+    return own[0] if own else split_of(folders)
 
 
 def make_splits(
@@ -182,8 +191,8 @@ def make_splits(
     if not parts:
         raise DataError(f"{data_set}: no images to convert")
     if len(parts) > 1 and (others := parts.pop("", None)):
-        print(f"{len(others)} images are in no split: taken for training")
-        parts["train"] = [*parts.get("train", []), *others]
+        warn_of([name_of(item) for item in others], "in no split: left out")
+        outcomes = [*outcomes, *[Outcome.IN_NO_SPLIT] * len(others)]
     if parts.keys() <= {"", "train"} and validation_fraction:
         parts = _divide(*parts.values(), name_of, validation_fraction)
     named = [(parts[s], s) for s in sorted(parts, key=_order)]

@@ -74,11 +74,13 @@ def read_layout(place: Path, is_closed: bool = False) -> YoloLayout:
         names = _names_of_lines(names_file)
     else:
         content, names = {}, _names_of_lines(path)
+    keypoint_values = _keypoint_values(content, path)
     if not content.keys() & SPLITS.keys():
         images: dict[str, list[Path]] = collections.defaultdict(list)
         for image in list_images(root):
-            images[split_of(relative_name(image, root))].append(image)
-        return YoloLayout(root, path, names, dict(images))
+            split = split_of(relative_name(image.parent, root))
+            images[split].append(image)
+        return YoloLayout(root, path, names, dict(images), keypoint_values)
     folders = [path.parent, root]
     if text := _text(content.get("path")):
         named = Path(text).expanduser()
@@ -92,9 +94,7 @@ def read_layout(place: Path, is_closed: bool = False) -> YoloLayout:
             f"{path}: none of the images that it names is there; expected"
             f" folders or lists of images below {root}"
         )
-    return YoloLayout(
-        root, path, names, images, _keypoint_values(content, path)
-    )
+    return YoloLayout(root, path, names, images, keypoint_values)
 
 
 def find_descriptions(folder: Path) -> list[Path]:
