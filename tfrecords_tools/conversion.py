@@ -24,9 +24,12 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import package_versions
+from tfrecords_tools.review import review
+from tfrecords_tools.review import warn_of_same_pictures
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import read_facts
+from tfrecords_tools.shards import renumber
 from tfrecords_tools.shards import shard_jobs
 from tfrecords_tools.tables import text_table
 from tfrecords_tools.workers import write_shards
@@ -44,6 +47,7 @@ class ConversionOptions:
             Default False: they are an error.
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
+        bits: that images of 16 bits use, 8 to 16. Default 16.
         runner: of Apache Beam; None does without Beam.
         dry_run: whether to say what would be written, and write nothing.
     """
@@ -52,6 +56,7 @@ class ConversionOptions:
     num_workers: int | None = None
     skip_bad_images: bool = False
     skip_other_classes: bool = False
+    bits: int = 16
     runner: str | None = None
     beam_flags: tuple[str, ...] = ()
     dry_run: bool = False
@@ -130,6 +135,7 @@ def convert(
     """
     options = options or ConversionOptions()
     _check(splits, options)
+    splits = review(splits)
     if output_path is not None:
         output = storage.absolute(output_path)
         manifest.check_output(output, [s.name for s in splits], label_map)
@@ -167,6 +173,10 @@ def _write(
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
             _check_source_ids(split, facts[split.name])
+            _check_not_empty(split, facts[split.name])
+            if not options.dry_run:
+                found = facts[split.name]
+                facts[split.name] = renumber(folder, split.name, found)
         manifests = [
             Manifest.of_shards(
                 split.name, facts[split.name], label_map, split.outcomes
@@ -178,7 +188,25 @@ def _write(
     for shard in itertools.chain.from_iterable(facts.values()):
         for message in shard.left_out:
             warnings.warn(f"left out: {message}", stacklevel=2)
+    warn_of_same_pictures(splits, facts)
+    _warn_of_dark_pictures(manifests, options)
     return manifests
+
+
+def _warn_of_dark_pictures(
+    manifests: Sequence[Manifest], options: ConversionOptions
+) -> None:
+    dark, wide = (
+        sum(manifest.outcomes.get(outcome, 0) for manifest in manifests)
+        for outcome in (Outcome.DARK, Outcome.SIXTEEN_BITS)
+    )
+    if dark and dark == wide:
+        warnings.warn(
+            f"none of the {wide} images of 16 bits uses the upper two of"
+            f" {options.bits}: they have become dark; if the camera has 10, 12"
+            " or 14 bits, convert again with --bits 10, 12 or 14",
+            stacklevel=3,
+        )
 
 
 def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
@@ -255,6 +283,13 @@ def _add_conversion_flags(
         " rather than stop",
     )
     group.add_argument(
+        "--bits",
+        type=int,
+        default=16,
+        help="bits that images of 16 bits use, such as 12 of many cameras"
+        " (default %(default)s)",
+    )
+    group.add_argument(
         "--runner",
         nargs="?",
         const="DirectRunner",
@@ -269,6 +304,8 @@ def _check(splits: Sequence[Split], options: ConversionOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise DataError(f"--{name} is {value}; expected 1 or more")
+    if not 8 <= options.bits <= 16:
+        raise DataError(f"--bits is {options.bits}; expected 8 to 16")
     for split in splits:
         if not len(split.images):
             raise DataError(f"no images for the split {split.name}")
@@ -284,6 +321,7 @@ def _jobs(
         label_map=label_map,
         skip_bad_images=options.skip_bad_images,
         skip_other_classes=options.skip_other_classes,
+        bits=options.bits,
         dry_run=options.dry_run,
     )
 
@@ -299,6 +337,7 @@ def _fingerprint(
         options.num_shards,
         options.skip_bad_images,
         options.skip_other_classes,
+        options.bits,
     ):
         digest.update(f"{value!r}\n".encode())
     for split in splits:
@@ -308,6 +347,15 @@ def _fingerprint(
         for value in split.images if is_known else [split.images]:
             digest.update(f"{value!r}\n".encode())
     return digest.hexdigest()
+
+
+def _check_not_empty(split: Split, facts: Sequence[ShardFacts]) -> None:
+    if not any(shard.num_examples for shard in facts):
+        reason = next(line for shard in facts for line in shard.left_out)
+        raise DataError(
+            f"{split.name}: all {len(split.images)} images are left out, the"
+            f" first because of {reason}"
+        )
 
 
 def _check_source_ids(split: Split, facts: Sequence[ShardFacts]) -> None:

@@ -28,6 +28,7 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.annotations import upright_hull
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
@@ -42,7 +43,6 @@ from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import list_images
 from tfrecords_tools.layouts import make_splits
 from tfrecords_tools.layouts import numbered
-from tfrecords_tools.layouts import rotated_hull
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
 
@@ -227,9 +227,9 @@ def _read_image(
             continue
         objects.append(_read_object(child, place))
         if child.tag != "box":
-            outcomes.append(Outcome.OUTLINE_BOXED)
+            outcomes.append(Outcome.BOX_OF_OUTLINE)
         elif _rotation(child, place):
-            outcomes.append(Outcome.ROTATION_BOXED)
+            outcomes.append(Outcome.BOX_ROTATED)
     return AnnotatedImage(
         source_id=f"{subset}/{name}" if subset else name,
         filename=name,
@@ -277,7 +277,7 @@ def _box(element: Element, where: str) -> Box:
     ymin, xmin, ymax, xmax = (_number(element, key, where) for key in keys)
     box = (ymin, xmin, ymax, xmax)
     degrees = _rotation(element, where)
-    return rotated_hull(box, degrees) if degrees else box
+    return upright_hull(box, degrees) if degrees else box
 
 
 def _polygon(element: Element, where: str) -> Box:

@@ -56,9 +56,9 @@ from tfrecords_tools.layouts import warn_of
 # Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle.
 _SHAPES = {"rectangle": 2, "polygon": 3, "circle": 2, "rotation": 3}
 _OUTCOMES = {
-    "polygon": Outcome.OUTLINE_BOXED,
-    "circle": Outcome.OUTLINE_BOXED,
-    "rotation": Outcome.ROTATION_BOXED,
+    "polygon": Outcome.BOX_OF_OUTLINE,
+    "circle": Outcome.BOX_OF_OUTLINE,
+    "rotation": Outcome.BOX_ROTATED,
 }
 
 

@@ -16,13 +16,13 @@ import tqdm
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
-from tfrecords_tools.annotations import read_text
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
@@ -225,6 +225,7 @@ def _read_image(path: Path, layout: YoloLayout) -> AnnotatedImage:
         else (),
         where=str(labels or path),
         path=str(path),
+        as_stored=False,
         outcomes=tuple(outcomes),
     )
 
@@ -284,7 +285,7 @@ def _read_box(
         )
     if not is_box:
         points = zip(values[::2], values[1::2], strict=True)
-        return hull(points), Outcome.OUTLINE_BOXED
+        return hull(points), Outcome.BOX_OF_OUTLINE
     x, y, width, height = values
     box = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
     return box, outcome

@@ -19,10 +19,8 @@ from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import LazyImages
-from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
-from tfrecords_tools.images import as_stored
 from tfrecords_tools.images import image_size
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import make_splits
@@ -140,15 +138,15 @@ def _read_image(
     filename = feature_texts(features, Example.FILENAME)
     source_id = feature_texts(features, Example.SOURCE_ID)
     height, width = (values[0] if values else 0 for values in size)
-    data = as_stored(encoded[0])
     return AnnotatedImage(
         source_id=next(filter(None, [*source_id, *filename]), source),
         filename=filename[0] if filename else source,
-        objects=_read_objects(features, names, data, where),
+        objects=_read_objects(features, names, encoded[0], where),
         where=where,
-        data=data,
+        data=encoded[0],
         size=(int(height), int(width)),
-        outcomes=() if data is encoded[0] else (Outcome.ORIENTATION_REMOVED,),
+        # Training does not turn the pixels of a record.
+        as_stored=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import collections
-import math
 import os
 import re
 import warnings
@@ -254,14 +253,3 @@ def hull(points: Iterable[tuple[float, float]]) -> Box:
     """The box around points (x, y)."""
     xs, ys = zip(*points, strict=True)
     return (min(ys), min(xs), max(ys), max(xs))
-
-
-def rotated_hull(box: Box, degrees: float) -> Box:
-    """The upright box around one that is turned about its centre."""
-    ymin, xmin, ymax, xmax = box
-    y, x = (ymin + ymax) / 2, (xmin + xmax) / 2
-    cosine = abs(math.cos(math.radians(degrees)))
-    sine = abs(math.sin(math.radians(degrees)))
-    height = (ymax - ymin) * cosine + (xmax - xmin) * sine
-    width = (xmax - xmin) * cosine + (ymax - ymin) * sine
-    return (y - height / 2, x - width / 2, y + height / 2, x + width / 2)

@@ -80,7 +80,7 @@ class Manifest:
         label_map: LabelMap,
         outcomes: Sequence[Outcome] = (),
     ) -> "Manifest":
-        """The manifest of a split whose shards are written.
+        """The manifest of a split; shards without records are no files.
 
         Args:
             outcomes: those that no shard has counted.
@@ -111,6 +111,7 @@ class Manifest:
                     shard.sha256,
                 )
                 for shard in shards
+                if shard.num_examples
             ),
         )
 

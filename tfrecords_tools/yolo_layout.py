@@ -11,7 +11,7 @@ import yaml
 
 from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
-from tfrecords_tools.annotations import read_text
+from featsr_tf.files import read_text
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import find_file

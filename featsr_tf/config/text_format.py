@@ -20,6 +20,8 @@ from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.data.protobuf_text import position
 from featsr_tf.errors import ConfigError
+from featsr_tf.files import decode_text
+from featsr_tf.files import stand_in
 
 _UNKNOWN_FIELD = re.compile(r'type "([\w.]+)" has no field named "(.*)"')
 _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
@@ -32,10 +34,12 @@ def decode(content: bytes, source: str) -> str:
         ConfigError: The bytes are not UTF-8 text.
     """
     try:
-        text = content.decode("utf-8-sig")
+        text = decode_text(content)
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", "replace")
         raise _not_text(source, before) from None
+    if found := stand_in(content):
+        raise ConfigError(f"{source}: {found}")
     if "\0" in text:
         raise _not_text(source, text[: text.index("\0")])
     return text.replace("\r\n", "\n")

@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _ONE = _FIELD.LABEL_OPTIONAL
@@ -85,11 +86,10 @@ def load_label_map(path: str) -> LabelMap:
             items, ids below 1, or ids or names that occur twice.
     """
     try:
-        # Some editors begin a text with a byte order mark.
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = read_text(path)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        reason = reason.removeprefix("cannot be read: ")
         raise DataError(f"{path}: no readable label map: {reason}") from None
     items, places = _parse(text, path)
     if not items:

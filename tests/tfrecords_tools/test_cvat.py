@@ -9,7 +9,7 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.create_cvat_tf_record import read_cvat
 
 META = (
-    "<meta><task><labels><label><name>yield</name></label><label><name>stop"
+    "<version>1.1</version><meta><task><labels><label><name>yield</name></label><label><name>stop"
     "</name></label><label><name>1</name><parent>stop</parent></label></labels>"
     "</task></meta>"
 )
@@ -17,7 +17,7 @@ BOX = "<box label='stop' xtl='10' ytl='20' xbr='50' ybr='28' {}/>"
 
 
 def annotations(*images: str) -> str:
-    return f"<annotations><version>1.1</version>{META}{''.join(images)}</annotations>"
+    return f"<annotations>{META}{''.join(images)}</annotations>"
 
 
 def image(*shapes: str, name: str = "a.png", more: str = "") -> str:
@@ -36,22 +36,22 @@ def read(folder, text, *names, **options):
     ("shape", "box", "outcomes"),
     [
         (BOX, (20, 10, 28, 50), []),
-        (BOX.format("rotation='90.0'"), (4, 26, 44, 34), ["rotation_boxed"]),
-        (BOX.format("rotation='180'"), (20, 10, 28, 50), ["rotation_boxed"]),
+        (BOX.format("rotation='90.0'"), (4, 26, 44, 34), ["box_rotated"]),
+        (BOX.format("rotation='180'"), (20, 10, 28, 50), ["box_rotated"]),
         (
             "<polygon label='stop' points='1,2;9.5,4;3,8'/>",
             (2, 1, 8, 9.5),
-            ["outline_boxed"],
+            ["box_of_outline"],
         ),
         (
             "<ellipse label='stop' cx='20' cy='10' rx='4' ry='2'/>",
             (8, 16, 12, 24),
-            ["outline_boxed"],
+            ["box_of_outline"],
         ),
         (
-            "<mask label='stop' rle='1' left='3' top='2' width='5' height='4'/>",
+            "<mask label='stop' left='3' top='2' width='5' height='4'/>",
             (2, 3, 6, 8),
-            ["outline_boxed"],
+            ["box_of_outline"],
         ),
     ],
 )

@@ -38,9 +38,9 @@ def read_one(folder, *shapes, **changes):
     ("kind", "points", "box", "outcomes"),
     [
         ("rectangle", [[30, 20], [10, 5]], (5, 10, 20, 30), []),
-        ("polygon", [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["outline_boxed"]),
-        (None, [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["outline_boxed"]),
-        ("circle", [[20, 20], [23, 24]], (15, 15, 25, 25), ["outline_boxed"]),
+        ("polygon", [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["box_of_outline"]),
+        (None, [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["box_of_outline"]),
+        ("circle", [[20, 20], [23, 24]], (15, 15, 25, 25), ["box_of_outline"]),
     ],
 )
 def test_shapes_become_the_boxes_around_them(

@@ -55,8 +55,8 @@ LAYOUTS = {
         "labels/a.txt": BOX,
     },
     "darknet of CVAT": {
-        "obj.data": "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt"
-        "\nnames = data/obj.names\n",
+        "obj.data": "classes = 2\ntrain = data/train.txt\n"
+        "valid = data/valid.txt\nnames = data/obj.names\n",
         "obj.names": "stop\nyield\n",
         "train.txt": "data/obj_train_data/a.png\n",
         "valid.txt": "data/obj_train_data/b.png\n",
@@ -115,11 +115,11 @@ def test_names_are_text_even_where_yaml_means_something_else(tmp_path):
 @pytest.mark.parametrize(
     ("line", "box", "outcomes"),
     [
-        ("1 0.25 0.25 0.5 0.5 0.25 0.75", (12, 16, 36, 32), "outline_boxed"),
-        ("1 0 0 1 0 1 1 0 1", (0, 0, 48, 64), "outline_boxed"),
+        ("1 0.25 0.25 0.5 0.5 0.25 0.75", (12, 16, 36, 32), "box_of_outline"),
+        ("1 0 0 1 0 1 1 0 1", (0, 0, 48, 64), "box_of_outline"),
         ("1.0 5e-1 .5 .25 .5 ", (12, 24, 36, 40), None),
         ("1 1 0.5 0.5 0.5", (12, 48, 36, 80), None),
-        ("1 .5 -.001 -.001 1 .5 1", (-0.05, -0.06, 48, 32), "outline_boxed"),
+        ("1 .5 -.001 -.001 1 .5 1", (-0.05, -0.06, 48, 32), "box_of_outline"),
     ],
 )
 def test_boxes_and_outlines_become_pixels(line, box, outcomes, tmp_path):
