@@ -5,11 +5,13 @@ For example:
     featsr convert mydata.zip --output_path output/mydata
 
 Looks into a folder, or a zip as downloaded, says what it has found, and
-converts it: COCO, PASCAL VOC, YOLO, LabelMe, CVAT or TFRecords.
+converts it: COCO, PASCAL VOC, YOLO, LabelMe, CVAT, TFRecords, GTSDB,
+Tsinghua-Tencent 100K.
 """
 
 import collections
 import dataclasses
+import importlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -111,25 +113,21 @@ def create(
     with unpacked(data_dir) as place:
         source = Source(data_dir, place, validation_fraction)
         layout, paths = recognise(source)
-        if layout not in _READERS:
-            raise DataError(
-                f"{source.named(paths[0])}: belongs to a data set of its own:"
-                f" featsr convert {layout} --data_dir {data_dir}"
-            )
         title, read = _READERS[layout]
         others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         print(f"found {title}: {source.named(paths[0])}{others}")
         output = output_path or os.path.join(
             "output", Path(os.path.abspath(data_dir)).stem
         )
-        done = (
-            "nothing"
-            if options.dry_run
-            else f"records and label map to {output}"
+        done = f"records and label map to {output}"
+        print(f"writes {'nothing' if options.dry_run else done}")
+        if read is not None:
+            splits, label_map = read(source, paths)
+            return convert(output, splits, label_map, options)
+        converter = importlib.import_module(
+            f"tfrecords_tools.create_{layout}_tf_record"
         )
-        print(f"reads it as `featsr convert {layout}` does, writes {done}")
-        splits, label_map = read(source, paths)
-        return convert(output, splits, label_map, options)
+        return converter.create(str(paths[0].parent), output, options=options)
 
 
 def recognise(source: Source) -> tuple[str, list[Path]]:
@@ -165,7 +163,8 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
         )
         raise DataError(
             f"{source.given}: holds annotations of several layouts: {shown};"
-            f" choose one: featsr convert {next(iter(found))} ..."
+            " give the folder or file of one of them, or call featsr convert"
+            f" {next(iter(found))}"
         )
     return next(iter(found.items()))
 
@@ -333,14 +332,16 @@ _JSON_LAYOUTS = {
     "coco": {"images", "annotations", "categories"},
 }
 _JSON_KEYS = set().union(*_JSON_LAYOUTS.values())
-# Layout -> its name, and what reads it.
-_READERS: dict[str, tuple[str, Callable[[Source, list[Path]], Read]]] = {
+# Layout -> its name, and what reads it; None: its converter does it all.
+_READERS: dict[str, tuple[str, Callable[[Source, list[Path]], Read] | None]] = {
     "coco": ("COCO", _read_coco),
     "voc": ("PASCAL VOC", _read_voc),
     "yolo": ("YOLO", _read_yolo),
     "labelme": ("LabelMe", _read_labelme),
     "cvat": ("CVAT for images", _read_cvat),
     "records": ("TFRecords", _read_records),
+    "gtsdb": ("GTSDB", None),
+    "tt100k": ("Tsinghua-Tencent 100K", None),
 }
 
 

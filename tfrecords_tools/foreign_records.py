@@ -27,7 +27,7 @@ from tfrecords_tools.layouts import make_splits
 from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of_file
 from tfrecords_tools.layouts import warn_of
-from tfrecords_tools.record_files import names_in
+from tfrecords_tools.record_files import class_names
 
 Place = tuple[str, int, int]
 # Neither is one object that stands alone.
@@ -116,14 +116,30 @@ def _payload(place: Place) -> bytes:
 
 
 def _label_map(folder: Path, places: list[Place]) -> LabelMap:
+    """The label map that fits the records, else what they say themselves."""
+    pairs = set()
+    for place in places:
+        features = parse_example(_payload(place))
+        labels = feature_values(features, Example.LABEL)
+        texts = feature_texts(features, Example.TEXT) or [""] * len(labels)
+        pairs.update(zip(labels, texts, strict=False))
     maps = [load_label_map(str(p)) for p in list_files(folder, ".pbtxt")]
-    for other in maps[1:]:
-        if other.names != maps[0].names:
+    fitting = [
+        label_map
+        for label_map in maps
+        if all(
+            label in label_map.names
+            and (not text or label_map.knows(label, text))
+            for label, text in pairs
+        )
+    ]
+    for other in fitting[1:]:
+        if other.names != fitting[0].names:
             raise DataError(
-                f"{maps[0].path} and {other.path} have different classes;"
-                " convert the records of each alone"
+                f"{fitting[0].path} and {other.path} both fit the records; put"
+                " the right one alone beside them"
             )
-    return maps[0] if maps else LabelMap(names_in(map(_payload, places)))
+    return fitting[0] if fitting else LabelMap(class_names(pairs))
 
 
 def _read_image(

@@ -214,12 +214,12 @@ def _divide(
         is_val = is_for_validation(name_of(item), fraction)
         parts["val" if is_val else "train"].append(item)
     if len(parts) < 2:
-        return {"train": items}
+        parts = {"train": items, "val": []}
     print(
         f"no splits: by a hash of their names {len(parts['train'])} images are"
         f" for training, {len(parts['val'])} for validation"
     )
-    return dict(parts)
+    return {split: part for split, part in parts.items() if part}
 
 
 def _order(split: str) -> tuple[int, str]:
