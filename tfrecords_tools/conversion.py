@@ -94,9 +94,12 @@ def run_converter(
     values = vars(arguments)
     may_choose = arguments.dry_run or default_output
     missing = [] if may_choose else ["output_path"]
-    # Either a word or a flag, which argparse cannot ask for.
-    if any(action.dest == "data_dir" for action in parser._actions):
-        missing.insert(0, "data_dir")
+    # A word or a flag, of which argparse cannot demand either.
+    missing += [
+        action.dest
+        for action in parser._actions
+        if action.default is argparse.SUPPRESS and not action.option_strings
+    ]
     if missing := [f"--{m}" for m in missing if values.get(m) is None]:
         parser.error(
             "the following arguments are required: " + ", ".join(missing)
