@@ -116,9 +116,9 @@ def create(
         title, read = _READERS[layout]
         others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         print(f"found {title}: {source.named(paths[0])}{others}")
-        output = output_path or os.path.join(
-            "output", Path(os.path.abspath(data_dir)).stem
-        )
+        given = Path(data_dir).resolve()
+        name = given.name if given.is_dir() else given.stem
+        output = output_path or os.path.join("output", name)
         done = f"records and label map to {output}"
         print(f"writes {'nothing' if options.dry_run else done}")
         if read is not None:

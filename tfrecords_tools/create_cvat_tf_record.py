@@ -34,6 +34,7 @@ from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
+from tfrecords_tools.image_folders import ImageFolder
 from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import VALIDATION_FRACTION
 from tfrecords_tools.layouts import add_data_flags
@@ -104,12 +105,13 @@ def read_cvat(
     _refuse_tracks(root, path)
     folder = place if place.is_dir() else path.parent
     folders = [Path(image_dir)] if image_dir else _image_folders(folder, path)
+    images = ImageFolder(folders[-1])
     parts: dict[str, list[AnnotatedImage]] = collections.defaultdict(list)
     dropped: collections.Counter[str] = collections.Counter()
     used: set[str] = set()
     elements = root.findall("image")
     for element in tqdm.tqdm(elements, desc="reading", unit="image"):
-        image = _read_image(element, folders, path)
+        image = _read_image(element, folders, images, path)
         dropped.update(
             child.tag for child in element if child.tag not in _READERS
         )
@@ -203,7 +205,7 @@ def _refuse_tracks(root: Element, path: Path) -> None:
 
 
 def _read_image(
-    element: Element, folders: list[Path], path: Path
+    element: Element, folders: list[Path], images: ImageFolder, path: Path
 ) -> AnnotatedImage:
     where = f"{path}: image {element.get('id', '?')}"
     name = (element.get("name") or "").strip()
@@ -211,13 +213,18 @@ def _read_image(
         raise DataError(f"{where}: has no name")
     subset = element.get("subset") or ""
     found = find_file(f"{subset}/{name}", folders) or find_file(name, folders)
+    outcomes: list[Outcome] = []
+    if found is None:
+        inside, others = images.find(name, where)
+        found = Path(images.folder, inside)
+        outcomes += others
     size = None
     if element.get("height") and element.get("width"):
         size = (
             int(_number(element, "height", where)),
             int(_number(element, "width", where)),
         )
-    objects, outcomes = [], []
+    objects = []
     for number, child in enumerate(element, start=1):
         place = f"{where}: <{shown(child.tag)[1:-1]}> {number}"
         if child.tag == "tag":
@@ -236,7 +243,7 @@ def _read_image(
         objects=tuple(objects),
         where=where,
         # The engine says which is missing, or leaves it out when asked to.
-        path=str(found or folders[0] / Path(name).name),
+        path=str(found),
         size=size,
         outcomes=tuple(outcomes),
     )

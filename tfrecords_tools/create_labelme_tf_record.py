@@ -214,7 +214,8 @@ def _find_image(
     name = member(content, "imagePath", str, str(path))
     found = find_file(name, [path.parent, root])
     if found is None or not found.is_file():
-        beside = [path.with_suffix(ending) for ending in IMAGE_ENDINGS]
+        endings = [*IMAGE_ENDINGS, *map(str.upper, IMAGE_ENDINGS)]
+        beside = [path.with_suffix(ending) for ending in endings]
         found = next((p for p in sorted(beside) if p.is_file()), None)
     # The engine says which file is missing, or leaves it out when asked to.
     return None, str(found or path.parent / name)

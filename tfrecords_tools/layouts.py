@@ -83,13 +83,23 @@ def list_images(folder: Path) -> list[Path]:
 
 def list_files(folder: Path, ending: str = "") -> list[Path]:
     """The files of a folder and of those inside it that are not hidden."""
-    found = (
-        Path(parent, name)
-        for parent, folders, names in os.walk(folder, followlinks=True)
-        if not Path(parent).name.startswith(".") or Path(parent) == folder
-        for name in names
-        if name.lower().endswith(ending) and not name.startswith(".")
-    )
+    found = []
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        is_known = real in seen
+        seen.add(real)
+        # A link may lead to a folder above it.
+        folders[:] = [
+            f for f in folders if not f.startswith(".") and not is_known
+        ]
+        found += [
+            Path(parent, name)
+            for name in names
+            if name.lower().endswith(ending)
+            and not name.startswith(".")
+            and not is_known
+        ]
     return sorted(found)
 
 
