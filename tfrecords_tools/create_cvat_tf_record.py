@@ -110,13 +110,14 @@ def read_cvat(
     dropped: collections.Counter[str] = collections.Counter()
     used: set[str] = set()
     elements = root.findall("image")
-    for element in tqdm.tqdm(elements, desc="reading", unit="image"):
-        image = _read_image(element, folders, images, path)
-        dropped.update(
-            child.tag for child in element if child.tag not in _READERS
-        )
-        used.add(str(image.path))
-        parts[_split(element, image)].append(image)
+    with tqdm.tqdm(elements, desc="reading", unit="image") as progress:
+        for element in progress:
+            image = _read_image(element, folders, images, path)
+            dropped.update(
+                child.tag for child in element if child.tag not in _READERS
+            )
+            used.add(str(image.path))
+            parts[_split(element, image)].append(image)
     # A tag is about the whole image: no object is lost.
     dropped.pop("tag", None)
     for shape, count in sorted(dropped.items()):

@@ -128,18 +128,19 @@ def read_labelme(
     others: list[Path] = []
     dropped: collections.Counter[str] = collections.Counter()
     paths = list_files(folder, ".json")
-    for path in tqdm.tqdm(paths, desc="reading", unit="file"):
-        content = load_json(path)
-        if "shapes" not in content:
-            others.append(path)
-            continue
-        image = read_annotation(path, content, folder)
-        dropped.update(_other_shapes(content))
-        names.update(item.name for item in image.objects)
-        used.update([image.path] if image.path else [])
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        split = split_of(relative_name(path.parent, folder))
-        parts[split].append((str(path), digest))
+    with tqdm.tqdm(paths, desc="reading", unit="file") as progress:
+        for path in progress:
+            content = load_json(path)
+            if "shapes" not in content:
+                others.append(path)
+                continue
+            image = read_annotation(path, content, folder)
+            dropped.update(_other_shapes(content))
+            names.update(item.name for item in image.objects)
+            used.update([image.path] if image.path else [])
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            split = split_of(relative_name(path.parent, folder))
+            parts[split].append((str(path), digest))
     if not parts:
         raise DataError(
             f"{folder}: no LabelMe files; expected JSON files with 'shapes'"

@@ -40,6 +40,10 @@ from tfrecords_tools.layouts import warn_of
 from tfrecords_tools.yolo_layout import YoloLayout
 from tfrecords_tools.yolo_layout import read_layout
 
+# The library supervision reads such files too, but does not see the splits of
+# data.yaml, the scores and odd numbers of lines, label files without an image
+# and classes without a name; of LabelMe it leaves out circles and the images
+# inside the files.
 # Labels lie in another folder of the same path, or beside the images.
 _IMAGE_FOLDERS = ("images", "JPEGImages")
 # Rounding puts corners this far outside, as Ultralytics allows too.
@@ -94,10 +98,11 @@ def read_yolo(
         DataError: a line or file that cannot be understood.
     """
     layout = read_layout(place, is_closed)
-    parts = {
-        split: [_read_image(image, layout) for image in _progress(split, paths)]
-        for split, paths in layout.images.items()
-    }
+    parts = {}
+    for split, paths in layout.images.items():
+        title = f"reading {split}".strip()
+        with tqdm.tqdm(paths, desc=title, unit="file") as progress:
+            parts[split] = [_read_image(path, layout) for path in progress]
     _check_labels(parts, layout)
     orphans = _orphans(layout)
     warn_of(orphans, "label file without an image: left out")
@@ -111,10 +116,6 @@ def read_yolo(
     # Class 0 is a class: 0 in records is the background.
     names = {index + 1: name for index, name in layout.names.items()}
     return splits, LabelMap(names, path=str(layout.described_by))
-
-
-def _progress(split: str, paths: list[Path]) -> tqdm.tqdm:
-    return tqdm.tqdm(paths, desc=f"reading {split}".strip(), unit="file")
 
 
 def _check_labels(
