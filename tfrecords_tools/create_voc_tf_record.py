@@ -21,6 +21,7 @@ import tqdm
 
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
+from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
@@ -202,7 +203,9 @@ def _parse(path: Path) -> Element:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: not an XML file: {error}") from None
+        found = stand_in(path.read_bytes())
+        reason = found or f"not an XML file: {error}"
+        raise DataError(f"{path}: {reason}") from None
     if root.tag != "annotation":
         raise DataError(
             f"{path}: expected <annotation>, found <{shown(root.tag)[1:-1]}>"

@@ -117,6 +117,7 @@ def read_example(
         height, width = _read_image_size(features, decode)
         boxes = _read_boxes(features)
         labels = _read_labels(features, len(boxes), label_map)
+        _check_areas(features)
         if decode:
             _check_decoding(serialized)
     except DataError as error:
@@ -260,6 +261,12 @@ def _check_box(box: np.ndarray, where: str) -> None:
         )
     if box[0] >= box[2] or box[1] >= box[3]:
         raise DataError(f"{values} is degenerate; expected min < max")
+
+
+def _check_areas(features: Mapping) -> None:
+    areas = feature_values(features, Example.AREA)
+    if not np.isfinite(areas).all():
+        raise DataError(f"{Example.AREA} holds {areas}; expected finite px^2")
 
 
 def _read_labels(

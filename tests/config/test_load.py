@@ -202,9 +202,8 @@ def test_the_printed_config_is_read_into_an_equal_one():
         (
             "fixed_shape_resizer <",
             "keep_aspect_ratio_resizer {} fixed_shape_resizer <",
-            'sample:6:50: Field "fixed_shape_resizer" is specified along with '
-            'field "keep_aspect_ratio_resizer", another member of oneof '
-            '"image_resizer_oneof" for message type "ImageResizer".',
+            "sample:6:50: keep_aspect_ratio_resizer and fixed_shape_resizer "
+            "are specified together; keep one of both",
         ),
         (
             "faster_rcnn: {",

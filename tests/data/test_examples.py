@@ -98,6 +98,14 @@ def test_a_feature_of_another_kind_is_named(key, kind, message):
         read_example(with_feature(key, kind, 2), None)
 
 
+def test_areas_have_to_be_finite():
+    message = tf.train.Example.FromString(with_feature(Example.AREA, None, 0))
+    values = [1.0, float("nan")]
+    message.features.feature[Example.AREA].float_list.value.extend(values)
+    with pytest.raises(DataError, match=r"area holds \[1.0, nan\]; expected"):
+        read_example(message.SerializeToString(), None)
+
+
 def test_an_image_that_only_tensorflow_finds_damaged_is_not_sound(tmp_path):
     image = bytearray(encode(noise_image(64, 64)))
     image[-1] ^= 255  # The checksum of the last chunk.
