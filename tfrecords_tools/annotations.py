@@ -49,6 +49,13 @@ class Outcome(enum.StrEnum):
     BOX_OF_FRACTIONS = "box_of_fractions_left_out"
     UNCLEAR_FLAG = "unclear_flag"
     OTHER_CLASS = "other_class_left_out"
+    PARTS_JOINED = "parts_joined"
+    OTHER_SHAPE = "other_shape_left_out"
+    KEYPOINTS = "keypoints_left_out"
+    WITHOUT_LABEL_FILE = "image_without_label_file"
+    LABELS_WITHOUT_IMAGE = "labels_without_image_left_out"
+    NOT_ANNOTATED = "image_not_annotated_left_out"
+    IN_NO_SPLIT = "image_in_no_split_left_out"
 
     @property
     def description(self) -> str:
@@ -77,6 +84,13 @@ _DESCRIPTIONS = {
     ),
     Outcome.UNCLEAR_FLAG: "flags other than 0 and 1, taken as one of them",
     Outcome.OTHER_CLASS: "objects of other classes left out",
+    Outcome.PARTS_JOINED: "parts of one object joined",
+    Outcome.OTHER_SHAPE: "shapes without a box, such as points, left out",
+    Outcome.KEYPOINTS: "objects whose keypoints are left out",
+    Outcome.WITHOUT_LABEL_FILE: "images without a label file: no objects",
+    Outcome.LABELS_WITHOUT_IMAGE: "label files without an image left out",
+    Outcome.NOT_ANNOTATED: "images without an annotation left out",
+    Outcome.IN_NO_SPLIT: "images that are in no split left out",
 }
 
 
@@ -155,10 +169,15 @@ class LazyImages(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images that share record files, such as those for training."""
+    """Images that share record files, such as those for training.
+
+    Args:
+        outcomes: what happened to files that are none of these images.
+    """
 
     name: str
     images: Sequence[AnnotatedImage]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def shipped_label_map(name: str) -> str:
@@ -172,7 +191,9 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
     A hash of the name decides, so that an image stays on its side whatever
     other images there are, and whatever format it is stored in.
     """
-    digest = hashlib.sha256(Path(name).stem.encode()).digest()
+    # Roboflow names the altered copies of a picture NAME.rf.NUMBER.jpg.
+    stem = Path(name).stem.partition(".rf.")[0]
+    digest = hashlib.sha256(stem.encode()).digest()
     return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
 
 

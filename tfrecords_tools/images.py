@@ -93,6 +93,16 @@ def prepare_image(
     return encoded, outcomes
 
 
+def image_size(data: bytes) -> Size:
+    """Height and width in px of the stored pixels; zeros of no image."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    # Pillow's readers raise errors of many types on damaged files.
+    except Exception:
+        return 0, 0
+
+
 def encode_jpeg(image: PIL.Image.Image, quality: int = _JPEG_QUALITY) -> bytes:
     """Encodes an image as JPEG, colour at full resolution.
 

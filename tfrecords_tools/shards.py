@@ -35,6 +35,7 @@ class ShardJob:
         skip_bad_images: whether unreadable images are left out.
         skip_other_classes: whether objects of unknown classes are left out.
         bits: that images of 16 bits use.
+        dry_run: whether only the facts are wanted, not the shard.
     """
 
     folder: str
@@ -44,6 +45,7 @@ class ShardJob:
     skip_bad_images: bool = False
     skip_other_classes: bool = False
     bits: int = 16
+    dry_run: bool = False
 
     @property
     def path(self) -> str:
@@ -116,7 +118,8 @@ def write_shard(
         path = os.path.join(scratch, job.file)
         log = _write_examples(path, job, on_image)
         facts = _gather_facts(path, job, log)
-        storage.move_in(path, job.path)
+        if not job.dry_run:
+            storage.move_in(path, job.path)
     text = json.dumps(dataclasses.asdict(facts))
     storage.write_text(_facts_path(job), text)
 

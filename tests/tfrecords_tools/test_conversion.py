@@ -338,3 +338,44 @@ def test_the_records_pass_the_scan_of_training(tmp_path):
     summary = scan_records(paths, LABEL_MAP, decode=True).summary
     assert summary.class_counts == {1: 4}
     assert summary.object_areas.tolist() == [16 * 26] * 4
+
+
+def test_a_dry_run_counts_as_the_conversion_does_and_writes_nothing(tmp_path):
+    images = [
+        make_image(0, make_object(), make_object((40, 4, 90, 30))),
+        make_image(1, make_object((90, 4, 99, 30), "yield")),
+        make_image(2, data=b"no image"),
+    ]
+    split = Split("signs", images, outcomes=(Outcome.IN_NO_SPLIT,))
+    output = tmp_path / "out"
+    options = {"num_shards": 1, "skip_bad_images": True}
+    with pytest.warns(UserWarning, match="left out: .*no image that can"):
+        dry = convert(
+            output,
+            [split],
+            LABEL_MAP,
+            ConversionOptions(**options, dry_run=True),
+        )
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="left out"):
+        table = convert(
+            output, [split], LABEL_MAP, ConversionOptions(**options)
+        )
+    assert dry == f"{table}\nnothing is written: this was a dry run"
+    outcomes = load_manifest(output / "signs.manifest.json").outcomes
+    assert outcomes == {
+        "box_clipped": 1,
+        "box_outside_left_out": 1,
+        "bad_image_left_out": 1,
+        "image_in_no_split_left_out": 1,
+    }
+
+
+def test_a_dry_run_refuses_what_the_conversion_refuses(tmp_path):
+    dry = ConversionOptions(dry_run=True)
+    split = Split("signs", [make_image(0, make_object(name="stopp"))])
+    with pytest.raises(DataError, match="nearest: 'stop'"):
+        convert(None, [split], LABEL_MAP, dry)
+    convert(tmp_path, [make_split(1, "other")], LABEL_MAP)
+    with pytest.raises(DataError, match="records with another label map"):
+        convert(tmp_path, [make_split(1)], LabelMap({1: "stop"}), dry)
