@@ -39,7 +39,7 @@ class Mark:
         box: ymin, xmin, ymax, xmax in pixels of the image.
         color: Any color that PIL knows, such as "#2fbf4f".
         dashed: Whether the line is broken, for objects that do not count.
-        thin: Whether the line is as thin as can be, and lies inside the box.
+        thin: Whether the line is thinner, and lies inside the box.
     """
 
     box: tuple[float, float, float, float]
@@ -156,8 +156,9 @@ def draw_marks(
     canvas = ImageDraw.Draw(drawn)
     text_size = text_size or text_size_for(max(drawn.size))
     line = max(2, round(text_size / 6.5))
-    lines = [1 if mark.thin else line for mark in marks]
-    outlines = [_outline(mark.box, -2 if mark.thin else line) for mark in marks]
+    lines = [max(1, line // 3) if mark.thin else line for mark in marks]
+    # A dark rim of 1 px lies around each line.
+    outlines = [_outline(mark.box, -1 if mark.thin else line) for mark in marks]
     for mark, outline, width in zip(marks, outlines, lines, strict=True):
         _draw_frame(canvas, outline, mark, width)
     font = ImageFont.load_default(text_size)

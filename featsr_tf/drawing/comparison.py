@@ -68,7 +68,8 @@ def compare(
             title += _tally(marks)
         looks.append(look_marks(found.windows))
         if looks[-1]:
-            title += f"; {len(looks[-1])} windows"
+            count = len(looks[-1])
+            title += f"; {count} window{'s' if count > 1 else ''}"
         sides.append(marks)
         titles.append(title)
     boxes = [mark.box for marks in sides for mark in marks]
@@ -82,9 +83,8 @@ def compare(
 
 def look_marks(windows: np.ndarray) -> list[Mark]:
     """Marks the windows `[m, 5]` of a second look; see `Detections`."""
-    sign = "\N{MULTIPLICATION SIGN}"
     return [
-        Mark(tuple(box), LOOK_COLOR, f"{sign}{times:g}", thin=True)
+        Mark(tuple(box), LOOK_COLOR, f"{times:g}x", thin=True)
         for *box, times in windows.tolist()
     ]
 
