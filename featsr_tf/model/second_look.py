@@ -62,6 +62,30 @@ class WindowSettings:
     score_threshold: float = 0.05
     focus_threshold: float = 0.2
 
+    def magnifications_of(
+        self, boxes: tf.Tensor, scales: tf.Tensor
+    ) -> tf.Tensor:
+        """Says how much boxes are to be enlarged, by the steps that there are.
+
+        Args:
+            boxes: `[n, 4]`, px of the first pass.
+            scales: `[n, 2]` px of the first pass per px of the original.
+
+        Returns:
+            `[n]`, 0 where there is nothing to be gained.
+        """
+        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
+        wanted = tf.minimum(
+            self.preferred_size / sides,
+            self.maximum_enlargement / tf.sqrt(tf.reduce_prod(scales, axis=1)),
+        )
+        steps = tf.constant([0.0, *self.magnifications])
+        # A step a little above what is wanted is better than the next lower.
+        count = tf.reduce_sum(
+            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
+        )
+        return tf.gather(steps, count)
+
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class SecondLook:
@@ -142,32 +166,8 @@ class SecondLook:
     ) -> Places:
         """Adds to boxes `[n, 4]` how much they are to be enlarged."""
         scales = tf.gather(frames.scales, image_indices)
-        magnifications = self.magnifications(boxes, scales)
+        magnifications = self.settings.magnifications_of(boxes, scales)
         return Places(boxes, image_indices, magnifications)
-
-    def magnifications(self, boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
-        """Says how much boxes are to be enlarged, by the steps that there are.
-
-        Args:
-            boxes: `[n, 4]`, px of the first pass.
-            scales: `[n, 2]` px of the first pass per px of the original.
-
-        Returns:
-            `[n]`, 0 where there is nothing to be gained.
-        """
-        settings = self.settings
-        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
-        wanted = tf.minimum(
-            settings.preferred_size / sides,
-            settings.maximum_enlargement
-            / tf.sqrt(tf.reduce_prod(scales, axis=1)),
-        )
-        steps = tf.constant([0.0, *settings.magnifications])
-        # A step a little above what is wanted is better than the next lower.
-        count = tf.reduce_sum(
-            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
-        )
-        return tf.gather(steps, count)
 
     def look(
         self,

@@ -49,7 +49,7 @@ def test_objects_are_brought_near_the_preferred_size(detector):
     # 40 px are wanted, at most 3 px per px of the original; a step may be a
     # tenth above what is wanted.
     np.testing.assert_array_equal(
-        detector.second_look.magnifications(
+        detector.second_look.settings.magnifications_of(
             tf.constant(boxes, tf.float32), scales
         ),
         [3, 3, 3, 2, 2, 0, 0],
@@ -60,7 +60,8 @@ def test_the_original_limits_the_magnification(detector):
     boxes = tf.constant(squares((0, 0, 5), (0, 0, 5), (0, 0, 5)), tf.float32)
     scales = tf.constant([[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]])
     np.testing.assert_array_equal(
-        detector.second_look.magnifications(boxes, scales), [4, 3, 0]
+        detector.second_look.settings.magnifications_of(boxes, scales),
+        [4, 3, 0],
     )
 
 
