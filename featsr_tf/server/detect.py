@@ -97,13 +97,13 @@ class DetectApi:
                     {"bbox": _bbox(box), "magnification": times}
                     for *box, times in found.windows.tolist()
                 ]
-        return {
+        answer = {
             "model": self._name,
             "image": {"width": width, "height": height},
             "detections": detections,
-            "windows": windows,
             "seconds": seconds,
         }
+        return {**answer, "windows": windows} if windows else answer
 
     def _to_json(self, found: Detections, min_score: float) -> list[dict]:
         """Detections of one image as COCO writes them."""

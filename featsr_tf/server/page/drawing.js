@@ -72,7 +72,8 @@ function drawBox(context, [x, y, width, height], color, line) {
 
 // A thin line inside of the window, and its magnification in its corner.
 function drawWindow(context, { bbox, magnification }, scale, ratio) {
-  const [x, y, width, height] = bbox.map((value) => value * scale);
+  // Whole pixels keep so thin a line bright.
+  const [x, y, width, height] = bbox.map((v) => Math.round(v * scale));
   context.lineWidth = ratio;
   context.strokeStyle = WINDOW;
   context.strokeRect(x + ratio / 2, y + ratio / 2,

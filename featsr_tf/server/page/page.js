@@ -103,7 +103,7 @@ function shown(detector) {
 
 function shownWindows(detector) {
   return element("windows").checked
-    ? state.answer.windows[detector] || [] : [];
+    ? state.answer.windows?.[detector] || [] : [];
 }
 
 function isSmall(object) {
