@@ -198,7 +198,7 @@ def test_the_figures_of_a_file_are_shown_under_every_protocol(
 
 def test_tables_have_as_many_cells_as_heads(whole_page, metrics):
     tables = re.findall(r"<table(?! class=.facts).*?</table>", whole_page)
-    assert len(tables) == 7
+    assert len(tables) == 8
     for table in tables:
         first, *rows = re.findall(r"<tr><t.*?</tr>", table)
         heads, *rows = rows if "colspan" in first else [first, *rows]
@@ -327,6 +327,24 @@ def test_a_figure_that_is_no_number_is_named(tmp_path, metrics, capsys):
     with pytest.raises(SystemExit):
         write(tmp_path, metrics)
     assert "base.small.f1: expected a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "'changes' has no figures for 'small'"),
+        ([1], "'changes' has no figures for 'small'"),
+        (
+            {size: {"added": "2"} for size in SIZE_NAMES},
+            "changes.small.added: expected a number or null, found '2'",
+        ),
+    ],
+)
+def test_unsound_changes_are_named(tmp_path, metrics, capsys, changes, message):
+    metrics["changes"] = changes
+    with pytest.raises(SystemExit):
+        write(tmp_path, metrics)
+    assert message in capsys.readouterr().err
 
 
 def test_a_damaged_picture_is_named(tmp_path, metrics, capsys):
