@@ -11,6 +11,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -138,6 +139,12 @@ def merge(found: Sequence[Detections], windows: Sequence[Window]) -> Detections:
         merged["box"][order],
         merged["score"][order],
         merged_classes[order],
+        np.concatenate(
+            [
+                item.windows + [*window[:2], *window[:2], 0]
+                for item, window in zip(found, windows, strict=True)
+            ]
+        ),
     )
 
 
@@ -280,8 +287,7 @@ def detect(
         for of_image in windows
     )
     return [
-        Detections(number, item.boxes, item.scores, item.classes)
-        for number, item in enumerate(merged)
+        replace(item, image_id=number) for number, item in enumerate(merged)
     ]
 
 
