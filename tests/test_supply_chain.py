@@ -16,7 +16,7 @@ LOCK = licences.LOCK.read_text()
 PINS = licences.locked_versions(LOCK)
 EXTRAS = SETUP["options.extras_require"]
 # Not among those that CI and demo need.
-OPTIONAL = {"beam"}
+OPTIONAL = {"beam", "sahi"}
 
 
 def requirements():

@@ -127,12 +127,8 @@ def outline_box(segmentation: Any, where: str) -> Box | None:
 
 
 def _mask_box(mask: dict, where: str) -> Box:
-    try:
-        from pycocotools import mask as masks
-    except ImportError:
-        raise DataError(
-            f"{where}: has a mask and no 'bbox'; pip install pycocotools"
-        ) from None
+    from pycocotools import mask as masks
+
     try:
         if isinstance(mask["counts"], list):
             mask = masks.frPyObjects(mask, *mask["size"])

@@ -93,7 +93,9 @@ class FocusLearning:
         flat, rows = flatten_boxes(boxes)
         scales = batch[Batch.SCALES]
         is_wanted = detector.is_small(flat, rows, scales) & (
-            detector.second_look.magnifications(flat, tf.gather(scales, rows))
+            detector.second_look.settings.magnifications_of(
+                flat, tf.gather(scales, rows)
+            )
             > 0.0
         )
         is_object = (batch[Batch.CLASSES] > 0) & ~batch[Batch.IGNORED]
