@@ -85,6 +85,7 @@ class DetectionModel:
         whole_frame: bool = Tiling.whole_frame,
         batch_size: int = BATCH_SIZE,
         *,
+        second_look: bool = False,
         stream: bool = False,
         bgr: bool = False,
     ) -> Result | list[Result] | Iterator[Result]:
@@ -105,6 +106,10 @@ class DetectionModel:
                 tiles. Default True.
             batch_size: pictures or tiles of one size that are looked at
                 together. Default 4; 1 gives each result of a stream at once.
+            second_look: whether windows of the size of a tile (default: half
+                the picture's shorter side) are looked at, around small objects
+                that the whole picture leaves in doubt, instead of all tiles.
+                Default False.
             stream: whether results come one by one, while only the pictures of
                 a batch are in memory. Default False.
             bgr: whether the channels of arrays are blue, green, red, as OpenCV
@@ -121,7 +126,9 @@ class DetectionModel:
                 cannot be read.
         """
         check_batch_size(batch_size)
-        tiling = None if tile is None else Tiling(tile, overlap, whole_frame)
+        tiling = None
+        if tile is not None or second_look:
+            tiling = Tiling(tile, overlap, whole_frame, second_look)
         is_path = isinstance(source, str | os.PathLike)
         is_found = is_path and holds_many(os.fsdecode(source))
         is_one = not is_found and (

@@ -161,7 +161,7 @@ def _pictures(
 
 
 def _warn_of_shrinking(model: DetectionModel, tiling: Tiling | None) -> None:
-    if tiling is None:
+    if tiling is None or tiling.side is None:
         return
     seen = min(model.input_size(tiling.side, tiling.side))
     if seen < tiling.side:
