@@ -38,8 +38,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--model_dir",
         required=True,
         metavar="DIR",
-        help="model folder of featsr_tf.train, or what featsr_tf.export "
-        "wrote: NAME or NAME/VERSION",
+        help="model folder of featsr_tf.train; what featsr_tf.export wrote: "
+        "NAME or NAME/VERSION; or a SavedModel or ONNX file of any detector "
+        "with the signature of the Object Detection API",
+    )
+    parser.add_argument(
+        "--label_map",
+        metavar="FILE",
+        help="names of the classes; default label_map.pbtxt beside the model",
     )
     add_set_flag(parser)
     parser.add_argument(
@@ -160,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         compare=arguments.compare,
         base_only=arguments.base_only,
         drawn_score=_drawn_score(arguments),
+        label_map=arguments.label_map,
         overrides=tuple(arguments.overrides),
         max_pictures=arguments.max_pictures,
         csv=arguments.csv,
