@@ -48,13 +48,15 @@ class ForeignModel:
         if (
             len(shape) != 4
             or shape[3] not in (3, None)
+            # Channels come first.
+            or (shape[1] == 3 and shape[3] is None)
             or spec.dtype.kind not in "uif"
         ):
             raise DataError(
                 f"{path}: expected an input of RGB images [batch, height, "
                 f"width, 3], found {spec.name} {_shape_text(shape)} "
-                f"{spec.dtype.name}; export the detector with image_tensor as "
-                "its input type"
+                f"{_type_text(spec.dtype)}; export the detector with "
+                "image_tensor as its input type"
             )
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
@@ -93,11 +95,12 @@ class ForeignModel:
     ) -> dict[str, np.ndarray]:
         """Refuses outputs that mean something else than the API's."""
         values = {name: np.asarray(outputs[name]) for name in _OUTPUTS}
-        num_boxes = values[names.BOXES].shape[1:2]
+        shape = values[names.BOXES].shape
+        num_boxes = shape[1] if len(shape) == 3 else None
         expected = {
-            names.BOXES: (count, *num_boxes, 4),
-            names.SCORES: (count, *num_boxes),
-            names.CLASSES: (count, *num_boxes),
+            names.BOXES: (count, num_boxes, 4),
+            names.SCORES: (count, num_boxes),
+            names.CLASSES: (count, num_boxes),
         }
         for name, shape in expected.items():
             if values[name].shape != shape:
@@ -106,7 +109,7 @@ class ForeignModel:
             self._refuse(names.COUNT, (count,), values[names.COUNT].shape)
         values[names.COUNT] = values[names.COUNT].reshape(count)
         counts = values[names.COUNT].astype(int)
-        is_there = np.arange(*num_boxes) < counts[:, None]
+        is_there = np.arange(num_boxes) < counts[:, None]
         scores = values[names.SCORES][is_there]
         boxes = values[names.BOXES][is_there]
         # Comparisons with NaN are false.
@@ -231,6 +234,10 @@ def _refuse_outputs(path: str, found: list[str]) -> None:
 def _shape_text(shape: tuple[int | None, ...]) -> str:
     sides = ("any" if side is None else str(side) for side in shape)
     return f"[{', '.join(sides)}]"
+
+
+def _type_text(dtype: np.dtype) -> str:
+    return "strings" if dtype.kind == "O" else dtype.name
 
 
 def _worst(values: np.ndarray) -> float:

@@ -302,6 +302,8 @@ def _find_exported(path: Path) -> Path | None:
     if path.is_file():
         is_exported = path.suffix == ".onnx" or path.name == SAVED_MODEL_FILE
         return path if is_exported else None
+    if path.suffix == ".onnx" and not path.exists():
+        raise DataError(f"{path}: no such file")
     # The last is the layout of the Object Detection API's exporter.
     for name in (SAVED_MODEL_FILE, ONNX_FILE, Path(_API, SAVED_MODEL_FILE)):
         if (path / name).is_file():

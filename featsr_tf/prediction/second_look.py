@@ -31,7 +31,7 @@ from featsr_tf.prediction.tiling import merge
 from featsr_tf.prediction.tiling import views
 
 LOWEST_SCORE = 0.05
-CERTAIN = 0.9
+CERTAIN = 0.99
 
 
 class Plan(NamedTuple):
