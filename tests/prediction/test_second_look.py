@@ -137,11 +137,16 @@ def test_what_an_edge_cuts_and_what_is_large_is_left_to_the_frame():
 
 
 def test_many_small_objects_give_what_tiles_give():
-    corners = [(y, x) for y in range(0, 200, 49) for x in range(0, 300, 49)]
-    boxes = [(y, x, y + 5, x + 5) for y, x in corners if y < 195]
-    image = scene(*boxes, height=200, width=300)
-    (twice,) = detect(Coarse(), [image], 1, TILING)
-    (tiled,) = detect(Coarse(), [image], 1, Tiling(100))
+    def function(images):
+        _, height, width, _ = images.shape
+        corners = [
+            (y, x) for y in range(0, height, 49) for x in range(0, width, 49)
+        ]
+        return [found(*[[y, x, y + 5, x + 5, 0.5] for y, x in corners])]
+
+    image = np.zeros([200, 300, 3], np.uint8)
+    (twice,) = detect(function, [image], 1, TILING)
+    (tiled,) = detect(function, [image], 1, Tiling(100))
     np.testing.assert_array_equal(twice.boxes, tiled.boxes)
     np.testing.assert_array_equal(twice.scores, tiled.scores)
 
