@@ -2,6 +2,7 @@
 
     featsr train --pipeline pipelines/toy.config
     featsr convert coco --help
+    featsr convert mydata.zip
 
 Each does what its module does: `python -m featsr_tf.train` and the like.
 """
@@ -18,17 +19,25 @@ from featsr_tf.command_line.parser import call_it
 
 # Layout of annotations -> the module that reads it.
 FORMATS = {
+    "any": "tfrecords_tools.convert_any",
     "coco": "tfrecords_tools.create_coco_tf_record",
+    "cvat": "tfrecords_tools.create_cvat_tf_record",
     "gtsdb": "tfrecords_tools.create_gtsdb_tf_record",
+    "labelme": "tfrecords_tools.create_labelme_tf_record",
     "tfds": "tfrecords_tools.from_tfds",
     "toy": "tfrecords_tools.create_toy_tf_record",
     "tt100k": "tfrecords_tools.create_tt100k_tf_record",
     "voc": "tfrecords_tools.create_voc_tf_record",
+    "yolo": "tfrecords_tools.create_yolo_tf_record",
 }
 # What a user wants -> command -> its module and what it does.
 COMMANDS = {
     "prepare your data": {
-        "convert": ("", "annotations to TFRecords: " + ", ".join(FORMATS)),
+        "convert": (
+            "",
+            "annotations to TFRecords: of a folder, a zip, or one of\n"
+            f"{'':<20}{', '.join(FORMATS)}",
+        ),
         "verify": ("tfrecords_tools.verify", "check records, repair damage"),
         "show": ("tfrecords_tools.show", "draw records, also as trained on"),
         "stats": ("tfrecords_tools.stats", "object sizes; proposes anchors"),
@@ -92,8 +101,27 @@ def _find_command(given: Sequence[str]) -> tuple[list[str], str | None]:
     """The words that name a command, and its module."""
     names = [word.replace("-", "_") for word in given[:2]]
     if names[:1] == ["convert"]:
-        return names, FORMATS.get(names[1]) if len(names) > 1 else None
+        if len(names) > 1 and names[1] in FORMATS:
+            return names, FORMATS[names[1]]
+        # A data set in the place of its format.
+        is_place = any(map(_is_place, given[1:]))
+        return names[:1], FORMATS["any"] if is_place else None
     return names[:1], _MODULES.get(names[0]) if names else None
+
+
+def _is_place(word: str) -> bool:
+    """Whether a word can only be a path."""
+    is_path = os.sep in word or word.endswith(".zip") or os.path.exists(word)
+    return is_path and not word.startswith("-")
+
+
+def _format(word: str) -> str:
+    if word not in FORMATS:
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {word!r}: neither a folder or zip that is there"
+            f" nor one of {', '.join(FORMATS)}"
+        )
+    return word
 
 
 def _typed_words() -> list[str]:
@@ -106,9 +134,17 @@ def _parse_own_flags(given: Sequence[str]) -> None:
     """Prints help or version, or says what was expected instead."""
     if given[:1] == ["convert"]:
         call_it("featsr_tf", "featsr convert")
-        parser = CommandParser("featsr_tf", "Writes annotations as TFRecords.")
+        parser = CommandParser(
+            "featsr_tf",
+            "Writes annotations as TFRecords. For example: featsr convert"
+            " mydata.zip, which says what it has found there and converts it"
+            " (featsr convert any --help); or featsr convert coco --help.",
+        )
         parser.add_argument(
-            "format", choices=FORMATS, help="layout of the annotations"
+            "format",
+            type=_format,
+            choices=FORMATS,
+            help="layout of the annotations, or the path of a folder or zip",
         )
         given = given[1:]
     else:

@@ -181,6 +181,7 @@ def _add_mistakes_flags(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates, prints the table and writes the JSON file."""
     from featsr_tf.files import write_text
+    from featsr_tf.metrics.changes import format_changes
     from featsr_tf.metrics.evaluator import format_table
 
     if arguments.worst_images < 0:
@@ -198,6 +199,9 @@ def run(arguments: argparse.Namespace) -> None:
         metrics = _evaluate_model(arguments, scores)
         results = {name: metrics[name] for name in DETECTORS}
     print(format_table(results))
+    if "changes" in metrics:
+        print("\nsuper resolved against base:")
+        print(format_changes(metrics["changes"]) + "\n")
     for name, result in results.items():
         print(f"score threshold of {name}: {result['min_score']:g}")
     measure = result["size_by"].replace("_", " ")

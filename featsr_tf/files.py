@@ -1,5 +1,6 @@
-"""Writing files whole or not at all."""
+"""Reading the texts of others, and writing files whole or not at all."""
 
+import codecs
 import contextlib
 import glob
 import io
@@ -25,6 +26,59 @@ _WILDCARDS = set("*?[\\") - {os.sep}
 # Names of files may hold bytes that are no text.
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
 _LONGEST_SUFFIX = 16
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# What stands in the place of a file, by how it begins.
+_STAND_INS = {
+    b"version https://git-lfs": (
+        "a Git LFS pointer in the place of the file: run git lfs pull"
+    ),
+    b"<!doctype html": "a web page in the place of the file: download it again",
+    b"<html": "a web page in the place of the file: download it again",
+}
+
+
+def stand_in(content: bytes) -> str | None:
+    """Says what is there in the place of a file, and what to do about it.
+
+    Args:
+        content: the file, or its beginning.
+
+    Returns:
+        None where it may be the file itself.
+    """
+    beginning = content[:64].lstrip(codecs.BOM_UTF8).lstrip().lower()
+    found = (_STAND_INS[key] for key in _STAND_INS if beginning.startswith(key))
+    return next(found, None)
+
+
+def decode_text(content: bytes) -> str:
+    """Decodes UTF-8, or UTF-16 where a byte order mark says so.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    is_wide = content.startswith(_UTF_16)
+    return content.decode("utf-16" if is_wide else "utf-8-sig")
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """Reads a text file of any origin.
+
+    Raises:
+        DataError: it cannot be read, is no text, or another file is in its
+            place.
+    """
+    try:
+        content = Path(path).read_bytes()
+        text = decode_text(content)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file: {error}") from None
+    if found := stand_in(content):
+        raise DataError(f"{path}: {found}")
+    # As Python's own reading of texts does.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -166,7 +166,7 @@ def test_a_picture_that_cannot_be_read_is_no_reason_to_stop(files, capsys):
         (["--classes={}/none.txt"], "No such file"),
         (["--classes={}/other.txt"], "found 'car'"),
         (["--classes={}/empty.txt"], "found none"),
-        (["--classes={}/one.png"], "expected text, found other bytes"),
+        (["--classes={}/one.png"], "one.png: not a text file"),
         (["--pipeline=x.config"], "either files or a model folder"),
         (["--annotations="], "found only --detections"),
         (["--annotations=", "--detections="], "found none of them"),

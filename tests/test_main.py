@@ -1,5 +1,6 @@
 """One command, `featsr`, does what the modules do, and says so."""
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -100,3 +101,26 @@ def test_a_shell_completes_commands_and_flags(line, expected, other, tmp_path):
     offered = complete(line, tmp_path / "answers")
     assert expected in offered
     assert other not in offered
+
+
+@pytest.mark.parametrize("name", featsr.FORMATS)
+def test_the_help_of_a_converter_shows_a_command_that_works(
+    name, capsys, monkeypatch
+):
+    with pytest.raises(SystemExit):
+        featsr.main(["convert", name, "--help"])
+    _, _, example = capsys.readouterr().out.partition("For example:\n\n")
+    command, _, _ = example.replace("\\\n", " ").partition("\n\n")
+    module = importlib.import_module(featsr.FORMATS[name])
+    called = []
+    for create in {"create", "_create"} & vars(module).keys():
+        monkeypatch.setattr(
+            module, create, lambda **values: called.append(values) or ""
+        )
+    words = command.split()
+    if words[0] == "featsr":
+        featsr.main(words[1:])
+    else:
+        assert words[:3] == ["python", "-m", module.__name__]
+        module.main(words[3:])
+    assert called[0]["output_path"].startswith("output/")

@@ -15,6 +15,7 @@ from featsr_tf.html_report.html import Line
 from featsr_tf.html_report.html import line_chart
 from featsr_tf.html_report.inputs import read_history
 from featsr_tf.html_report.page import headline
+from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import Protocol
 from featsr_tf.metrics.evaluator import evaluate
 from tests.metrics.scenes import found
@@ -49,6 +50,9 @@ class Page(html.parser.HTMLParser):
 NAMES = {1: "stop", 2: "yield", 3: "<other>"}
 
 
+CHANGES = {"added": 1234, "lost": 5, "overlap_change": None}
+
+
 @functools.cache
 def evaluated():
     truths, detections = random_scene(np.random.default_rng(0))
@@ -56,6 +60,7 @@ def evaluated():
     return {
         "base": evaluate(truths, weaker, NAMES),
         "super_resolved": evaluate(truths, detections, NAMES),
+        "changes": {size: CHANGES for size in SIZE_NAMES},
         "settings": {"score_thresholds": {"base": 0.5}},
     }
 
@@ -148,6 +153,8 @@ def test_the_page_shows_figures_curves_pictures_and_facts(whole_page, metrics):
         "Confusion: Super-resolved",
         "Worst images: Base",
         "tensorflow 2",
+        "What changed",
+        "1,234",
     ):
         assert words in page.words
     described = [v for _, name, v in page.attributes if name == "aria-label"]
@@ -164,6 +171,7 @@ def test_figures_alone_are_enough_and_gaps_are_dashes(tmp_path, metrics):
     page = Page(write(tmp_path, content))
     assert "Training" not in page.words
     assert "Pictures" not in page.words
+    assert "What changed" not in page.words
     assert "-" in re.findall(r"(?<=Large).*", page.words)[0]
 
 
@@ -190,7 +198,7 @@ def test_the_figures_of_a_file_are_shown_under_every_protocol(
 
 def test_tables_have_as_many_cells_as_heads(whole_page, metrics):
     tables = re.findall(r"<table(?! class=.facts).*?</table>", whole_page)
-    assert len(tables) == 7
+    assert len(tables) == 8
     for table in tables:
         first, *rows = re.findall(r"<tr><t.*?</tr>", table)
         heads, *rows = rows if "colspan" in first else [first, *rows]
@@ -319,6 +327,24 @@ def test_a_figure_that_is_no_number_is_named(tmp_path, metrics, capsys):
     with pytest.raises(SystemExit):
         write(tmp_path, metrics)
     assert "base.small.f1: expected a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "'changes' has no figures for 'small'"),
+        ([1], "'changes' has no figures for 'small'"),
+        (
+            {size: {"added": "2"} for size in SIZE_NAMES},
+            "changes.small.added: expected a number or null, found '2'",
+        ),
+    ],
+)
+def test_unsound_changes_are_named(tmp_path, metrics, capsys, changes, message):
+    metrics["changes"] = changes
+    with pytest.raises(SystemExit):
+        write(tmp_path, metrics)
+    assert message in capsys.readouterr().err
 
 
 def test_a_damaged_picture_is_named(tmp_path, metrics, capsys):

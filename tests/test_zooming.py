@@ -1,10 +1,15 @@
 """Small objects must be seen: which windows are enlarged and what they hold."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from featsr_tf.drawing.boxes import Mark
+from featsr_tf.drawing.comparison import LOOK_COLOR
 from featsr_tf.drawing.comparison import compare
+from featsr_tf.drawing.comparison import look_marks
 from featsr_tf.drawing.comparison import with_zooms
 from featsr_tf.drawing.comparison import zoom
 from featsr_tf.drawing.comparison import zoom_windows
@@ -84,3 +89,33 @@ def test_a_comparison_of_nothing_is_just_the_image_twice():
     picture = compare(IMAGE, found(), found(), truth())
     np.testing.assert_array_equal(picture[-300:, :400], IMAGE)
     np.testing.assert_array_equal(picture[-300:, -400:], IMAGE)
+
+
+def test_windows_of_a_second_look_are_thin_lines_on_its_side():
+    looked = dataclasses.replace(found(), windows=[[40, 50, 80, 120, 3.0]])
+    picture = compare(IMAGE, found(), looked)
+    color = ImageColor.getrgb(LOOK_COLOR)
+    is_line = (picture[-300:, -400:] == color).all(axis=2)
+    # 1 px wide, within a dark rim that lies along the edge of the window.
+    assert is_line[41, 51:119].mean() > 0.6
+    assert is_line[78, 51:119].mean() > 0.6
+    assert is_line[41:79, 51].mean() > 0.6
+    assert is_line[41:79, 118].mean() > 0.6
+    assert not is_line[42:78, 52:118].any()
+    assert not (picture[-300:, :400] == color).all(axis=2).any()
+
+
+def test_enlarged_views_do_not_show_windows():
+    small = found([square(100, 100, 16)])
+    looked = dataclasses.replace(small, windows=[[90, 90, 130, 130, 3.0]])
+    color = ImageColor.getrgb(LOOK_COLOR)
+    picture = compare(IMAGE, small, looked)
+    below = (picture == color).all(axis=2)[-90:]
+    assert (picture == color).all(axis=2).any() and not below.any()
+
+
+def test_marks_of_windows_tell_their_magnification():
+    marks = look_marks(np.array([[1, 2, 30, 40, 3.0], [0, 0, 9, 9, 2.5]]))
+    assert [mark.label for mark in marks] == ["3x", "2.5x"]
+    assert marks[0].box == (1, 2, 30, 40) and marks[0].thin
+    assert look_marks(found().windows) == []

@@ -8,12 +8,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from featsr_tf.errors import DataError
 from featsr_tf.files import is_inside
+from featsr_tf.files import read_text
 
 Box = tuple[float, float, float, float]
 
@@ -36,11 +37,25 @@ class Outcome(enum.StrEnum):
     ORIENTATION_REMOVED = "orientation_removed"
     MADE_RGB = "made_rgb"
     GREYSCALE = "greyscale"
+    SIXTEEN_BITS = "sixteen_bits"
+    DARK = "dark_sixteen_bits"
+    OTHER_NAME = "image_of_other_name"
     BAD_IMAGE = "bad_image_left_out"
+    BOX_ROTATED = "box_rotated"
+    BOX_OF_OUTLINE = "box_of_outline"
     BOX_CLIPPED = "box_clipped"
     BOX_OUTSIDE = "box_outside_left_out"
     BOX_WITHOUT_AREA = "box_without_area_left_out"
+    BOX_OF_FRACTIONS = "box_of_fractions_left_out"
+    UNCLEAR_FLAG = "unclear_flag"
     OTHER_CLASS = "other_class_left_out"
+    PARTS_JOINED = "parts_joined"
+    OTHER_SHAPE = "other_shape_left_out"
+    KEYPOINTS = "keypoints_left_out"
+    WITHOUT_LABEL_FILE = "image_without_label_file"
+    LABELS_WITHOUT_IMAGE = "labels_without_image_left_out"
+    NOT_ANNOTATED = "image_not_annotated_left_out"
+    IN_NO_SPLIT = "image_in_no_split_left_out"
 
     @property
     def description(self) -> str:
@@ -56,10 +71,26 @@ _DESCRIPTIONS = {
     Outcome.MADE_RGB: "images made JPEG or PNG with 8-bit RGB pixels",
     Outcome.GREYSCALE: "greyscale images, stored as they are",
     Outcome.BAD_IMAGE: "bad images left out",
+    Outcome.SIXTEEN_BITS: "images of 16 bits, of which the upper 8 are kept",
+    Outcome.DARK: "  of these, images that use fewer bits and are dark now",
+    Outcome.OTHER_NAME: "images found under another path than the annotation's",
+    Outcome.BOX_ROTATED: "rotated boxes replaced by their upright hull",
+    Outcome.BOX_OF_OUTLINE: "objects without a box: that of their outline",
     Outcome.BOX_CLIPPED: "boxes clipped to their image",
     Outcome.BOX_OUTSIDE: "objects outside their image left out",
     Outcome.BOX_WITHOUT_AREA: "objects without area left out",
+    Outcome.BOX_OF_FRACTIONS: (
+        "objects within one pixel, perhaps fractions, left out"
+    ),
+    Outcome.UNCLEAR_FLAG: "flags other than 0 and 1, taken as one of them",
     Outcome.OTHER_CLASS: "objects of other classes left out",
+    Outcome.PARTS_JOINED: "parts of one object joined",
+    Outcome.OTHER_SHAPE: "shapes without a box, such as points, left out",
+    Outcome.KEYPOINTS: "objects whose keypoints are left out",
+    Outcome.WITHOUT_LABEL_FILE: "images without a label file: no objects",
+    Outcome.LABELS_WITHOUT_IMAGE: "label files without an image left out",
+    Outcome.NOT_ANNOTATED: "images without an annotation left out",
+    Outcome.IN_NO_SPLIT: "images that are in no split left out",
 }
 
 
@@ -71,6 +102,7 @@ class AnnotatedObject:
         box: px, ymin, xmin, ymax, xmax, continuous: a box of one pixel at the
             origin is 0, 0, 1, 1.
         area: of the object's segment in px^2; None where there is only a box.
+        outcomes: what was done while the annotation was read.
     """
 
     box: Box
@@ -80,6 +112,7 @@ class AnnotatedObject:
     truncated: bool = False
     crowd: bool = False
     area: float | None = None
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +123,9 @@ class AnnotatedImage:
         data: the bytes of the image file.
         size: height and width in px as the annotation declares them; None or
             zeros where it does not.
+        as_stored: whether the pixels were annotated as they are stored, not
+            as EXIF turns them; None where the size has to say so.
+        outcomes: what was done while the annotation was read.
     """
 
     source_id: str
@@ -99,6 +135,8 @@ class AnnotatedImage:
     path: str | None = None
     data: bytes | None = None
     size: tuple[int, int] | None = None
+    as_stored: bool | None = None
+    outcomes: tuple[Outcome, ...] = ()
 
 
 class LazyImages(Sequence):
@@ -131,10 +169,15 @@ class LazyImages(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images that share record files, such as those for training."""
+    """Images that share record files, such as those for training.
+
+    Args:
+        outcomes: what happened to files that are none of these images.
+    """
 
     name: str
     images: Sequence[AnnotatedImage]
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def shipped_label_map(name: str) -> str:
@@ -148,7 +191,9 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
     A hash of the name decides, so that an image stays on its side whatever
     other images there are, and whatever format it is stored in.
     """
-    digest = hashlib.sha256(Path(name).stem.encode()).digest()
+    # Roboflow names the altered copies of a picture NAME.rf.NUMBER.jpg.
+    stem = Path(name).stem.partition(".rf.")[0]
+    digest = hashlib.sha256(stem.encode()).digest()
     return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
 
 
@@ -163,28 +208,17 @@ def part_validation(
     return parts
 
 
-def read_text(path: str | os.PathLike) -> str:
-    """Reads a text file in UTF-8.
-
-    Raises:
-        DataError: it cannot be read, or is no text.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file: {error}") from None
-
-
 def load_json(
-    path: str | os.PathLike, leave_out: Collection[str] = ()
+    path: str | os.PathLike,
+    leave_out: Collection[str] = (),
+    is_needed: Callable[[dict], bool] = lambda _: False,
 ) -> dict[str, Any]:
     """Reads a JSON file that holds one object.
 
     Args:
         leave_out: keys that are dropped while the file is read, wherever they
             occur: the outlines of COCO take most of its memory.
+        is_needed: tells of which objects these keys are kept.
 
     Raises:
         DataError: unreadable, not JSON, not an object, or a key twice in one
@@ -197,8 +231,9 @@ def load_json(
             counts = collections.Counter(key for key, _ in pairs)
             twice, _ = counts.most_common(1)[0]
             raise DataError(f"{path}: the key {shown(twice)} occurs twice")
-        for key in leave_out:
-            members.pop(key, None)
+        if not is_needed(members):
+            for key in leave_out:
+                members.pop(key, None)
         return members
 
     text = read_text(path)
@@ -253,6 +288,60 @@ def finite(value: Any, where: str) -> float:
     return result
 
 
+def whole_number(value: Any, where: str) -> int:
+    """Reads a whole number, also from "640" and 640.0.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        number = finite(value, where)
+    except (DataError, TypeError):
+        number = math.nan
+    if isinstance(value, bool) or not number.is_integer():
+        raise DataError(
+            f"{where}: expected a whole number, found {shown(value)}"
+        )
+    # Not every large number has a float of its own.
+    return value if isinstance(value, int) else int(number)
+
+
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False}
+_FLAGS |= {"no": False, "": False, "none": False}
+
+
+def read_flag(value: Any) -> tuple[bool, tuple[Outcome, ...]]:
+    """Reads a flag as other tools write it: 1, "yes", "Unspecified", 0.35.
+
+    Returns:
+        Whether it is set, which what cannot be understood is not; and the
+        outcome to be counted if it was neither 0 nor 1.
+    """
+    text = str(value).strip().lower()
+    if text in _FLAGS:
+        return _FLAGS[text], ()
+    try:
+        number = finite(text, "flag")
+    except DataError:
+        return False, (Outcome.UNCLEAR_FLAG,)
+    return number >= 0.5, () if number in (0, 1) else (Outcome.UNCLEAR_FLAG,)
+
+
+def upright_hull(box: Box, degrees: float) -> Box:
+    """The smallest upright box around one that is turned about its centre."""
+    ymin, xmin, ymax, xmax = box
+    sine = abs(math.sin(math.radians(degrees)))
+    cosine = abs(math.cos(math.radians(degrees)))
+    height, width = ymax - ymin, xmax - xmin
+    half_height = (height * cosine + width * sine) / 2
+    half_width = (width * cosine + height * sine) / 2
+    y, x = (ymin + ymax) / 2, (xmin + xmax) / 2
+    corners = (y - half_height, x - half_width, y + half_height, x + half_width)
+    # A quarter turn leaves whole pixels whole.
+    top, left, bottom, right = (round(corner, 6) for corner in corners)
+    return top, left, bottom, right
+
+
 def shown(value: Any) -> str:
     """A value as messages show it, cut where it is long."""
     text = repr(value)
@@ -260,16 +349,16 @@ def shown(value: Any) -> str:
 
 
 def read_names(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
-    """Reads the first word of each line, such as the ids of a split.
+    """Reads the lines of a file, such as the ids of a split.
 
     Raises:
         DataError: the file cannot be read, has no names, or one twice.
     """
     seen: dict[str, int] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
+        name = line.strip()
+        if not name:
             continue
-        name = line.split()[0]
         where = f"{path}:{number}"
         if name in seen:
             raise DataError(

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -23,9 +24,12 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import package_versions
+from tfrecords_tools.review import review
+from tfrecords_tools.review import warn_of_same_pictures
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import read_facts
+from tfrecords_tools.shards import renumber
 from tfrecords_tools.shards import shard_jobs
 from tfrecords_tools.tables import text_table
 from tfrecords_tools.workers import write_shards
@@ -43,15 +47,19 @@ class ConversionOptions:
             Default False: they are an error.
         skip_other_classes: whether objects of classes that are not in the
             label map are left out. Default False: they are an error.
+        bits: that images of 16 bits use, 8 to 16. Default 16.
         runner: of Apache Beam; None does without Beam.
+        dry_run: whether to say what would be written, and write nothing.
     """
 
     num_shards: int = 10
     num_workers: int | None = None
     skip_bad_images: bool = False
     skip_other_classes: bool = False
+    bits: int = 16
     runner: str | None = None
     beam_flags: tuple[str, ...] = ()
+    dry_run: bool = False
 
 
 def converter_parser(module: str, description: str) -> CommandParser:
@@ -68,6 +76,7 @@ def run_converter(
     create: Callable[..., str],
     argv: Sequence[str] | None,
     num_shards: int = 10,
+    default_output: str | None = None,
 ) -> None:
     """Reads the flags of a converter, converts and prints the summary.
 
@@ -76,12 +85,25 @@ def run_converter(
             and `options`; returns what is printed.
         argv: arguments; None for those of the command line.
         num_shards: default of `--num_shards`. Default 10.
+        default_output: where `create` writes to when it is not told.
     """
-    _add_conversion_flags(parser, num_shards)
+    _add_conversion_flags(parser, num_shards, default_output)
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     values = vars(arguments)
+    may_choose = arguments.dry_run or default_output
+    missing = [] if may_choose else ["output_path"]
+    # A word or a flag, of which argparse cannot demand either.
+    missing += [
+        action.dest
+        for action in parser._actions
+        if action.default is argparse.SUPPRESS and not action.option_strings
+    ]
+    if missing := [f"--{m}" for m in missing if values.get(m) is None]:
+        parser.error(
+            "the following arguments are required: " + ", ".join(missing)
+        )
     values["beam_flags"] = tuple(others)
     fields = dataclasses.fields(ConversionOptions)
     options = ConversionOptions(**{f.name: values.pop(f.name) for f in fields})
@@ -90,7 +112,7 @@ def run_converter(
 
 
 def convert(
-    output_path: str | os.PathLike,
+    output_path: str | os.PathLike | None,
     splits: Sequence[Split],
     label_map: LabelMap,
     options: ConversionOptions | None = None,
@@ -104,8 +126,11 @@ def convert(
 
     Args:
         output_path: folder to write to, made when needed; also gs:// and
-            whatever else TensorFlow can write to.
+            whatever else TensorFlow can write to. A dry run needs none.
         options: default are those of `ConversionOptions`.
+
+    Returns:
+        What `summary_table` says.
 
     Raises:
         DataError: a split without images, an image or object that cannot be
@@ -113,8 +138,28 @@ def convert(
     """
     options = options or ConversionOptions()
     _check(splits, options)
-    output = storage.absolute(output_path)
-    manifest.check_output(output, [s.name for s in splits], label_map)
+    splits = review(splits)
+    if output_path is not None:
+        output = storage.absolute(output_path)
+        manifest.check_output(output, [s.name for s in splits], label_map)
+    if not options.dry_run:
+        return summary_table(
+            _write(output, splits, label_map, options), label_map
+        )
+    # One shard at a time is written there, read back and removed.
+    with tempfile.TemporaryDirectory() as folder:
+        place = os.path.join(folder, "records")
+        manifests = _write(place, splits, label_map, options)
+    table = summary_table(manifests, label_map)
+    return f"{table}\nnothing is written: this was a dry run"
+
+
+def _write(
+    output: str,
+    splits: Sequence[Split],
+    label_map: LabelMap,
+    options: ConversionOptions,
+) -> list[Manifest]:
     folder = manifest.partial_path(output)
     jobs = {
         split.name: _jobs(split, folder, label_map, options) for split in splits
@@ -123,20 +168,48 @@ def convert(
     fingerprint = _fingerprint(splits, label_map, options)
     with manifest.unfinished(output, all_jobs, fingerprint) as missing:
         write_shards(
-            missing, options.num_workers, options.runner, options.beam_flags
+            missing,
+            options.num_workers,
+            None if options.dry_run else options.runner,
+            options.beam_flags,
         )
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
             _check_source_ids(split, facts[split.name])
+            _check_not_empty(split, facts[split.name])
+            if not options.dry_run:
+                found = facts[split.name]
+                facts[split.name] = renumber(folder, split.name, found)
         manifests = [
-            Manifest.of_shards(split.name, facts[split.name], label_map)
+            Manifest.of_shards(
+                split.name, facts[split.name], label_map, split.outcomes
+            )
             for split in splits
         ]
-        manifest.publish(output, folder, label_map, manifests)
+        if not options.dry_run:
+            manifest.publish(output, folder, label_map, manifests)
     for shard in itertools.chain.from_iterable(facts.values()):
         for message in shard.left_out:
             warnings.warn(f"left out: {message}", stacklevel=2)
-    return summary_table(manifests, label_map)
+    warn_of_same_pictures(splits, facts)
+    _warn_of_dark_pictures(manifests, options)
+    return manifests
+
+
+def _warn_of_dark_pictures(
+    manifests: Sequence[Manifest], options: ConversionOptions
+) -> None:
+    dark, wide = (
+        sum(manifest.outcomes.get(outcome, 0) for manifest in manifests)
+        for outcome in (Outcome.DARK, Outcome.SIXTEEN_BITS)
+    )
+    if dark and dark == wide:
+        warnings.warn(
+            f"none of the {wide} images of 16 bits uses the upper two of"
+            f" {options.bits}: they have become dark; if the camera has 10, 12"
+            " or 14 bits, convert again with --bits 10, 12 or 14",
+            stacklevel=3,
+        )
 
 
 def summary_table(manifests: Sequence[Manifest], label_map: LabelMap) -> str:
@@ -172,14 +245,22 @@ def _column(manifest: Manifest, label_map: LabelMap) -> dict[str, str]:
 
 
 def _add_conversion_flags(
-    parser: argparse.ArgumentParser, num_shards: int
+    parser: argparse.ArgumentParser,
+    num_shards: int,
+    default_output: str | None,
 ) -> None:
+    default = f" (default {default_output})" if default_output else ""
     group = parser.add_argument_group("how records are written")
     group.add_argument(
         "--output_path",
         "--output",
-        required=True,
-        help="folder to write the records to",
+        metavar="FOLDER",
+        help=f"folder to write the records to{default}",
+    )
+    group.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="read and count all, and write nothing",
     )
     group.add_argument(
         "--num_shards",
@@ -205,6 +286,13 @@ def _add_conversion_flags(
         " rather than stop",
     )
     group.add_argument(
+        "--bits",
+        type=int,
+        default=16,
+        help="bits that images of 16 bits use, such as 12 of many cameras"
+        " (default %(default)s)",
+    )
+    group.add_argument(
         "--runner",
         nargs="?",
         const="DirectRunner",
@@ -219,6 +307,8 @@ def _check(splits: Sequence[Split], options: ConversionOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise DataError(f"--{name} is {value}; expected 1 or more")
+    if not 8 <= options.bits <= 16:
+        raise DataError(f"--bits is {options.bits}; expected 8 to 16")
     for split in splits:
         if not len(split.images):
             raise DataError(f"no images for the split {split.name}")
@@ -234,6 +324,8 @@ def _jobs(
         label_map=label_map,
         skip_bad_images=options.skip_bad_images,
         skip_other_classes=options.skip_other_classes,
+        bits=options.bits,
+        dry_run=options.dry_run,
     )
 
 
@@ -248,6 +340,7 @@ def _fingerprint(
         options.num_shards,
         options.skip_bad_images,
         options.skip_other_classes,
+        options.bits,
     ):
         digest.update(f"{value!r}\n".encode())
     for split in splits:
@@ -257,6 +350,15 @@ def _fingerprint(
         for value in split.images if is_known else [split.images]:
             digest.update(f"{value!r}\n".encode())
     return digest.hexdigest()
+
+
+def _check_not_empty(split: Split, facts: Sequence[ShardFacts]) -> None:
+    if not any(shard.num_examples for shard in facts):
+        reason = next(line for shard in facts for line in shard.left_out)
+        raise DataError(
+            f"{split.name}: all {len(split.images)} images are left out, the"
+            f" first because of {reason}"
+        )
 
 
 def _check_source_ids(split: Split, facts: Sequence[ShardFacts]) -> None:

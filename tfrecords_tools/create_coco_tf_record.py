@@ -10,11 +10,13 @@ For example:
         --output_path output/coco
 
 One of the two splits is enough. The ids of the categories become the ids of
-the label map. Segments are not kept, only their areas.
+the label map; where they start at 0 each is raised by 1, unless 0 is only the
+parent of the others. Segments are not kept, only their areas.
 """
 
 import collections
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featsr_tf.data.label_map import LabelMap
@@ -22,7 +24,6 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
@@ -30,14 +31,21 @@ from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.annotations import whole_number
+from tfrecords_tools.coco_objects import lacks_box
+from tfrecords_tools.coco_objects import read_object
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
+from tfrecords_tools.image_folders import ImageFolder
 
+Id = int | str
 LABEL_MAP = shipped_label_map("coco")
-# Most of a file, and not read: the outlines of the objects.
-_LEFT_OUT = ("segmentation",)
+# Most of a file, and read for objects without a box alone.
+_OUTLINES = ("segmentation",)
+# Where the path of an image stands.
+_PLACES = ("file_name", "coco_url", "flickr_url")
 _SPLITS = ("train", "val")
 
 
@@ -94,24 +102,15 @@ def create(
 
     `output_path`, `options`, result and errors are those of `convert`.
     """
-    splits: list[Split] = []
-    label_maps: list[LabelMap] = []
-    for name, places in zip(_SPLITS, (train, val), strict=True):
-        if places is not None:
-            images, label_map = read_coco(*places)
-            splits.append(Split(f"coco_{name}", images))
-            label_maps.append(label_map)
-    if not splits:
+    places = dict(zip(_SPLITS, (train, val), strict=True))
+    given = {name: place for name, place in places.items() if place}
+    if not given:
         raise DataError(
             "nothing to convert; give --train_annotations_file and"
             " --train_image_dir, or the same for val"
         )
-    if label_maps[0].names != label_maps[-1].names:
-        raise DataError(
-            f"{label_maps[0].path} and {label_maps[-1].path} differ; expected"
-            " the same ids and names in both"
-        )
-    return convert(output_path, splits, label_maps[0], options)
+    splits, label_map = read_splits(given)
+    return convert(output_path, splits, label_map, options)
 
 
 def read_coco(
@@ -130,55 +129,133 @@ def read_coco(
     Raises:
         DataError: the file cannot be understood, or names what is not in it.
     """
-    path = Path(annotations_file)
-    content = load_json(path, _LEFT_OUT)
-    names = _read_categories(content, path)
+    (split,), label_map = read_splits({"": (annotations_file, image_dir)})
+    return list(split.images), label_map
+
+
+def read_splits(
+    places: Mapping[str, tuple[str | Path, str | Path]],
+) -> tuple[list[Split], LabelMap]:
+    """Reads the splits of a data set, whose files share their categories.
+
+    Args:
+        places: the file of annotations and the folder of images of each split.
+
+    Returns:
+        The splits `coco_NAME`, and the categories of all files.
+
+    Raises:
+        DataError: as for `read_coco`, or the same id has two names.
+    """
+    contents = {
+        Path(file): load_json(file, _OUTLINES, lacks_box)
+        for file, _ in places.values()
+    }
+    names = read_categories(contents)
+    splits = [
+        Split(
+            f"coco_{name}",
+            _read_images(contents[Path(file)], names, Path(file), Path(folder)),
+        )
+        for name, (file, folder) in places.items()
+    ]
+    used = {
+        thing.name
+        for split in splits
+        for image in split.images
+        for thing in image.objects
+    }
+    return splits, _label_map(names, used, contents)
+
+
+def _read_images(
+    content: dict, names: dict[int, str], path: Path, image_dir: Path
+) -> list[AnnotatedImage]:
     entries = _read_entries(content, path)
-    objects: dict[int, list[AnnotatedObject]] = collections.defaultdict(list)
+    objects: dict[Id, list[AnnotatedObject]] = collections.defaultdict(list)
     annotations = member(content, "annotations", list, str(path))
     for number, annotation in enumerate(annotations, start=1):
         where = f"{path}: annotation {number}"
         annotation = check_kind(annotation, dict, where)
-        image_id = member(annotation, "image_id", int, where)
+        image_id = _read_id(annotation, "image_id", where)
         if image_id not in entries:
-            raise DataError(f"{where}: no image has the id {image_id}")
-        objects[image_id].append(_read_object(annotation, names, where))
-    images = [
-        _read_image(entry, Path(image_dir), tuple(objects[image_id]), path)
+            raise DataError(f"{where}: no image has the id {shown(image_id)}")
+        objects[image_id].append(read_object(annotation, names, where))
+    folder = ImageFolder(image_dir)
+    return [
+        _read_image(entry, image_id, folder, tuple(objects[image_id]), path)
         for image_id, entry in entries.items()
     ]
-    return images, _label_map(names, path)
 
 
-def _read_categories(content: dict, path: Path) -> dict[int, str]:
+def _read_id(record: dict, key: str, where: str) -> Id:
+    """A whole number, which may be written as text, or other text."""
+    if key not in record:
+        raise DataError(f"{where}: has no {key!r}; expected a whole number")
+    value = record[key]
+    try:
+        return whole_number(value, f"{where}: {key!r}")
+    except DataError:
+        if isinstance(value, str) and value.strip():
+            return check_kind(value, str, f"{where}: {key!r}")
+        raise
+
+
+def read_categories(contents: Mapping[Path, dict]) -> dict[int, str]:
+    """Reads the categories of all files together.
+
+    Returns:
+        Names by their ids in the files, of which the lowest may be 0.
+
+    Raises:
+        DataError: an id goes by two names, or what is no category.
+    """
+    names: dict[int, str] = {}
+    for path, content in contents.items():
+        own = _read_own_categories(content, path)
+        first = next(iter(contents))
+        ids = {name: id_ for id_, name in names.items()}
+        for id_, name in own.items():
+            if names.get(id_, name) != name or ids.get(name, id_) != id_:
+                other = names.get(id_) or f"{name}' with the id '{ids[name]}"
+                raise DataError(
+                    f"{first} and {path}: categories differ; expected the same"
+                    f" ids and names in both, found the id {id_} for {name!r}"
+                    f" in the second and '{other}' in the first"
+                )
+        names |= own
+    return names
+
+
+def _read_own_categories(content: dict, path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     categories = member(content, "categories", list, str(path))
     for number, category in enumerate(categories, start=1):
         where = f"{path}: category {number}"
         category = check_kind(category, dict, where)
-        id_ = member(category, "id", int, where)
         name = member(category, "name", str, where)
-        if id_ < 1:
-            raise DataError(
-                f"{where} ({name!r}): has the id {id_}; ids start at 1, 0 is"
-                " the background: add 1 to all ids"
-            )
+        if not name.strip():
+            raise DataError(f"{where}: its name is empty; give it one")
+        where = f"{where} ({name!r})"
+        id_ = whole_number(category.get("id"), f"{where}: 'id'")
+        if id_ < 0:
+            raise DataError(f"{where}: has the id {id_}; ids start at 1")
         if id_ in names or name in names.values():
-            raise DataError(f"{where} ({name!r}): id or name occurs twice")
+            raise DataError(f"{where}: id or name occurs twice")
         names[id_] = name
     if not names:
         raise DataError(f"{path}: 'categories' is empty")
     return names
 
 
-def _read_entries(content: dict, path: Path) -> dict[int, dict]:
+def _read_entries(content: dict, path: Path) -> dict[Id, dict]:
     """The members of `images` by their ids."""
-    entries: dict[int, dict] = {}
+    entries: dict[Id, dict] = {}
     for number, entry in enumerate(
         member(content, "images", list, str(path)), start=1
     ):
         where = f"{path}: image {number}"
-        image_id = member(check_kind(entry, dict, where), "id", int, where)
+        image_id = _read_id(check_kind(entry, dict, where), "id", where)
         if image_id in entries:
             raise DataError(f"{where}: the id {image_id} occurs twice")
         entries[image_id] = entry
@@ -187,61 +264,59 @@ def _read_entries(content: dict, path: Path) -> dict[int, dict]:
 
 def _read_image(
     entry: dict,
-    image_dir: Path,
+    image_id: Id,
+    folder: ImageFolder,
     objects: tuple[AnnotatedObject, ...],
     path: Path,
 ) -> AnnotatedImage:
-    where = f"{path}: image {entry['id']}"
-    name = member(entry, "file_name", str, where)
-    size = None
-    if "height" in entry or "width" in entry:
-        size = (
-            member(entry, "height", int, where),
-            member(entry, "width", int, where),
-        )
+    where = f"{path}: image {image_id}"
+    # LVIS has addresses alone.
+    keys = [key for key in _PLACES if entry.get(key)]
+    name = member(entry, keys[0] if keys else _PLACES[0], str, where)
+    filename, outcomes = folder.find(name, where)
     return AnnotatedImage(
-        source_id=str(entry["id"]),
-        filename=name,
+        source_id=str(image_id),
+        filename=filename,
         objects=objects,
         where=where,
-        path=path_inside(image_dir, name, where),
-        size=size,
+        path=path_inside(folder.folder, filename, where),
+        size=_read_size(entry, where),
+        outcomes=outcomes,
     )
 
 
-def _read_object(
-    annotation: dict, names: dict[int, str], where: str
-) -> AnnotatedObject:
-    category = member(annotation, "category_id", int, where)
-    crowd = annotation.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise DataError(f"{where}: 'iscrowd': expected 0 or 1, found {crowd!r}")
-    area = None
-    if "area" in annotation:
-        area = member(annotation, "area", float, where)
-    return AnnotatedObject(
-        box=_read_box(member(annotation, "bbox", list, where), where),
-        # One that is not listed is a class that the label map has not.
-        name=names.get(category, f"category_id {category}"),
-        where=where,
-        crowd=bool(crowd),
-        area=area,
+def _read_size(entry: dict, where: str) -> tuple[int, int] | None:
+    """Height and width; None where they are not known, -1 as well."""
+    values = [entry.get(key) for key in ("height", "width")]
+    if None in values:
+        return None
+    height, width = (
+        whole_number(value, f"{where}: {key!r}")
+        for value, key in zip(values, ("height", "width"), strict=True)
     )
+    return (height, width) if min(height, width) > 0 else None
 
 
-def _read_box(bbox: list, where: str) -> Box:
-    if len(bbox) != 4:
-        raise DataError(
-            f"{where}: 'bbox': expected x, y, width and height, found"
-            f" {shown(bbox)}"
-        )
-    x, y, width, height = (
-        check_kind(value, float, f"{where}: 'bbox'") for value in bbox
-    )
-    return (y, x, y + height, x + width)
-
-
-def _label_map(names: dict[int, str], path: Path) -> LabelMap:
+def _label_map(
+    names: dict[int, str], used: set[str], contents: Mapping[Path, dict]
+) -> LabelMap:
+    """The classes; where the ids start at 0, others than those of the files."""
+    path = next(iter(contents))
+    if 0 in names:
+        parents = {
+            category.get("supercategory")
+            for content in contents.values()
+            for category in content["categories"]
+        }
+        root = names[0]
+        is_root = root in parents or root.strip("_").lower() == "background"
+        if root not in used and is_root and len(names) > 1:
+            names = {id_: names[id_] for id_ in names if id_}
+            said = f"no object is of {root!r} with the id 0: it is left out"
+        else:
+            names = {id_ + 1: name for id_, name in names.items()}
+            said = "ids start at 0: each is raised by 1, as 0 is the background"
+        warnings.warn(f"{path}: categories: {said}", stacklevel=2)
     shipped = load_label_map(LABEL_MAP)
     if names == shipped.names:
         return shipped

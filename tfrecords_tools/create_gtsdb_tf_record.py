@@ -167,7 +167,7 @@ def _read_signs(
     path: Path, label_map: LabelMap
 ) -> Iterator[tuple[str, AnnotatedObject]]:
     """Yields the name of the frame, without its ending, and each sign."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield _parse_line(line, label_map, f"{path}:{number}")

@@ -5,9 +5,13 @@ For example:
     python -m tfrecords_tools.create_voc_tf_record --data_dir VOCdevkit \\
         --year VOC2007 --set trainval --output_path output/voc
 
-Several sets may be written to the same folder, one after the other.
+Several sets may be written to the same folder, one after the other. Folders
+without a year, with a folder for each set, or with XML files and images
+together do as well.
 """
 
+import math
+import os
 import xml.etree.ElementTree
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,22 +21,28 @@ import tqdm
 
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
+from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import path_inside
-from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.annotations import upright_hull
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
+from tfrecords_tools.image_folders import ImageFolder
+from tfrecords_tools.voc_layout import DEFAULT_SET
+from tfrecords_tools.voc_layout import YEARS
+from tfrecords_tools.voc_layout import find_annotations
+from tfrecords_tools.voc_layout import find_first_pixel
 
-YEARS = ("VOC2007", "VOC2012", "merged")
-SETS = ("train", "val", "trainval", "test")
 LABEL_MAP = shipped_label_map("voc")
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 
@@ -43,20 +53,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data_dir",
         required=True,
-        help="VOCdevkit, the folder with VOC2007 or VOC2012",
+        help="VOCdevkit, the folder with VOC2007 or VOC2012, or any folder"
+        " with XML files",
     )
     parser.add_argument(
         "--year",
-        default="VOC2007",
         choices=YEARS,
-        help="year, or both merged (default %(default)s)",
+        help="year, or both merged (default: the first that is there)",
     )
     parser.add_argument(
         "--set",
-        default="train",
-        choices=SETS,
         dest="image_set",
-        help="which images (default %(default)s)",
+        metavar="NAME",
+        help="which images, such as train, val, trainval or test (default:"
+        " train, or all where there are no sets)",
+    )
+    parser.add_argument(
+        "--first_pixel",
+        type=int,
+        choices=(0, 1),
+        help="what the first pixel of a row is called: from 1 corners are"
+        " inclusive, as in PASCAL VOC (default: 1, unless corners of 0 or"
+        " fractions show the other)",
     )
     parser.add_argument(
         "--label_map_path",
@@ -75,10 +93,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def create(
     data_dir: str,
     output_path: str,
-    year: str = "VOC2007",
-    image_set: str = "train",
+    year: str | None = None,
+    image_set: str | None = None,
     label_map_path: str = LABEL_MAP,
     ignore_difficult_instances: bool = False,
+    first_pixel: int | None = None,
     options: ConversionOptions | None = None,
 ) -> str:
     """Writes `voc_SET.record-*` and the label map.
@@ -86,68 +105,82 @@ def create(
     `output_path`, `options`, result and errors are those of `convert`.
 
     Args:
-        year: "VOC2007", "VOC2012" or "merged" for both.
+        year: "VOC2007", "VOC2012", "merged" for both or None for the first
+            that is there, and none at all.
+        image_set: such as "train"; None for that one, or for all images where
+            there are no sets.
         label_map_path: the classes; by default the 20 of PASCAL VOC.
         ignore_difficult_instances: whether to leave out objects that are
             marked as difficult; otherwise the records mark them.
+        first_pixel: 0 or 1, see `read_annotation`; None decides by the
+            corners of the whole data set.
     """
     label_map = load_label_map(label_map_path)
-    images = read_voc(data_dir, year, image_set, ignore_difficult_instances)
-    splits = [Split(f"voc_{image_set}", images)]
+    images = read_voc(
+        data_dir, year, image_set, ignore_difficult_instances, first_pixel
+    )
+    splits = [Split(f"voc_{image_set or DEFAULT_SET}", images)]
     return convert(output_path, splits, label_map, options)
 
 
 def read_voc(
     data_dir: str | Path,
-    year: str,
-    image_set: str,
+    year: str | None = None,
+    image_set: str | None = None,
     ignore_difficult_instances: bool = False,
+    first_pixel: int | None = None,
 ) -> list[AnnotatedImage]:
     """Reads the images of a set and their objects.
 
     Args:
-        data_dir: `VOCdevkit`, the folder with VOC2007 or VOC2012, or the
-            folder above it.
-        year: "VOC2007", "VOC2012" or "merged" for both.
-        ignore_difficult_instances: whether to leave out objects that are
-            marked as difficult.
+        data_dir: `VOCdevkit`, the folder with VOC2007 or VOC2012, the folder
+            above it, or one of another layout, see `find_annotations`.
 
     Returns:
-        The images in the order of ImageSets/Main, those of 2007 first.
+        The images in the order of ImageSets/Main, those of 2007 first, or in
+        that of their names.
 
     Raises:
         DataError: a folder or file is missing, or cannot be understood.
     """
-    years = YEARS[:2] if year == "merged" else (year,)
-    return [
-        image
-        for name in years
-        for image in _read_year(
-            _year_folder(Path(data_dir), name),
-            image_set,
-            ignore_difficult_instances,
-        )
-    ]
+    images = []
+    for found in find_annotations(Path(data_dir), year, image_set):
+        first = first_pixel
+        if first is None:
+            first = find_first_pixel(found.folder)
+        folder = ImageFolder(found.image_folder)
+        for path in tqdm.tqdm(
+            found.paths, desc=f"reading {found.folder.name}", unit="file"
+        ):
+            images.append(
+                read_annotation(path, folder, ignore_difficult_instances, first)
+            )
+    return images
 
 
 def read_annotation(
-    path: Path, image_folder: Path, ignore_difficult_instances: bool = False
+    path: Path,
+    folder: ImageFolder,
+    ignore_difficult_instances: bool = False,
+    first_pixel: int = 1,
 ) -> AnnotatedImage:
     """Reads the XML file of one image.
 
     Args:
-        path: the file. Its corners count pixels from 1 and are inclusive.
+        path: the file.
+        folder: where its image is.
         ignore_difficult_instances: whether to leave out difficult objects.
+        first_pixel: 1: corners count pixels from 1 and are inclusive. 0: they
+            are distances from the border, in px.
 
     Raises:
         DataError: not XML, or something in it is missing or senseless.
     """
     root = _parse(path)
-    filename = _text(root, "filename", str(path))
-    objects = tuple(
-        _read_object(element, f"{path}: object {number}")
-        for number, element in enumerate(root.findall("object"), start=1)
-    )
+    name = (root.findtext("filename") or "").strip()
+    own_name = os.path.join(path.parent.name, path.stem)
+    filename, outcomes = folder.find(name or path.stem, str(path), own_name)
+    objects = _read_objects(root, str(path), first_pixel)
     return AnnotatedImage(
         source_id=filename,
         filename=filename,
@@ -157,39 +190,10 @@ def read_annotation(
             if not (ignore_difficult_instances and thing.difficult)
         ),
         where=str(path),
-        path=path_inside(image_folder, filename, str(path)),
+        path=path_inside(folder.folder, filename, str(path)),
         size=_read_size(root, str(path)),
+        outcomes=outcomes if name else (Outcome.OTHER_NAME,),
     )
-
-
-def _year_folder(data_dir: Path, year: str) -> Path:
-    for parent in (data_dir, data_dir / "VOCdevkit"):
-        if (parent / year).is_dir():
-            return parent / year
-    raise DataError(
-        f"{data_dir}: no folder {year} in it; expected VOCdevkit, with"
-        f" {year}/Annotations, {year}/ImageSets and {year}/JPEGImages"
-    )
-
-
-def _read_year(
-    folder: Path, image_set: str, ignore_difficult_instances: bool
-) -> list[AnnotatedImage]:
-    names = folder / "ImageSets" / "Main" / f"{image_set}.txt"
-    images = []
-    progress = tqdm.tqdm(
-        list(read_names(names)), desc=f"reading {folder.name}", unit="file"
-    )
-    for name, where in progress:
-        path = Path(path_inside(folder / "Annotations", f"{name}.xml", where))
-        if not path.is_file():
-            raise DataError(f"{where}: no annotation {path} of {shown(name)}")
-        images.append(
-            read_annotation(
-                path, folder / "JPEGImages", ignore_difficult_instances
-            )
-        )
-    return images
 
 
 def _parse(path: Path) -> Element:
@@ -199,7 +203,9 @@ def _parse(path: Path) -> Element:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: not an XML file: {error}") from None
+        found = stand_in(path.read_bytes())
+        reason = found or f"not an XML file: {error}"
+        raise DataError(f"{path}: {reason}") from None
     if root.tag != "annotation":
         raise DataError(
             f"{path}: expected <annotation>, found <{shown(root.tag)[1:-1]}>"
@@ -214,43 +220,92 @@ def _text(element: Element, tag: str, where: str) -> str:
     return text
 
 
-def _flag(element: Element, tag: str, where: str) -> bool:
-    """0 or 1; false where an annotation does without it."""
-    text = (element.findtext(tag) or "0").strip()
-    if text not in ("0", "1"):
-        raise DataError(f"{where}: <{tag}>: expected 0 or 1, found {text!r}")
-    return text == "1"
-
-
 def _read_size(root: Element, where: str) -> tuple[int, int] | None:
-    size = root.find("size")
-    if size is None:
+    """Height and width; None where they are not known, 0 or -1 as well."""
+    texts = [
+        (root.findtext(f"size/{tag}") or "").strip()
+        for tag in ("height", "width")
+    ]
+    if not all(texts):
         return None
     height, width = (
-        int(finite(_text(size, tag, where), f"{where}: <{tag}>"))
-        for tag in ("height", "width")
+        int(finite(text, f"{where}: <{tag}>"))
+        for text, tag in zip(texts, ("height", "width"), strict=True)
     )
-    return height, width
+    return (height, width) if min(height, width) > 0 else None
 
 
-def _read_object(element: Element, where: str) -> AnnotatedObject:
+def _read_objects(
+    root: Element, where: str, first_pixel: int
+) -> list[AnnotatedObject]:
+    """Reads the objects, wherever they stand: each box makes one."""
+    objects, num_boxes = [], 0
+    for number, element in enumerate(root.iter("object"), start=1):
+        place = f"{where}: object {number}"
+        plain = element.findall("bndbox")
+        num_boxes += len(plain)
+        boxes = [_read_box(box, place, first_pixel) for box in plain]
+        for turned in element.findall("robndbox"):
+            boxes.append(_read_turned(turned, place))
+        if not boxes:
+            raise DataError(f"{place}: has no <bndbox>")
+        objects += [_read_object(element, *box, place) for box in boxes]
+    in_parts = sum(len(list(part.iter("bndbox"))) for part in root.iter("part"))
+    others = len(list(root.iter("bndbox"))) - in_parts - num_boxes
+    if others > 0:
+        raise DataError(
+            f"{where}: {others} <bndbox> outside of <object>; expected each in"
+            " an <object> with a <name>"
+        )
+    return objects
+
+
+def _read_object(
+    element: Element, box: Box, outcomes: tuple[Outcome, ...], where: str
+) -> AnnotatedObject:
+    flags = {}
+    for tag in ("difficult", "truncated"):
+        flags[tag], unclear = read_flag(element.findtext(tag) or "")
+        outcomes += unclear
+    if rotation := _rotation_of(element, where):
+        box = upright_hull(box, rotation)
+        outcomes += (Outcome.BOX_ROTATED,)
     return AnnotatedObject(
-        box=_read_box(element, where),
+        box=box,
         name=_text(element, "name", where),
         where=where,
-        difficult=_flag(element, "difficult", where),
-        truncated=_flag(element, "truncated", where),
+        outcomes=outcomes,
+        **flags,
     )
 
 
-def _read_box(element: Element, where: str) -> Box:
-    box = element.find("bndbox")
-    if box is None:
-        raise DataError(f"{where}: has no <bndbox>")
+def _rotation_of(element: Element, where: str) -> float:
+    """Degrees, as CVAT writes them among the attributes of an object."""
+    text = element.findtext("rotation") or ""
+    for attribute in element.findall("attributes/attribute"):
+        if (attribute.findtext("name") or "").strip() == "rotation":
+            text = attribute.findtext("value") or ""
+    return finite(text, f"{where}: rotation") % 360 if text.strip() else 0.0
+
+
+def _read_box(
+    box: Element, where: str, first_pixel: int
+) -> tuple[Box, tuple[Outcome, ...]]:
     ymin, xmin, ymax, xmax = (
         finite(_text(box, tag, where), f"{where}: <{tag}>") for tag in _CORNERS
     )
-    return (ymin - 1, xmin - 1, ymax, xmax)
+    return (ymin - first_pixel, xmin - first_pixel, ymax, xmax), ()
+
+
+def _read_turned(box: Element, where: str) -> tuple[Box, tuple[Outcome, ...]]:
+    """A box of roLabelImg: centre, size and an angle in radians."""
+    y, x, height, width, angle = (
+        finite(_text(box, tag, where), f"{where}: <{tag}>")
+        for tag in ("cy", "cx", "h", "w", "angle")
+    )
+    upright = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
+    hull = upright_hull(upright, math.degrees(angle))
+    return hull, (Outcome.BOX_ROTATED,)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def prepare_objects(
                 raise _unknown_class(item, label_map)
             outcomes.append(Outcome.OTHER_CLASS)
             continue
+        outcomes.extend(item.outcomes)
         box, outcome = clip_box(item.box, height, width)
         if outcome:
             outcomes.append(outcome)
@@ -81,6 +82,8 @@ def clip_box(
     """
     if not all(map(math.isfinite, box)) or _is_empty(box, height, width):
         return None, Outcome.BOX_WITHOUT_AREA
+    if is_of_fractions(box) and min(height, width) > 1:
+        return None, Outcome.BOX_OF_FRACTIONS
     bounds = (height, width, height, width)
     clipped = tuple(
         min(max(float(corner), 0.0), float(bound))
@@ -91,6 +94,12 @@ def clip_box(
     moves = (abs(a - b) for a, b in zip(box, clipped, strict=True))
     outcome = Outcome.BOX_CLIPPED if max(moves) > _ROUNDING else None
     return clipped, outcome
+
+
+def is_of_fractions(box: Box) -> bool:
+    """Whether a box lies in the first pixel, as fractions of an image do."""
+    is_whole = all(float(corner).is_integer() for corner in box)
+    return min(box) >= 0 and max(box) <= 1 and not is_whole
 
 
 def normalize(boxes: Sequence[Box], height: int, width: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from featsr_tf.data.pictures import Size
 from featsr_tf.data.pictures import exif_turn
 from featsr_tf.data.pictures import rgb_image
 from featsr_tf.errors import DataError
+from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import Outcome
 
 _JPEG_QUALITY = 95
@@ -17,6 +18,8 @@ _JPEG_QUALITY = 95
 _FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 _GREY_MODES = ("1", "L")
 _PNG_BIT_DEPTH = 24
+# Of 8 bits: no pixel of 16 bits has used the upper two.
+_DARK = 64
 _APP1 = 0xE1
 _FILL = 0xFF
 _START_OF_SCAN = 0xDA
@@ -38,7 +41,10 @@ class EncodedImage:
 
 
 def prepare_image(
-    data: bytes, declared_size: Size | None = None
+    data: bytes,
+    declared_size: Size | None = None,
+    as_stored: bool | None = None,
+    bits: int = 16,
 ) -> tuple[EncodedImage, list[Outcome]]:
     """Makes sure that an image can be decoded, and repairs what can be.
 
@@ -50,6 +56,9 @@ def prepare_image(
             the first picture is taken.
         declared_size: height and width in px according to the annotation;
             None or zeros where it does not say.
+        as_stored: whether the pixels were annotated as they are stored,
+            rather than upright; None: the declared size says so.
+        bits: that images of 16 bits use. Default 16.
 
     Raises:
         DataError: no image, a damaged one, one of another size, or one that
@@ -59,15 +68,19 @@ def prepare_image(
         if declared_size and not all(declared_size):
             declared_size = None
         image = PIL.Image.open(io.BytesIO(data))
-        plain = rgb_image(image, declared_size)
-        outcomes = [*_turns(image, declared_size), *_changes(image, data)]
+        plain = rgb_image(image, declared_size, as_stored, bits)
+        outcomes = [
+            *_turns(image, declared_size, as_stored),
+            *_changes(image, data, plain),
+        ]
         if Outcome.GREYSCALE in outcomes:
             plain = plain.convert("L")
         stored_as = _FORMATS.get(image.format or "", "png")
         data = _encode(plain, stored_as, data, outcomes)
     except PIL.UnidentifiedImageError:
+        found = stand_in(data)
         raise DataError(
-            f"no image that can be read ({len(data)} bytes)"
+            found or f"no image that can be read ({len(data)} bytes)"
         ) from None
     except DataError:
         raise
@@ -78,6 +91,16 @@ def prepare_image(
         raise DataError(f"unreadable image: {error}") from None
     encoded = EncodedImage(data, stored_as, plain.height, plain.width)
     return encoded, outcomes
+
+
+def image_size(data: bytes) -> Size:
+    """Height and width in px of the stored pixels; zeros of no image."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    # Pillow's readers raise errors of many types on damaged files.
+    except Exception:
+        return 0, 0
 
 
 def encode_jpeg(image: PIL.Image.Image, quality: int = _JPEG_QUALITY) -> bytes:
@@ -102,7 +125,9 @@ def encode_png(image: PIL.Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _turns(image: PIL.Image.Image, declared_size: Size | None) -> list[Outcome]:
+def _turns(
+    image: PIL.Image.Image, declared_size: Size | None, as_stored: bool | None
+) -> list[Outcome]:
     """What becomes of the orientation of an image, as it was annotated."""
     turn = exif_turn(image)
     stored = (image.height, image.width)
@@ -114,7 +139,7 @@ def _turns(image: PIL.Image.Image, declared_size: Size | None) -> list[Outcome]:
         )
     if turn is None:
         return []
-    if exif_turn(image, declared_size) is None:
+    if exif_turn(image, declared_size, as_stored) is None:
         return [Outcome.ORIENTATION_REMOVED]
     return [Outcome.TURNED_UPRIGHT]
 
@@ -123,10 +148,16 @@ def _size_text(size: Size) -> str:
     return f"{size[1]} x {size[0]} px"
 
 
-def _changes(image: PIL.Image.Image, data: bytes) -> list[Outcome]:
+def _changes(
+    image: PIL.Image.Image, data: bytes, plain: PIL.Image.Image
+) -> list[Outcome]:
     """What becomes of the pixels of an image."""
     is_wide = image.format == "PNG" and data[_PNG_BIT_DEPTH] == 16
-    if image.format in _FORMATS and not is_wide:
+    if is_wide or image.mode.startswith("I"):
+        _, largest = plain.convert("L").getextrema()
+        dark = [Outcome.DARK] if largest < _DARK else []
+        return [Outcome.MADE_RGB, Outcome.SIXTEEN_BITS, *dark]
+    if image.format in _FORMATS:
         if image.mode == "RGB":
             return []
         if image.mode in _GREY_MODES:

@@ -1,6 +1,5 @@
 """`NAME.manifest.json`: what the record files of a split must contain."""
 
-import collections
 import contextlib
 import dataclasses
 import importlib.metadata
@@ -10,6 +9,7 @@ import re
 import shlex
 import sys
 import typing
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from featsr_tf.data.label_map import LabelMap
@@ -20,6 +20,7 @@ from featsr_tf.data.records import read_manifest
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import is_finished
@@ -73,9 +74,17 @@ class Manifest:
 
     @classmethod
     def of_shards(
-        cls, name: str, shards: Sequence[ShardFacts], label_map: LabelMap
+        cls,
+        name: str,
+        shards: Sequence[ShardFacts],
+        label_map: LabelMap,
+        outcomes: Sequence[Outcome] = (),
     ) -> "Manifest":
-        """The manifest of a split whose shards are written."""
+        """The manifest of a split; shards without records are no files.
+
+        Args:
+            outcomes: those that no shard has counted.
+        """
         class_counts = _add_counts(shard.class_counts for shard in shards)
         return cls(
             name=name,
@@ -90,7 +99,9 @@ class Manifest:
                 for _, class_name in sorted(label_map.names.items())
             },
             size_counts=_add_counts(shard.size_counts for shard in shards),
-            outcomes=_add_counts(shard.outcomes for shard in shards),
+            outcomes=_add_counts(
+                [*(shard.outcomes for shard in shards), Counter(outcomes)]
+            ),
             shards=tuple(
                 ShardEntry(
                     shard.file,
@@ -100,6 +111,7 @@ class Manifest:
                     shard.sha256,
                 )
                 for shard in shards
+                if shard.num_examples
             ),
         )
 
@@ -286,7 +298,7 @@ def _remove_older_shards(output: str, manifest: Manifest) -> None:
 
 def _add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Adds up numbers of the same name."""
-    total: collections.Counter[str] = collections.Counter()
+    total: Counter[str] = Counter()
     for part in counts:
         total.update(part)
     return dict(total)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import hashlib
 import io
 from collections.abc import Iterable, Mapping
 
@@ -9,10 +10,10 @@ import numpy as np
 import PIL.Image
 
 from featsr_tf.data.examples import ExampleContent
-from featsr_tf.data.examples import check_features
 from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
+from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.tfrecord_files import RawRecord
@@ -37,6 +38,7 @@ class Kind(enum.Enum):
     UNSOUND_EXAMPLE = ("unsound examples", True)
     DUPLICATE_ID = ("source ids that occur twice", True)
     SHARED_ID = ("source ids in two data sets", False)
+    SAME_PICTURE = ("images that are there more than once", False)
     TINY_BOX = ("images with boxes below 2 px", False)
     DUPLICATE_BOX = ("images with equal boxes of one class", False)
     ROTATED_IMAGE = ("images with an EXIF orientation", False)
@@ -71,11 +73,13 @@ class CheckedRecord:
 
     Args:
         labels: class id and name of each object; empty where unsound.
+        picture: checksum of the image file; empty where unsound.
     """
 
     findings: list[Finding]
     source_id: str = ""
     labels: tuple[tuple[int, str], ...] = ()
+    picture: str = ""
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
@@ -99,10 +103,10 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
             from 1.
     """
     try:
-        features = parse_example(payload)
-        content = check_features(features, label_map, decode=True)
+        content = read_example(payload, label_map, decode=True)
     except DataError as error:
         return CheckedRecord([Finding(Kind.UNSOUND_EXAMPLE, str(error))])
+    features = parse_example(payload)
     findings = [
         *_tiny_boxes(content),
         *_duplicate_boxes(content),
@@ -111,7 +115,9 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
     texts = feature_texts(features, Example.TEXT) or [""] * len(content.labels)
     labels = tuple(zip(content.labels.tolist(), texts, strict=True))
     ids = feature_texts(features, Example.SOURCE_ID)
-    return CheckedRecord(findings, ids[0] if ids else "", labels)
+    (encoded,) = feature_values(features, Example.ENCODED)
+    picture = hashlib.sha256(encoded).hexdigest()
+    return CheckedRecord(findings, ids[0] if ids else "", labels, picture)
 
 
 def _tiny_boxes(content: ExampleContent) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import hashlib
 import json
 import os
 import tempfile
@@ -33,6 +34,8 @@ class ShardJob:
     Args:
         skip_bad_images: whether unreadable images are left out.
         skip_other_classes: whether objects of unknown classes are left out.
+        bits: that images of 16 bits use.
+        dry_run: whether only the facts are wanted, not the shard.
     """
 
     folder: str
@@ -41,6 +44,8 @@ class ShardJob:
     label_map: LabelMap
     skip_bad_images: bool = False
     skip_other_classes: bool = False
+    bits: int = 16
+    dry_run: bool = False
 
     @property
     def path(self) -> str:
@@ -50,7 +55,12 @@ class ShardJob:
 
 @dataclasses.dataclass(frozen=True)
 class ShardFacts:
-    """What a shard contains and what happened on the way."""
+    """What a shard contains and what happened on the way.
+
+    Args:
+        pictures: the checksum of each image as it was written, "" for those
+            that were left out.
+    """
 
     file: str
     num_examples: int
@@ -62,6 +72,7 @@ class ShardFacts:
     size_counts: dict[str, int]
     outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
     source_ids: list[str] = dataclasses.field(default_factory=list)
+    pictures: list[str] = dataclasses.field(default_factory=list)
     left_out: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -71,6 +82,7 @@ class _Log:
     def __init__(self):
         self.outcomes: collections.Counter[Outcome] = collections.Counter()
         self.source_ids: list[str] = []
+        self.pictures: list[str] = []
         self.left_out: list[str] = []
 
 
@@ -106,9 +118,36 @@ def write_shard(
         path = os.path.join(scratch, job.file)
         log = _write_examples(path, job, on_image)
         facts = _gather_facts(path, job, log)
-        storage.move_in(path, job.path)
+        if not job.dry_run:
+            storage.move_in(path, job.path)
     text = json.dumps(dataclasses.asdict(facts))
     storage.write_text(_facts_path(job), text)
+
+
+def renumber(
+    folder: str, split_name: str, facts: Sequence[ShardFacts]
+) -> list[ShardFacts]:
+    """Numbers the shards that have records anew where others have none."""
+    import tensorflow as tf
+
+    filled = [shard for shard in facts if shard.num_examples]
+    if len(filled) == len(facts):
+        return list(facts)
+    names = iter(shard_names(split_name, len(filled)))
+    renamed = [
+        dataclasses.replace(shard, file=next(names))
+        if shard.num_examples
+        else shard
+        for shard in facts
+    ]
+    for old, new in zip(facts, renamed, strict=True):
+        if old != new:
+            tf.io.gfile.rename(
+                os.path.join(folder, old.file),
+                os.path.join(folder, new.file),
+                overwrite=True,
+            )
+    return renamed
 
 
 def read_facts(job: ShardJob) -> ShardFacts | None:
@@ -181,13 +220,16 @@ def _convert_image(
 ) -> "tf.train.Example | None":
     """The example of an image; None when the image is left out."""
     try:
-        encoded, changes = prepare_image(_read_image(image), image.size)
+        encoded, changes = prepare_image(
+            _read_image(image), image.size, image.as_stored, job.bits
+        )
     except DataError as error:
         places = dict.fromkeys(filter(None, (image.where, image.path)))
         message = ": ".join([*places, str(error)])
         if not job.skip_bad_images:
             raise DataError(message) from None
         log.outcomes[Outcome.BAD_IMAGE] += 1
+        log.pictures.append("")
         log.left_out.append(message)
         return None
     objects, repairs = prepare_objects(
@@ -197,7 +239,8 @@ def _convert_image(
         job.label_map,
         job.skip_other_classes,
     )
-    log.outcomes.update([*changes, *repairs])
+    log.outcomes.update([*image.outcomes, *changes, *repairs])
+    log.pictures.append(hashlib.sha256(encoded.data).hexdigest())
     return make_example(image, objects, encoded, job.label_map)
 
 
@@ -217,12 +260,11 @@ def _read_image(image: AnnotatedImage) -> bytes:
 def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
     """Reads a shard back."""
     num_written = len(log.source_ids) - len(log.left_out)
-    if not num_written:
-        raise DataError(
-            f"{job.file}: all images of this shard are left out, the first"
-            f" because of {log.left_out[0]}; choose fewer --num_shards"
-        )
-    facts = scan_shard(path, job.label_map)
+    if num_written:
+        facts = scan_shard(path, job.label_map)
+    else:
+        # Such a file is not published, see `renumber`.
+        facts = ShardFacts(job.file, 0, 0, 0, 0, storage.sha256(path), {}, {})
     if facts.num_examples != num_written:
         raise DataError(
             f"{path}: {num_written} examples were written but"
@@ -232,5 +274,6 @@ def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
         facts,
         outcomes=dict(log.outcomes),
         source_ids=log.source_ids,
+        pictures=log.pictures,
         left_out=log.left_out,
     )

@@ -134,7 +134,10 @@ def run(arguments: argparse.Namespace) -> None:
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
     label_map = find_label_map(paths, arguments.label_map)
     record_files = scan_records(
-        paths, label_map, max_bad_examples=arguments.max_bad_examples
+        paths,
+        label_map,
+        decode=True,
+        max_bad_examples=arguments.max_bad_examples,
     )
     places = list(record_files.places())
     records = _choose(places, arguments.max_images, arguments.seed)

@@ -165,6 +165,8 @@ class Verifier:
         self._report = report
         # Where each source id was seen first, by data set.
         self._places: dict[str, dict[str, str]] = collections.defaultdict(dict)
+        # Where each picture was seen first.
+        self._pictures: dict[str, str] = {}
 
     def check_shards(self, paths: Sequence[str]) -> None:
         """Compares files with their manifests, else with what names say."""
@@ -197,6 +199,7 @@ class Verifier:
                 findings = [
                     *record.findings,
                     *self._repeated_id(record, data_set_of(path), place),
+                    *self._repeated_picture(record, place),
                 ]
                 self._note(findings, place)
                 is_sound = not has_errors(findings)
@@ -248,6 +251,18 @@ class Verifier:
             return []
         message = f"its source id {record.source_id!r} is that of {first_place}"
         return [Finding(kind, message)]
+
+    def _repeated_picture(
+        self, record: CheckedRecord, place: str
+    ) -> list[Finding]:
+        first_place = self._pictures.setdefault(record.picture, place)
+        if not record.picture or first_place == place:
+            return []
+        message = (
+            f"its image is that of {first_place}: the objects of one are"
+            " background in the other"
+        )
+        return [Finding(Kind.SAME_PICTURE, message)]
 
 
 def _checked_records(

@@ -17,7 +17,9 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.files import decode_text
 from featsr_tf.files import find_paths
+from featsr_tf.files import read_text
 from featsr_tf.metrics.evaluator import Protocol
 from featsr_tf.training import model_folder
 
@@ -274,7 +276,7 @@ def read_min_score(text: str) -> float | dict[str, float]:
     except ValueError:
         pass
     try:
-        content = json.loads(Path(text).read_text(encoding="utf-8"))
+        content = json.loads(decode_text(Path(text).read_bytes()))
         scores = content["min_score"]
         if isinstance(scores, dict):
             return {name: check_score(scores[name]) for name in scores}
@@ -357,8 +359,5 @@ def describe_options(options: EvaluationOptions) -> dict[str, str]:
 def _read_names(path: str) -> list[str]:
     if path.endswith(".pbtxt"):
         return list(load_label_map(path).names.values())
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: expected text, found other bytes") from None
+    lines = read_text(path).splitlines()
     return [line.strip() for line in lines if line.strip()]

@@ -20,9 +20,16 @@ from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.data.protobuf_text import position
 from featsr_tf.errors import ConfigError
+from featsr_tf.files import decode_text
+from featsr_tf.files import stand_in
 
 _UNKNOWN_FIELD = re.compile(r'type "([\w.]+)" has no field named "(.*)"')
 _UNKNOWN_CHOICE = re.compile(r'type "([\w.]+)" has no value named (.*?)\.?$')
+
+_TWO_OF_ONE = re.compile(
+    r'Field "(\w+)" is specified along with field "(\w+)", another member of '
+    r'oneof "(\w+)"'
+)
 
 
 def decode(content: bytes, source: str) -> str:
@@ -32,10 +39,12 @@ def decode(content: bytes, source: str) -> str:
         ConfigError: The bytes are not UTF-8 text.
     """
     try:
-        text = content.decode("utf-8-sig")
+        text = decode_text(content)
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig", "replace")
         raise _not_text(source, before) from None
+    if found := stand_in(content):
+        raise ConfigError(f"{source}: {found}")
     if "\0" in text:
         raise _not_text(source, text[: text.index("\0")])
     return text.replace("\r\n", "\n")
@@ -65,7 +74,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
     except text_format.ParseError as error:
         line, column = error.GetLine() or 1, error.GetColumn() or 1
         raise ConfigError(
-            f"{source}:{line}:{column}: {explain(error)}"
+            f"{source}:{line}:{column}: {explain(error, text)}"
         ) from None
     positions = find_positions(text, proto.DESCRIPTOR)
     origins = {
@@ -75,9 +84,13 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str]]:
     return proto, origins
 
 
-def explain(error: text_format.ParseError) -> str:
-    """Says in one line, without position, what the parser complains about."""
-    said = parse_error_text(error).replace(f"{PACKAGE}.", "")
+def explain(error: text_format.ParseError, text: str = "") -> str:
+    """Says in one line, without position, what the parser complains about.
+
+    Args:
+        text: as for `parse_error_text`.
+    """
+    said = parse_error_text(error, text).replace(f"{PACKAGE}.", "")
     if match := _UNKNOWN_FIELD.search(said):
         name_of_class = match[1].rpartition(".")[2]
         return unknown_field(match[2], _message_class(name_of_class))
@@ -87,6 +100,15 @@ def explain(error: text_format.ParseError) -> str:
             f"{kind} has no value {match[2]}; "
             f"{nearest(match[2], _choices(kind))}"
         )
+    if match := _TWO_OF_ONE.search(said):
+        names = f"{match[2]} and {match[1]}"
+        if match[3] == "preprocessing_step":
+            return (
+                f"{names} are two steps in one block; give each its own, such"
+                f" as data_augmentation_options {{ {match[2]} {{}} }}"
+                f" data_augmentation_options {{ {match[1]} {{}} }}"
+            )
+        return f"{names} are specified together; keep one of both"
     return said
 
 

@@ -45,12 +45,13 @@ class Feature:
 BOX_KEYS = (Example.YMIN, Example.XMIN, Example.YMAX, Example.XMAX)
 # Each of them makes an object neither truth nor background in training.
 FLAG_KEYS = (Example.DIFFICULT, Example.IS_CROWD, Example.GROUP_OF)
-# All that is decoded. Sizes, names of files and names of classes are only
-# compared with it.
+# All that is decoded, and the names of classes, which labels are compared with
+# as the image is with its size.
 FEATURES: Mapping[str, Feature] = {
     Example.ENCODED: Feature(_BYTES, is_single=True, is_required=True),
     Example.SOURCE_ID: Feature(_BYTES, is_single=True),
     Example.LABEL: Feature(_INTEGERS),
+    Example.TEXT: Feature(_BYTES),
     Example.AREA: Feature(_FLOATS),
     **{key: Feature(_FLOATS) for key in BOX_KEYS},
     **{key: Feature(_INTEGERS) for key in FLAG_KEYS},
@@ -94,25 +95,20 @@ class ExampleContent:
 def read_example(
     serialized: bytes, label_map: LabelMap | None, decode: bool = False
 ) -> ExampleContent:
-    """Parses and checks one serialized TF Example.
+    """Parses and checks one serialized TF Example: the one judge of records.
 
     Args:
         serialized: the bytes of the record.
         label_map: the classes that labels must belong to; None allows all
             from 1.
-        decode: whether to decode the whole image; else its header and its
-            end are looked at, which shows most truncated files.
+        decode: whether to decode all as training does; else of the image
+            only its header and its end are looked at, which shows most
+            truncated files.
 
     Raises:
         DataError: what is wrong; the caller adds the file and the record.
     """
-    return check_features(parse_example(serialized), label_map, decode)
-
-
-def check_features(
-    features: Mapping, label_map: LabelMap | None, decode: bool = False
-) -> ExampleContent:
-    """Checks what `parse_example` gives; see `read_example`."""
+    features = parse_example(serialized)
     name = feature_texts(features, Example.FILENAME) or feature_texts(
         features, Example.SOURCE_ID
     )
@@ -121,6 +117,9 @@ def check_features(
         height, width = _read_image_size(features, decode)
         boxes = _read_boxes(features)
         labels = _read_labels(features, len(boxes), label_map)
+        _check_areas(features)
+        if decode:
+            _check_decoding(serialized)
     except DataError as error:
         prefix = f"{printable(name[0])}: " if name else ""
         raise DataError(f"{prefix}{error}") from None
@@ -209,6 +208,21 @@ def _check_kinds(features: Mapping) -> None:
             raise DataError(f"{key} holds {count} values; expected one")
 
 
+def _check_decoding(serialized: bytes) -> None:
+    """Decodes as training does: Pillow forgives what TensorFlow does not."""
+    import tensorflow as tf
+
+    from featsr_tf.data.decode import decode_details
+    from featsr_tf.data.decode import decode_example
+    from featsr_tf.data.decode import explain_error
+
+    try:
+        decode_example(tf.constant(serialized))
+        decode_details(tf.constant(serialized))
+    except tf.errors.OpError as error:
+        raise DataError(explain_error(error)) from None
+
+
 def _read_image_size(features: Mapping, decode: bool) -> tuple[int, int]:
     (encoded,) = feature_values(features, Example.ENCODED)
     size = check_image(encoded, decode)
@@ -247,6 +261,12 @@ def _check_box(box: np.ndarray, where: str) -> None:
         )
     if box[0] >= box[2] or box[1] >= box[3]:
         raise DataError(f"{values} is degenerate; expected min < max")
+
+
+def _check_areas(features: Mapping) -> None:
+    areas = feature_values(features, Example.AREA)
+    if not np.isfinite(areas).all():
+        raise DataError(f"{Example.AREA} holds {areas}; expected finite px^2")
 
 
 def _read_labels(
@@ -358,21 +378,9 @@ class CorruptRecordScan:
 def _check_record(
     label_map: LabelMap | None, record: RawRecord
 ) -> ExampleContent | DataError:
-    import tensorflow as tf
-
-    from featsr_tf.data.decode import decode_details
-    from featsr_tf.data.decode import decode_example
-    from featsr_tf.data.decode import explain_error
-
     if record.damage:
         return DataError(f"damaged, {record.damage}")
     try:
-        content = read_example(record.payload, label_map)
-        # Pillow forgives damage in images that TensorFlow does not.
-        decode_example(tf.constant(record.payload))
-        decode_details(tf.constant(record.payload))
+        return read_example(record.payload, label_map, decode=True)
     except DataError as error:
         return error
-    except tf.errors.OpError as error:
-        return DataError(explain_error(error))
-    return content

@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from featsr_tf.data.protobuf_text import find_positions
 from featsr_tf.data.protobuf_text import parse_error_text
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _ONE = _FIELD.LABEL_OPTIONAL
@@ -35,6 +36,7 @@ _ITEM_FIELDS = (
     ("frequency", 7, "Frequency", _ONE),
     ("instance_count", 8, _FIELD.TYPE_INT32, _ONE),
 )
+_EXPECTED = "expected item { id: 1 name: 'a name' } for each class"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +87,14 @@ def load_label_map(path: str) -> LabelMap:
             items, ids below 1, or ids or names that occur twice.
     """
     try:
-        # Some editors begin a text with a byte order mark.
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = read_text(path)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        reason = reason.removeprefix("cannot be read: ")
         raise DataError(f"{path}: no readable label map: {reason}") from None
     items, places = _parse(text, path)
     if not items:
-        raise DataError(
-            f"{path}: the label map has no items; expected"
-            " item { id: 1 name: 'a name' } for each class"
-        )
+        raise DataError(f"{path}: the label map has no items; {_EXPECTED}")
     for item, place in zip(items, places, strict=True):
         _check_item(item, place)
     _check_unique("id", [item.id for item in items], places)
@@ -132,7 +130,9 @@ def _parse(text: str, path: str) -> tuple[list, list[str]]:
     try:
         text_format.Parse(text, messages)
     except text_format.ParseError as error:
-        reason = parse_error_text(error)
+        reason = parse_error_text(error, text)
+        if not re.search(r"\bitem\b", text):
+            reason = f"no label map ({reason}); {_EXPECTED}"
         if re.search(r'Item" has no field named "item"', reason):
             reason = (
                 "an item inside another one; expected the items one after "

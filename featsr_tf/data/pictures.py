@@ -20,6 +20,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from featsr_tf.errors import DataError
+from featsr_tf.files import stand_in
 
 # Bytes are the content of an image file.
 Image = str | os.PathLike | bytes | np.ndarray | PIL.Image.Image
@@ -39,6 +40,7 @@ _TURNS = {
 SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 # A picture below this part of the 16-bit range was made by fewer bits.
 _DARK = 2**14
+_SHOWS_WHAT_IT_IS = 64
 _BYTES = bytes | bytearray | memoryview
 
 
@@ -91,9 +93,17 @@ def read_image(path: str, declared_size: Size | None = None) -> np.ndarray:
 
 
 def rgb_image(
-    image: PIL.Image.Image, declared_size: Size | None = None
+    image: PIL.Image.Image,
+    declared_size: Size | None = None,
+    as_stored: bool | None = None,
+    bits: int = 16,
 ) -> PIL.Image.Image:
-    """Converts a PIL image to upright RGB; arguments as for `read_image`.
+    """Converts a PIL image to upright RGB.
+
+    Args:
+        declared_size: as for `exif_turn`. Default None.
+        as_stored: as for `exif_turn`. Default None.
+        bits: that pixels of 16 bits use, the lower ones. Default 16.
 
     Raises:
         DataError: its values fit no rule; damaged ones raise what PIL does.
@@ -101,17 +111,17 @@ def rgb_image(
     # First of all, as asking a PNG for its EXIF data decodes it.
     wide = _wide_png(image)
     image.load()
-    turn = exif_turn(image, declared_size)
+    turn = exif_turn(image, declared_size, as_stored)
     if wide is not None:
-        image = PIL.Image.fromarray(_rgb_array(wide))
+        image = PIL.Image.fromarray(_rgb_array(wide, bits=bits))
     elif image.mode.startswith("I;16") or image.mode == "F":
-        image = PIL.Image.fromarray(_rgb_array(np.asarray(image)))
+        image = PIL.Image.fromarray(_rgb_array(np.asarray(image), bits=bits))
     elif image.mode == "I":
         # Pillow's name for the 16 bits of these formats.
         if image.format not in ("PPM", "PNG"):
             raise DataError("32-bit pixels; expected 8 or 16 bits per channel")
         wide = np.asarray(image).astype(np.uint16)
-        image = PIL.Image.fromarray(_rgb_array(wide))
+        image = PIL.Image.fromarray(_rgb_array(wide, bits=bits))
     elif image.mode in ("P", "PA", "RGBa", "La"):
         # Pillow warns of transparency in palettes unless they go this way.
         image = image.convert("LA" if image.mode == "La" else "RGBA")
@@ -121,7 +131,9 @@ def rgb_image(
 
 
 def exif_turn(
-    image: PIL.Image.Image, declared_size: Size | None = None
+    image: PIL.Image.Image,
+    declared_size: Size | None = None,
+    as_stored: bool | None = None,
 ) -> PIL.Image.Transpose | None:
     """How to turn an image upright.
 
@@ -129,7 +141,11 @@ def exif_turn(
         declared_size: height and width of the annotated pixels; where they are
             those of the stored pixels and not of the upright ones, these were
             annotated and stay. Default None.
+        as_stored: whether the stored pixels were annotated, whatever the size
+            says; None = the size decides. Default None.
     """
+    if as_stored:
+        return None
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     # EXIF data come from cameras, editors and damaged files of all kinds.
@@ -137,6 +153,7 @@ def exif_turn(
         return None
     stored = (image.height, image.width)
     is_stored = declared_size is not None and tuple(declared_size) == stored
+    is_stored = is_stored and as_stored is None
     if turn in SIDEWAYS and is_stored and stored != stored[::-1]:
         return None
     return turn
@@ -163,11 +180,18 @@ def _explained(name: str) -> Iterator[None]:
         reason = "no readable image; it is damaged or of another kind"
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
+        elif os.path.isfile(name) and (found := _stand_in(name)):
+            reason = found
         elif not isinstance(error, PIL.UnidentifiedImageError) and str(error):
             reason += f" ({error})"
     else:
         return
     raise DataError(f"{name}: {reason}")
+
+
+def _stand_in(path: str) -> str | None:
+    with open(path, "rb") as file:
+        return stand_in(file.read(_SHOWS_WHAT_IT_IS))
 
 
 def _wide_png(image: PIL.Image.Image) -> np.ndarray | None:
@@ -190,7 +214,9 @@ def _wide_png(image: PIL.Image.Image) -> np.ndarray | None:
     return tf.io.decode_png(content, channels=3, dtype=tf.uint16).numpy()
 
 
-def _rgb_array(values: np.ndarray, bgr: bool = False) -> np.ndarray:
+def _rgb_array(
+    values: np.ndarray, bgr: bool = False, bits: int = 16
+) -> np.ndarray:
     found = f"an array {list(values.shape)} of {values.dtype}"
     if values.ndim == 2:
         values = values[..., None]
@@ -202,6 +228,9 @@ def _rgb_array(values: np.ndarray, bgr: bool = False) -> np.ndarray:
         )
     if values.shape[2] in (2, 4):
         values = values[..., :-1]
+    if values.dtype == np.uint16 and bits < 16:
+        wider = values.astype(np.uint32) << (16 - bits)
+        values = np.minimum(wider, 2**16 - 1).astype(np.uint16)
     narrow = _to_8_bits(values, found)
     if bgr:
         narrow = narrow[..., ::-1]

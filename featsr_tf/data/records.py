@@ -18,6 +18,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.tfrecord_files import read_raw_record
 from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 
 # `tfrecords_tools` writes `NAME.manifest.json` when all files of a split are
 # whole; here only the number of records in each file is asked for.
@@ -177,10 +178,7 @@ def read_manifest(path: str) -> dict[str, Any]:
         DataError: the file cannot be read, or is no manifest of this format.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        values = json.loads(read_text(path))
     # Lists may be nested too deeply for the parser.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a JSON file: {error}") from None

@@ -15,6 +15,7 @@ import numpy as np
 
 from featsr_tf.errors import DataError
 from featsr_tf.files import find_paths
+from featsr_tf.files import stand_in
 
 # What converters need beside --output_path to write the split of a file.
 _FLAGS_OF_CONVERTERS = {
@@ -161,6 +162,7 @@ def _apply(shift: np.ndarray, remainders: np.ndarray) -> np.ndarray:
 
 HEADER_BYTES = 8 + 4
 FOOTER_BYTES = 4
+_SHOWS_WHAT_IT_IS = 64
 _SEARCHED_AT_ONCE = 2**18
 # No payload is longer than 2^40 bytes: three bytes of a length are zero.
 _ZERO_BYTES_OF_LENGTH = (5, 6, 7)
@@ -247,14 +249,17 @@ def refuse_compressed(path: str) -> None:
     """Tells compressed files, which training does not read, from damaged ones.
 
     Raises:
-        DataError: the file is compressed with gzip or zlib, or cannot be
-            read.
+        DataError: the file is compressed with gzip or zlib, cannot be read,
+            or something else is in its place.
     """
     try:
         with open(path, "rb") as file:
-            beginning = file.read(HEADER_BYTES)
+            beginning = file.read(_SHOWS_WHAT_IT_IS)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if found := stand_in(beginning):
+        raise DataError(f"{path}: {found}")
+    beginning = beginning[:HEADER_BYTES]
     kind = ""
     if beginning.startswith(b"\x1f\x8b"):
         kind = "gzip"

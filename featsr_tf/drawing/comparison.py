@@ -32,6 +32,7 @@ from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import no_detections
 
 WINDOW_COLOR = "#ffffff"
+LOOK_COLOR = "#ff5cf4"
 TITLES = ("Base detector", "Super-resolved")
 
 
@@ -48,14 +49,15 @@ def compare(
     """Draws both detectors side by side, small objects enlarged below.
 
     The paper's Figure 7. With ground truth the colors tell found (green),
-    wrong (red) and missed (blue), else they tell the class.
+    wrong (red) and missed (blue), else they tell the class. Thin lines are
+    windows of a second look, with their magnifications.
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
         truth: The objects, or None where nobody has annotated them.
         width: Pixels of each side's width, default those of the image.
     """
-    sides, titles = [], []
+    sides, titles, looks = [], [], []
     for found, title in zip((base, super_resolved), TITLES, strict=True):
         if truth is None:
             kept = found.above(score_threshold)
@@ -64,12 +66,27 @@ def compare(
         else:
             marks = outcome_marks(truth, found, names, score_threshold)
             title += _tally(marks)
+        looks.append(look_marks(found.windows))
+        if looks[-1]:
+            count = len(looks[-1])
+            title += f"; {count} window{'s' if count > 1 else ''}"
         sides.append(marks)
         titles.append(title)
     boxes = [mark.box for marks in sides for mark in marks]
     windows = zoom_windows(np.reshape(boxes, [-1, 4]), image.shape, num_panels)
-    left, right = (with_zooms(image, marks, windows, width) for marks in sides)
+    left, right = (
+        with_zooms(image, marks, windows, width, below)
+        for marks, below in zip(sides, looks, strict=True)
+    )
     return side_by_side(left, right, (titles[0], titles[1]))
+
+
+def look_marks(windows: np.ndarray) -> list[Mark]:
+    """Marks the windows `[m, 5]` of a second look; see `Detections`."""
+    return [
+        Mark(tuple(box), LOOK_COLOR, f"{times:g}x", thin=True)
+        for *box, times in windows.tolist()
+    ]
 
 
 def with_zooms(
@@ -77,6 +94,7 @@ def with_zooms(
     marks: Sequence[Mark],
     windows: Sequence[tuple[int, int, int, int]],
     width: int | None = None,
+    below: Sequence[Mark] = (),
 ) -> np.ndarray:
     """Draws marks on an image and, in a row below it, enlarged windows.
 
@@ -84,6 +102,7 @@ def with_zooms(
         image: `[height, width, 3]` uint8 RGB.
         width: Pixels of the result's width, default those of the image. The
             windows are cut from the image as it is.
+        below: Marks that lie below the others, and not in enlarged windows.
     """
     height, full_width = image.shape[:2]
     width = width or full_width
@@ -98,7 +117,7 @@ def with_zooms(
     ]
     size = (max(1, round(height * width / full_width)), width)
     whole = (0, 0, height, full_width)
-    drawn = draw_marks(*_view(image, [*frames, *outside], whole, size))
+    drawn = draw_marks(*_view(image, [*below, *frames, *outside], whole, size))
     if not windows:
         return drawn
     gap = max(4, width // 150)
@@ -281,6 +300,7 @@ def _of_classes(item, names: Mapping[int, str]):
     changed = {
         field.name: value[kept]
         for field in fields(item)
-        if isinstance(value := getattr(item, field.name), np.ndarray)
+        if field.name != "windows"
+        and isinstance(value := getattr(item, field.name), np.ndarray)
     }
     return replace(item, **changed)

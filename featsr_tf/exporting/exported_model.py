@@ -138,6 +138,24 @@ class ExportedModel:
         """Whether the base detector is in it beside the super-resolved one."""
         return names.BASE_SIGNATURE in self._signatures
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether it can tell where it has taken a second look."""
+        return names.WINDOWS_SIGNATURE in self._signatures
+
+    def signature_of(self, base: bool) -> str:
+        """Names the signature that tells the most about uint8 images.
+
+        Args:
+            base: whether the base detector looks, where it is in the model:
+                what was exported without later stages is one itself.
+        """
+        if base and self.has_base:
+            return names.BASE_SIGNATURE
+        if self.looks_again:
+            return names.WINDOWS_SIGNATURE
+        return names.IMAGE_SIGNATURE
+
     def input_spec(self, signature: str) -> InputSpec | None:
         """Tells what a signature takes; None where there is no such one."""
         return self._inputs.get(signature)
@@ -170,16 +188,13 @@ class ExportedModel:
 
         Args:
             images: `[B, H, W, 3]` uint8 RGB.
-            base: whether the base detector looks, where it is in the model:
-                what was exported without later stages is one itself.
+            base: as for `signature_of`. Default False.
 
         Returns:
             Detections of each image, in its px.
         """
-        is_base = base and self.has_base
-        signature = names.BASE_SIGNATURE if is_base else names.IMAGE_SIGNATURE
         return detections_in_pixels(
-            self.run(signature, images), *images.shape[1:3]
+            self.run(self.signature_of(base), images), *images.shape[1:3]
         )
 
 
@@ -198,12 +213,22 @@ def detections_in_pixels(
         Detections of each image, in its px.
     """
     counts = outputs[names.COUNT].astype(int)
+    windows = [None] * len(counts)
+    if names.WINDOWS in outputs:
+        windows = np.concatenate(
+            [
+                outputs[names.WINDOWS] * ([height, width] * 2),
+                outputs[names.MAGNIFICATIONS][..., None],
+            ],
+            axis=2,
+        )
     return [
         Detections(
             image_id=row,
             boxes=outputs[names.BOXES][row, :count] * ([height, width] * 2),
             scores=outputs[names.SCORES][row, :count],
             classes=outputs[names.CLASSES][row, :count].astype(np.int32),
+            windows=windows[row],
         )
         for row, count in enumerate(counts)
     ]

@@ -11,6 +11,7 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.names import WINDOWS_SIGNATURE
 from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.html_report.inputs import describe_environment
@@ -208,6 +209,12 @@ def _raw(pipeline: Pipeline) -> str:
     )
 
 
+def _windows(signatures: Mapping[str, str]) -> str:
+    if WINDOWS_SIGNATURE not in signatures:
+        return ""
+    return "\n\n" + _TEXTS["windows"]
+
+
 def _use(
     name: str,
     pipeline: Pipeline,
@@ -219,6 +226,7 @@ def _use(
     return _TEXTS["signatures"].format(
         maximum=postprocessing.batch_non_max_suppression.max_total_detections,
         raw=_raw(pipeline) if options.raw_outputs else "",
+        windows=_windows(signatures),
         signatures=_rows(
             {f"`{key}`": what for key, what in signatures.items()}
         ),

@@ -18,10 +18,15 @@ RAW_BOXES = "raw_detection_boxes"
 RAW_SCORES = "raw_detection_scores"
 
 SERVING_DEFAULT = "serving_default"
-# Signature of images `[batch, height, width, 3]` uint8, and that of the base
-# detector beside it.
+# Windows of a second look `[batch, W, 4]`, and how many times each enlarges
+# what the first pass sees `[batch, W]`, 0 for padding.
+WINDOWS = "window_boxes"
+MAGNIFICATIONS = "window_magnifications"
+# Signature of images `[batch, height, width, 3]` uint8, that of the base
+# detector beside it, and one that tells the windows of a second look, too.
 IMAGE_SIGNATURE = "image"
 BASE_SIGNATURE = BASE
+WINDOWS_SIGNATURE = "image_with_windows"
 
 # What signatures may take, in the words of the API's `--input_type`.
 INPUT_TYPES = {

@@ -213,6 +213,13 @@ def _write_model(
     archive = keras.export.ExportArchive()
     for signature, kind in kinds.items():
         archive.add_endpoint(signature, functions[kind], [_input(kind)])
+    if super_resolve and detector.second_look is not None:
+        kinds[names.WINDOWS_SIGNATURE] = "image_tensor"
+        archive.add_endpoint(
+            names.WINDOWS_SIGNATURE,
+            served.uint8_images_with_windows,
+            [_input("image_tensor")],
+        )
     if base is not None:
         kinds[names.BASE_SIGNATURE] = "image_tensor"
         archive.add_endpoint(
@@ -233,10 +240,9 @@ def _signatures(
     options: ExportOptions,
 ) -> Signatures:
     def detect(images, image_sizes, scales, originals):
-        candidates = detector.find_raw_detections(
+        found, candidates = detector.find_with_candidates(
             images, image_sizes, scales, super_resolve, originals
         )
-        found = detector.postprocess.suppress(candidates)
         return (found, candidates) if options.raw_outputs else found
 
     resize_images = resize_one_by_one

@@ -105,14 +105,22 @@ class Signatures:
         self._resizer = resizer
         self._raw_outputs = raw_outputs
         self._resize_images = resize_images
-        # `images` in one graph, which all signatures share.
-        self.uint8_images = tf.function(
-            self.images,
+        # One graph, which all signatures share.
+        self.uint8_images_with_windows = tf.function(
+            self.images_with_windows,
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
             autograph=False,
         )
 
     def images(self, input_tensor: tf.Tensor) -> Outputs:
+        """Does what `images_with_windows` does, without its windows."""
+        return _without_windows(self.images_with_windows(input_tensor))
+
+    def uint8_images(self, input_tensor: tf.Tensor) -> Outputs:
+        """Does what `images` does, in the graph that all signatures share."""
+        return _without_windows(self.uint8_images_with_windows(input_tensor))
+
+    def images_with_windows(self, input_tensor: tf.Tensor) -> Outputs:
         """Detects objects in images of one size.
 
         Args:
@@ -124,7 +132,9 @@ class Signatures:
             ids of the label map; `num_detections` `[B]`; all float32. With
             raw outputs `raw_detection_boxes` `[B, P, 4]`, of the best class
             of each proposal, and `raw_detection_scores` `[B, P, C + 1]`,
-            background first, too.
+            background first, too. Behind a second look `window_boxes`
+            `[B, W, 4]`, like the other boxes, and `window_magnifications`
+            `[B, W]`, 0 for padding, too.
         """
         inputs = network_inputs(
             input_tensor, self._resizer, self._resize_images
@@ -200,8 +210,20 @@ class Signatures:
         )
 
 
+def _without_windows(outputs: Outputs) -> Outputs:
+    left_out = (names.WINDOWS, names.MAGNIFICATIONS)
+    return {key: outputs[key] for key in outputs if key not in left_out}
+
+
 def _detection_outputs(found: DetectionBatch, sides: tf.Tensor) -> Outputs:
+    windows = {}
+    if found.windows is not None:
+        windows = {
+            names.WINDOWS: found.windows[..., :4] / sides,
+            names.MAGNIFICATIONS: found.windows[..., 4],
+        }
     return {
+        **windows,
         names.BOXES: found.boxes / sides,
         names.SCORES: found.scores,
         names.CLASSES: tf.cast(tf.maximum(found.classes, 1), tf.float32),

@@ -1,6 +1,7 @@
 """What a report is made of, read and checked: figures, history, pictures."""
 
 import base64
+import dataclasses
 import datetime
 import importlib.metadata
 import io
@@ -37,11 +38,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What an evaluation returned by name of the detector, how, and where."""
+    """What an evaluation returned by name of the detector, how, and where.
+
+    `changes` are what one detector found that the other did not, maybe none.
+    """
 
     detectors: Mapping[str, Mapping]
     settings: Mapping
     environment: Mapping[str, str]
+    changes: Mapping[str, Mapping] = dataclasses.field(default_factory=dict)
 
 
 def read_metrics(path: str | Path) -> Metrics:
@@ -63,12 +68,16 @@ def read_metrics(path: str | Path) -> Metrics:
         raise DataError(
             f"{path}: expected 'base', 'super_resolved' or 'protocol' in it"
         )
-    for name, figures in detectors.items():
+    checked = dict(detectors)
+    if "changes" in content:
+        checked["changes"] = content["changes"]
+    for name, figures in checked.items():
         _check_result(figures, name, path)
     return Metrics(
         detectors,
         content.get("settings", {}),
         content.get("environment") or describe_environment(),
+        content.get("changes", {}),
     )
 
 

@@ -15,6 +15,7 @@ from featsr_tf.html_report.inputs import Picture
 from featsr_tf.html_report.tables import SIZE_TITLES
 from featsr_tf.html_report.tables import Table
 from featsr_tf.html_report.tables import change_kind
+from featsr_tf.html_report.tables import change_table
 from featsr_tf.html_report.tables import detail_tables
 from featsr_tf.html_report.tables import detector_title
 from featsr_tf.html_report.tables import difference
@@ -127,9 +128,12 @@ def render_page(
     out.
     """
     detectors = metrics.detectors
+    tables = report_tables(detectors)
+    if metrics.changes:
+        tables.append(change_table(metrics.changes))
     sections = (
         tiles(detectors),
-        *(_table_section(table) for table in report_tables(detectors)),
+        *(_table_section(table) for table in tables),
         _curves_section(detectors),
         _pictures_section(pictures, num_left_out),
         _details_section(detectors),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from featsr_tf.metrics.changes import TITLES
+from featsr_tf.metrics.changes import change_text
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import COLUMNS
 from featsr_tf.metrics.evaluator import SHOWN
@@ -73,6 +75,28 @@ def report_tables(detectors: Mapping[str, Mapping]) -> list[Table]:
     if "f1" in figures["all"]:
         tables.insert(0, _size_table(detectors))
     return tables
+
+
+def change_table(changes: Mapping[str, Mapping]) -> Table:
+    """Makes the table of what `find_changes` returned."""
+    return Table(
+        "What changed",
+        "The super-resolved detector against the base detector, at their score "
+        "thresholds. Objects are found at an overlap above one half; a false "
+        "detection that both make is neither added nor removed. The change of "
+        "the overlap is in percent points.",
+        [("", list(SIZE_TITLES.values()))],
+        [
+            (
+                title[:1].upper() + title[1:],
+                [
+                    Cell(change_text(key, changes[size].get(key)))
+                    for size in SIZE_NAMES
+                ],
+            )
+            for key, title in TITLES.items()
+        ],
+    )
 
 
 def detail_tables(detectors: Mapping[str, Mapping]) -> list[Table]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from featsr_tf.errors import DataError
 from featsr_tf.files import atomic_write
+from featsr_tf.files import read_text
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import ImageInfo
@@ -141,10 +142,7 @@ def write_coco_detections(
 def _load_json(path: str | Path, object_hook: Callable):
     """The content of a file; the hook replaces objects, innermost first."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, object_hook=object_hook)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        return json.loads(read_text(path), object_hook=object_hook)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a JSON file: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -174,6 +175,9 @@ class Detections:
             pixels.
         scores: `[num_detections]` confidences, 0 to 1.
         classes: `[num_detections]` class ids.
+        windows: `[num_windows, 5]` where a second look was taken: ymin, xmin,
+            ymax, xmax in original pixels and the magnification. Rows with a
+            magnification of 0 are left out. Default none.
 
     Raises:
         DataError: If the arrays differ in length or hold NaN or infinity.
@@ -183,8 +187,12 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
+    windows: np.ndarray | None = None
 
     def __post_init__(self):
+        windows = [] if self.windows is None else self.windows
+        windows = np.asarray(windows, np.float64).reshape(-1, 5)
+        _set(self, windows=windows[windows[:, 4] > 0])
         place = f"detections of image {self.image_id}"
         _set(self, boxes=_boxes(self.boxes, place))
         _set(self, scores=_column(self.scores, np.float64, self, place))
@@ -192,12 +200,15 @@ class Detections:
 
     def above(self, score_threshold: float) -> "Detections":
         """Returns the detections with a score of at least the threshold."""
-        kept = self.scores >= score_threshold
-        return Detections(
-            self.image_id,
-            self.boxes[kept],
-            self.scores[kept],
-            self.classes[kept],
+        return self.take(self.scores >= score_threshold)
+
+    def take(self, rows) -> "Detections":
+        """Returns the detections that an index or a mask selects."""
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            classes=self.classes[rows],
         )
 
     def to_coco(self) -> Iterator[dict]:

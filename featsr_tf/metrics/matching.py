@@ -128,7 +128,7 @@ def find_overlaps(
         steps -= np.repeat(np.cumsum(counts) - counts, counts)
         partner = order[first[detection] + steps]
         crowd = objects.crowd[partner] & over_crowds
-        shares = _overlaps(
+        shares = box_overlaps(
             objects.boxes[partner], found.boxes[detection], crowd
         )
         enough = shares >= least
@@ -195,8 +195,17 @@ def _portions(counts: np.ndarray) -> Iterator[slice]:
         start = stop
 
 
-def _overlaps(boxes, others, over_second) -> np.ndarray:
-    """Overlaps of boxes `[n, 4]` with others, row by row."""
+def box_overlaps(
+    boxes: np.ndarray,
+    others: np.ndarray,
+    over_second: np.ndarray | bool = False,
+) -> np.ndarray:
+    """Returns the overlaps of boxes `[n, 4]` with others, row by row.
+
+    Args:
+        over_second: `[n]` bool, where the overlap is the share of the other
+            box inside. Default False: intersection over union.
+    """
     tops = np.maximum(boxes[:, :2], others[:, :2])
     ends = np.minimum(boxes[:, 2:], others[:, 2:])
     common = np.prod(np.maximum(ends - tops, 0), axis=1)

@@ -12,6 +12,7 @@ from featsr_tf.config import backbone_name
 from featsr_tf.config import chosen
 from featsr_tf.config.schema import Activation
 from featsr_tf.config.schema import AreaFrame
+from featsr_tf.config.schema import FeatureSuperResolution
 from featsr_tf.config.schema import Hyperparams
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
@@ -305,15 +306,21 @@ def _second_look(
     return SecondLook(
         **(parts | {"proposal_settings": proposal_settings}),
         predictor=small_predictor,
-        settings=WindowSettings(
-            size=options.window_size,
-            magnifications=tuple(options.magnifications),
-            preferred_size=options.preferred_size,
-            maximum_enlargement=options.maximum_enlargement,
-            margin=options.margin,
-            score_threshold=extension.gate_score_threshold,
-            focus_threshold=options.focus_threshold,
-        ),
+        settings=build_window_settings(extension),
+    )
+
+
+def build_window_settings(extension: FeatureSuperResolution) -> WindowSettings:
+    """Says how windows of a second look are laid and searched."""
+    options = extension.second_look
+    return WindowSettings(
+        size=options.window_size,
+        magnifications=tuple(options.magnifications),
+        preferred_size=options.preferred_size,
+        maximum_enlargement=options.maximum_enlargement,
+        margin=options.margin,
+        score_threshold=extension.gate_score_threshold,
+        focus_threshold=options.focus_threshold,
     )
 
 

@@ -32,6 +32,7 @@ from featsr_tf.model.row_ops import scatter_rows
 from featsr_tf.model.row_ops import select_rows
 from featsr_tf.model.second_look import SecondLook
 from featsr_tf.model.views import OriginalFrames
+from featsr_tf.model.views import Views
 
 
 class Detector(keras.Model):
@@ -124,16 +125,39 @@ class Detector(keras.Model):
             originals: `[B, H', W', 3]` RGB, 0..255, the original images, which
                 windows are cut out of. Default None, the images themselves.
         """
-        return self.postprocess.suppress(
-            self.find_raw_detections(
-                images, image_sizes, scales, super_resolve, originals
-            )
+        found, _ = self.find_with_candidates(
+            images, image_sizes, scales, super_resolve, originals
         )
+        return found
+
+    def find_with_candidates(
+        self, images, image_sizes, scales, super_resolve=True, originals=None
+    ) -> tuple[DetectionBatch, RawDetections]:
+        """Does what `call` does, and gives what was there before it chose."""
+        candidates, views = self.look(
+            images, image_sizes, scales, super_resolve, originals
+        )
+        found = self.postprocess.suppress(candidates)
+        if views is not None:
+            found = found._replace(windows=views.windows(image_sizes))
+        return found, candidates
 
     def find_raw_detections(
         self, images, image_sizes, scales, super_resolve=True, originals=None
     ) -> RawDetections:
-        """Does all of `call` but the suppression of duplicates (Figure 3)."""
+        """Does all of `call` but the suppression of duplicates."""
+        return self.look(images, image_sizes, scales, super_resolve, originals)[
+            0
+        ]
+
+    def look(
+        self, images, image_sizes, scales, super_resolve=True, originals=None
+    ) -> tuple[RawDetections, Views | None]:
+        """Finds candidates for detections (Figure 3).
+
+        Returns:
+            The candidates, and the views of the second look; None without one.
+        """
         features = self.extract(images)
         proposals = self.propose(features, image_sizes)
         if super_resolve:
@@ -169,7 +193,7 @@ class Detector(keras.Model):
                 frames,
                 self.find_peaks(features, image_sizes),
             )
-        return found
+        return found, None
 
     def find_peaks(self, features, image_sizes) -> tuple[tf.Tensor, tf.Tensor]:
         """Finds places that may hold a small object; see `FocusMap.peaks`."""

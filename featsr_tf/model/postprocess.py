@@ -34,12 +34,15 @@ class DetectionBatch(NamedTuple):
         scores: `[B, K]` in 0..1.
         classes: `[B, K]` int32 ids of the label map, 0 for padding.
         count: `[B]` int32, how many of the K are detections.
+        windows: `[B, W, 5]` float32, where a second look was taken: a box, px
+            of I^1.0, and its magnification, 0 for padding; None without one.
     """
 
     boxes: tf.Tensor
     scores: tf.Tensor
     classes: tf.Tensor
     count: tf.Tensor
+    windows: tf.Tensor | None = None
 
 
 _SCORE_CONVERTERS = {

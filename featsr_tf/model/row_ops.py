@@ -1,5 +1,6 @@
 """Rows of tensors: proposals picked for one predictor and put back."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import tensorflow as tf
@@ -53,6 +54,37 @@ def select_rows(mask: tf.Tensor, values: Rows, others: Rows) -> Rows:
         values,
         others,
     )
+
+
+def rows_by_image(
+    rows: Sequence[tf.Tensor], image_indices: tf.Tensor, batch_size: tf.Tensor
+) -> list[tf.Tensor]:
+    """Lists rows image by image.
+
+    Args:
+        rows: tensors of n rows each, `[n, ...]`.
+        image_indices: `[n]` int32, row of the batch; -1 = of no image.
+
+    Returns:
+        Each as `[B, Q, ...]`, Q at least 1, with 0 behind the rows of an image.
+    """
+    is_of = image_indices[None] == tf.range(batch_size)[:, None]
+    counts = tf.cumsum(tf.cast(is_of, tf.int32), axis=1)
+    room = tf.maximum(tf.reduce_max(counts), 1)
+    ranks = tf.reduce_sum(tf.where(is_of, counts - 1, 0), axis=0)
+    # Those of no image land in a row beyond the last.
+    images = tf.where(image_indices < 0, batch_size, image_indices)
+    places = tf.stack([images, ranks], axis=1)
+    scattered = []
+    for values in rows:
+        shape = tf.concat(
+            [[batch_size + 1, room], tf.shape(values)[1:]], axis=0
+        )
+        found = tf.scatter_nd(places, values, shape)[:-1]
+        scattered.append(
+            tf.ensure_shape(found, [None, None, *values.shape[1:]])
+        )
+    return scattered
 
 
 def flatten_boxes(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -24,11 +24,13 @@ from featsr_tf.model.proposal_network import place_anchors
 from featsr_tf.model.row_ops import Rows
 from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.model.row_ops import gather_rows
+from featsr_tf.model.row_ops import rows_by_image
 from featsr_tf.model.row_ops import rows_where
 from featsr_tf.model.views import OriginalFrames
 from featsr_tf.model.views import Places
 from featsr_tf.model.views import Views
 from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
 
 # px of a view: what ends so near to its edge may go on behind it.
@@ -58,7 +60,31 @@ class WindowSettings:
     maximum_enlargement: float = 2.0
     margin: float = 8.0
     score_threshold: float = 0.05
-    focus_threshold: float = 0.2
+    focus_threshold: float = 0.15
+
+    def magnifications_of(
+        self, boxes: tf.Tensor, scales: tf.Tensor
+    ) -> tf.Tensor:
+        """Says how much boxes are to be enlarged, by the steps that there are.
+
+        Args:
+            boxes: `[n, 4]`, px of the first pass.
+            scales: `[n, 2]` px of the first pass per px of the original.
+
+        Returns:
+            `[n]`, 0 where there is nothing to be gained.
+        """
+        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
+        wanted = tf.minimum(
+            self.preferred_size / sides,
+            self.maximum_enlargement / tf.sqrt(tf.reduce_prod(scales, axis=1)),
+        )
+        steps = tf.constant([0.0, *self.magnifications])
+        # A step a little above what is wanted is better than the next lower.
+        count = tf.reduce_sum(
+            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
+        )
+        return tf.gather(steps, count)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -88,7 +114,7 @@ class SecondLook:
         is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         frames: OriginalFrames,
         peaks: tuple[tf.Tensor, tf.Tensor],
-    ) -> RawDetections:
+    ) -> tuple[RawDetections, Views]:
         """Looks again at what the first pass has found small.
 
         Args:
@@ -100,7 +126,7 @@ class SecondLook:
 
         Returns:
             The same, without what was looked at again, and with what was
-            found then.
+            found then; and the views that were searched, maybe none.
         """
         places, scores = self.places_of(first, frames)
         is_doubtful = tf.reshape(first.valid, [-1]) & (
@@ -113,12 +139,14 @@ class SecondLook:
             & is_small(places.boxes, places.image_indices)
         )
 
-        def look() -> RawDetections:
+        def look() -> tuple[RawDetections, Views]:
             return self.look(first, frames, is_chosen, places)
 
         if not self.can_skip:
             return look()
-        return tf.cond(tf.reduce_any(is_chosen), look, lambda: first)
+        return tf.cond(
+            tf.reduce_any(is_chosen), look, lambda: (first, no_views())
+        )
 
     def places_of(
         self, first: RawDetections, frames: OriginalFrames
@@ -138,32 +166,8 @@ class SecondLook:
     ) -> Places:
         """Adds to boxes `[n, 4]` how much they are to be enlarged."""
         scales = tf.gather(frames.scales, image_indices)
-        magnifications = self.magnifications(boxes, scales)
+        magnifications = self.settings.magnifications_of(boxes, scales)
         return Places(boxes, image_indices, magnifications)
-
-    def magnifications(self, boxes: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
-        """Says how much boxes are to be enlarged, by the steps that there are.
-
-        Args:
-            boxes: `[n, 4]`, px of the first pass.
-            scales: `[n, 2]` px of the first pass per px of the original.
-
-        Returns:
-            `[n]`, 0 where there is nothing to be gained.
-        """
-        settings = self.settings
-        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
-        wanted = tf.minimum(
-            settings.preferred_size / sides,
-            settings.maximum_enlargement
-            / tf.sqrt(tf.reduce_prod(scales, axis=1)),
-        )
-        steps = tf.constant([0.0, *settings.magnifications])
-        # A step a little above what is wanted is better than the next lower.
-        count = tf.reduce_sum(
-            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
-        )
-        return tf.gather(steps, count)
 
     def look(
         self,
@@ -171,7 +175,7 @@ class SecondLook:
         frames: OriginalFrames,
         is_chosen: tf.Tensor,
         places: Places,
-    ) -> RawDetections:
+    ) -> tuple[RawDetections, Views]:
         """Lays windows around places, and judges what they show.
 
         Args:
@@ -187,16 +191,20 @@ class SecondLook:
         )
         views, is_held = self.choose_views(chosen, frames.image_sizes)
         found = self.search(render(frames, views), views, frames)
-        found = found._replace(valid=found.valid & tf.reduce_any(is_chosen))
+        is_any = tf.reduce_any(is_chosen)
+        found = found._replace(valid=found.valid & is_any)
         is_replaced = tf.scatter_nd(
             rows[:, None],
             tf.cast(is_held, tf.int32),
             [tf.size(is_chosen) + 1],
         )[: tf.size(first.valid)]
         is_replaced = tf.reshape(is_replaced > 0, tf.shape(first.valid))
-        return concatenate(
+        found = concatenate(
             first._replace(valid=first.valid & ~is_replaced), found, axis=1
         )
+        # The view that stands for none is of no image.
+        image_indices = tf.where(is_any, views.image_indices, -1)
+        return found, views._replace(image_indices=image_indices)
 
     def choose_views(
         self, places: Places, image_sizes: tf.Tensor
@@ -308,23 +316,10 @@ class SecondLook:
 
 def arrange_by_image(boxes, scores, image_indices, batch_size) -> RawDetections:
     """Lists candidates `[n, ...]` image by image, `[B, Q, ...]`."""
-    is_of = image_indices[None] == tf.range(batch_size)[:, None]
-    counts = tf.cumsum(tf.cast(is_of, tf.int32), axis=1)
-    room = tf.maximum(tf.reduce_max(counts), 1)
-    ranks = tf.reduce_sum(tf.where(is_of, counts - 1, 0), axis=0)
-    # Those of no image land in a row beyond the last.
-    rows = tf.where(image_indices < 0, batch_size, image_indices)
-    places = tf.stack([rows, ranks], axis=1)
-
-    def scatter(values):
-        shape = tf.concat(
-            [[batch_size + 1, room], tf.shape(values)[1:]], axis=0
-        )
-        found = tf.scatter_nd(places, values, shape)[:-1]
-        return tf.ensure_shape(found, [None, None, *values.shape[1:]])
-
-    is_there = scatter(tf.ones_like(image_indices)) > 0
-    return RawDetections(scatter(boxes), scatter(scores), is_there)
+    boxes, scores, is_there = rows_by_image(
+        [boxes, scores, tf.ones_like(image_indices)], image_indices, batch_size
+    )
+    return RawDetections(boxes, scores, is_there > 0)
 
 
 def concatenate(first: Rows, second: Rows, axis: int = 0) -> Rows:

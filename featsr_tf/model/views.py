@@ -5,6 +5,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from featsr_tf.data.resize import SIDE_MULTIPLE
+from featsr_tf.geometry import boxes as box_ops
+from featsr_tf.model.row_ops import rows_by_image
 
 
 class OriginalFrames(NamedTuple):
@@ -42,7 +44,7 @@ class Views(NamedTuple):
         corners: `[m, 2]` upper left corner, px of the first pass.
         size: `[2]` int32, height and width of each, px of the view.
         magnifications: `[m]`, px of the view per px of the first pass.
-        image_indices: `[m]` int32, row of the batch.
+        image_indices: `[m]` int32, row of the batch; -1 = of no image.
     """
 
     corners: tf.Tensor
@@ -64,6 +66,34 @@ class Views(NamedTuple):
         corners = tf.tile(tf.gather(self.corners, rows), [1, 2])
         scales = tf.gather(self.magnifications, rows)
         return boxes / scales[:, None, None] + corners[:, None]
+
+    def windows(self, image_sizes: tf.Tensor) -> tf.Tensor:
+        """Tells what each image is looked at in; see `DetectionBatch.windows`.
+
+        Args:
+            image_sizes: `[B, 2]` height and width in the first pass, px.
+        """
+        scales = self.magnifications[:, None]
+        ends = self.corners + tf.cast(self.size, tf.float32) / scales
+        (found,) = rows_by_image(
+            [tf.concat([self.corners, ends, scales], axis=1)],
+            self.image_indices,
+            tf.shape(image_sizes)[0],
+        )
+        # A view may reach beyond its frame.
+        return tf.concat(
+            [box_ops.clip(found[..., :4], image_sizes), found[..., 4:]], axis=2
+        )
+
+
+def no_views() -> Views:
+    """Makes views of nothing."""
+    return Views(
+        tf.zeros([0, 2]),
+        tf.ones([2], tf.int32),
+        tf.zeros([0]),
+        tf.zeros([0], tf.int32),
+    )
 
 
 def enlarged_frames(places: Places, image_sizes: tf.Tensor) -> Views:

@@ -163,10 +163,14 @@ def detections_of_row(found, row: int, scale, image_id: int) -> Detections:
     Args:
         scale: px of I^1.0 per original px, y and x.
     """
-    boxes, scores, classes, count = (values[row].numpy() for values in found)
+    boxes, scores, classes, count, *windows = (
+        values[row].numpy() for values in found if values is not None
+    )
+    sides = np.tile(scale, 2)
     return Detections(
         image_id=image_id,
-        boxes=boxes[:count] / np.tile(scale, 2),
+        boxes=boxes[:count] / sides,
         scores=scores[:count],
         classes=classes[:count],
+        windows=windows[0] / [*sides, 1.0] if windows else None,
     )

@@ -17,8 +17,12 @@ from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.html_report.inputs import describe_environment
+from featsr_tf.metrics.changes import find_changes
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.evaluator import choose_threshold
 from featsr_tf.metrics.evaluator import evaluate
+from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.prediction.data_set import detect_batches
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.data_set import read_images
@@ -36,6 +40,10 @@ def evaluate_model(
 ) -> dict:
     """Evaluates the base detector and the super-resolved one.
 
+    Returns:
+        What `evaluate` returns, for each of them by name; "changes", what
+        `find_changes` returns of them; "settings" and "environment".
+
     Raises:
         ConfigError: there are no evaluation records, or the folder belongs
             to a model of another config or of other classes.
@@ -52,12 +60,32 @@ def evaluate_model(
     thresholds, chosen_on = score_thresholds(
         pipeline, functions, names, options
     )
-    results = {
-        name: _judge(
-            pipeline, name, detect, records, names, thresholds[name], options
+    results, found = {}, {}
+    for name, detect in functions.items():
+        truths, found[name] = run_detector(
+            pipeline,
+            detect,
+            records,
+            f"{name}: evaluation",
+            super_resolve=name == SUPER_RESOLVED,
         )
-        for name, detect in functions.items()
-    }
+        results[name] = _judge(
+            name,
+            truths,
+            found[name],
+            records,
+            names,
+            thresholds[name],
+            options,
+        )
+    changes = find_changes(
+        truths,
+        found[BASE],
+        found[SUPER_RESOLVED],
+        names,
+        (thresholds[BASE], thresholds[SUPER_RESOLVED]),
+        options.protocol.size_by,
+    )
     settings = {
         **describe_options(options),
         "score_thresholds": thresholds,
@@ -70,6 +98,7 @@ def evaluate_model(
     }
     return {
         **results,
+        "changes": none_if_nan(changes),
         "settings": settings,
         "environment": describe_environment(),
     }
@@ -110,22 +139,15 @@ def score_thresholds(
 
 
 def _judge(
-    pipeline: Pipeline,
     name: str,
-    detect,
+    truths: Sequence[GroundTruth],
+    found: Sequence[Detections],
     records: RecordFiles,
     names: Mapping[int, str],
     threshold: float,
     options: EvaluationOptions,
 ) -> dict:
     """Figures of one detector; its worst images are drawn when asked for."""
-    truths, found = run_detector(
-        pipeline,
-        detect,
-        records,
-        f"{name}: evaluation",
-        super_resolve=name == SUPER_RESOLVED,
-    )
     result = evaluate(
         truths,
         found,

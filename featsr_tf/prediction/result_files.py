@@ -49,8 +49,15 @@ class FrameResult:
     def to_json(self) -> str:
         """Returns one line of JSON, without its end."""
         found = {
-            name: [item.boxes.tolist(), item.scores.tolist()]
-            + [item.classes.tolist()]
+            name: [
+                column.tolist()
+                for column in (
+                    item.boxes,
+                    item.scores,
+                    item.classes,
+                    item.windows,
+                )
+            ]
             for name, item in self.found.items()
         }
         values = [self.name, self.height, self.width, found, self.error]

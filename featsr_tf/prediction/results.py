@@ -74,10 +74,7 @@ class Result:
     def __getitem__(self, index):
         if isinstance(index, int | np.integer):
             return list(self)[index]
-        columns = (self.boxes, self.scores, self.classes)
-        kept = (column[index] for column in columns)
-        number = self.detections.image_id
-        return replace(self, detections=Detections(number, *kept))
+        return replace(self, detections=self.detections.take(index))
 
     def __repr__(self) -> str:
         shown = self.above(self.min_score)

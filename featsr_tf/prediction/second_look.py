@@ -14,6 +14,7 @@ looked at, so that it never takes longer than they do.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,10 +42,13 @@ class Plan(NamedTuple):
         windows: ymin, xmin, ymax, xmax of each, px.
         limit: px; objects with a longer side are left to the whole frame.
             None = the windows are tiles, whose objects all count.
+        magnification: about how much larger the detector sees objects in
+            windows than in the frame, as it resizes both to its own size.
     """
 
     windows: list[Window]
     limit: float | None
+    magnification: float
 
 
 def look_twice(
@@ -70,14 +74,16 @@ def look_twice(
     ]
     windows = [plan.windows for plan in plans]
     seconds = look_into(function, images, windows, batch_size)
-    return [
-        merge(
-            [*_usable(second, plan, whole[2:]), *first], [*plan.windows, whole]
-        )
-        for first, second, plan, whole in zip(
-            firsts, seconds, plans, wholes, strict=True
-        )
-    ]
+    merged = []
+    for first, second, plan, whole in zip(
+        firsts, seconds, plans, wholes, strict=True
+    ):
+        found = [*_usable(second, plan, whole[2:]), *first]
+        found = merge(found, [*plan.windows, whole])
+        shown = [[*window, plan.magnification] for window in plan.windows]
+        windows = np.concatenate([found.windows, np.reshape(shown, [-1, 5])])
+        merged.append(replace(found, windows=windows))
+    return merged
 
 
 def make_plan(found: Detections, size: tuple[int, int], tiling: Tiling) -> Plan:
@@ -93,10 +99,11 @@ def make_plan(found: Detections, size: tuple[int, int], tiling: Tiling) -> Plan:
     is_chosen = (found.scores >= LOWEST_SCORE) & (found.scores < CERTAIN)
     is_chosen &= lengths < limit
     if not tiles or not is_chosen.any():
-        return Plan([], limit)
+        return Plan([], limit, 1.0)
     boxes, lengths = found.boxes[is_chosen], lengths[is_chosen, None]
     frame = np.array(size)
     sides = np.minimum(tiling.side, frame)
+    magnification = max(1.0, min(size) / tiling.side)
     corners = (boxes[:, :2] + boxes[:, 2:] - sides) / 2
     corners = np.clip(corners.round(), 0, frame - sides).astype(int)
     # As far as there is room, half of an object around it: boxes of the first
@@ -109,9 +116,9 @@ def make_plan(found: Detections, size: tuple[int, int], tiling: Tiling) -> Plan:
     holds = ((places <= begins) & (ends <= places + sides)).all(axis=-1)
     chosen = corners[choose_places(holds, len(tiles) + 1).numpy()]
     if len(chosen) > len(tiles):
-        return Plan(tiles, None)
+        return Plan(tiles, None, magnification)
     windows = np.concatenate([chosen, chosen + sides], axis=1)
-    return Plan(list(map(tuple, windows.tolist())), limit)
+    return Plan(list(map(tuple, windows.tolist())), limit, magnification)
 
 
 def _usable(
@@ -128,6 +135,5 @@ def _usable(
         }
         kept = ~is_cut(placed, np.array(size))
         kept &= long_sides(item.boxes) < plan.limit
-        columns = (item.boxes, item.scores, item.classes)
-        usable.append(Detections(item.image_id, *(it[kept] for it in columns)))
+        usable.append(item.take(kept))
     return usable

@@ -158,6 +158,12 @@ def merge(found: Sequence[Detections], windows: Sequence[Window]) -> Detections:
         merged["box"][order],
         merged["score"][order],
         merged_classes[order],
+        np.concatenate(
+            [
+                item.windows + [*window[:2], *window[:2], 0]
+                for item, window in zip(found, windows, strict=True)
+            ]
+        ),
     )
 
 
@@ -307,8 +313,7 @@ def detect(
         found = look_into(function, images, windows, batch_size)
         merged = list(map(merge, found, windows))
     return [
-        Detections(number, item.boxes, item.scores, item.classes)
-        for number, item in enumerate(merged)
+        replace(item, image_id=number) for number, item in enumerate(merged)
     ]
 
 

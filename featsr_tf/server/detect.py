@@ -3,8 +3,8 @@
 import functools
 import io
 import time
+from collections.abc import Sequence
 
-import numpy as np
 from python_multipart import parse_form
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -14,13 +14,12 @@ from featsr_tf.drawing.boxes import CLASS_COLORS
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import detections_in_pixels
 from featsr_tf.exporting.names import BASE
-from featsr_tf.exporting.names import BASE_SIGNATURE
-from featsr_tf.exporting.names import IMAGE_SIGNATURE
-from featsr_tf.exporting.names import SUPER_RESOLVED
+from featsr_tf.exporting.names import DETECTORS
+from featsr_tf.exporting.names import WINDOWS
+from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.server.images import read_photo
 from featsr_tf.server.service import DetectionService
-from featsr_tf.server.service import Outputs
 
 
 class DetectApi:
@@ -31,12 +30,10 @@ class DetectApi:
         self._model = service.model
         self._name = {"name": self._model.name, "version": self._model.version}
         # An export without a `base` signature is a base detector itself.
-        self._signatures = {BASE: IMAGE_SIGNATURE}
-        if self._model.has_base:
-            self._signatures = {
-                BASE: BASE_SIGNATURE,
-                SUPER_RESOLVED: IMAGE_SIGNATURE,
-            }
+        names = DETECTORS if self._model.has_base else [BASE]
+        self._signatures = {
+            name: self._model.signature_of(name == BASE) for name in names
+        }
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
@@ -68,6 +65,7 @@ class DetectApi:
             {
                 **self._name,
                 "detectors": list(self._signatures),
+                "looks_again": self._model.looks_again,
                 "classes": classes,
                 "min_score": self._model.min_score,
                 "small_area": area_ranges()[0].maximum,
@@ -87,24 +85,28 @@ class DetectApi:
             )
         image = read_photo(body, self._service.options.max_image_pixels)
         seconds = {"decoding": round(time.perf_counter() - start, 4)}
-        detections = {}
+        detections, windows = {}, {}
+        height, width = image.shape[:2]
         for name, signature in self._signatures.items():
             outputs, taken = self._service.detect(signature, image[None])
             seconds[name] = round(taken, 4)
-            detections[name] = self._to_json(outputs, image, min_score)
-        height, width = image.shape[:2]
-        return {
+            (found,) = detections_in_pixels(outputs, height, width)
+            detections[name] = self._to_json(found, min_score)
+            if WINDOWS in outputs:
+                windows[name] = [
+                    {"bbox": _bbox(box), "magnification": times}
+                    for *box, times in found.windows.tolist()
+                ]
+        answer = {
             "model": self._name,
             "image": {"width": width, "height": height},
             "detections": detections,
             "seconds": seconds,
         }
+        return {**answer, "windows": windows} if windows else answer
 
-    def _to_json(
-        self, outputs: Outputs, image: np.ndarray, min_score: float
-    ) -> list[dict]:
+    def _to_json(self, found: Detections, min_score: float) -> list[dict]:
         """Detections of one image as COCO writes them."""
-        (found,) = detections_in_pixels(outputs, *image.shape[:2])
         detections = []
         for box, score, category in zip(
             found.boxes.tolist(),
@@ -113,19 +115,25 @@ class DetectApi:
             strict=True,
         ):
             ymin, xmin, ymax, xmax = box
-            bbox = (xmin, ymin, xmax - xmin, ymax - ymin)
+            area = (xmax - xmin) * (ymax - ymin)
             name = self._model.class_names.get(category, f"class {category}")
             if score >= min_score:
                 detections.append(
                     {
                         "category_id": category,
                         "category_name": name,
-                        "bbox": [round(value, 2) for value in bbox],
-                        "area": round(bbox[2] * bbox[3], 2),
+                        "bbox": _bbox(box),
+                        "area": round(area, 2),
                         "score": round(score, 4),
                     }
                 )
         return detections
+
+
+def _bbox(box: Sequence[float]) -> list[float]:
+    """A box as COCO has it, x, y, width, height."""
+    ymin, xmin, ymax, xmax = box
+    return [round(side, 2) for side in (xmin, ymin, xmax - xmin, ymax - ymin)]
 
 
 def _min_score(text: str) -> float:

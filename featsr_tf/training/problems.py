@@ -1,21 +1,56 @@
 """What keeps a training from learning what it is to find, before it begins."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data import augment
+from featsr_tf.data import augment_geometry
 from featsr_tf.data.build import build_resizer
+from featsr_tf.data.build import looks_again
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import resized_size
+from featsr_tf.model.build import build_window_settings
 from featsr_tf.training import checkpoints
 from featsr_tf.training.build import num_steps
 
 _NAMED = 5
 # Closer scales are no other ones: crops hold objects of many sizes.
 _SCALE_TOLERANCE = 1.25
+
+
+class _End(NamedTuple):
+    """One end of the sizes of objects.
+
+    Attributes:
+        share: of the objects that are smaller.
+        sign: -1 where what is farther out is smaller.
+        word: for what is farther out.
+        change: what brings it back.
+    """
+
+    crop_field: str
+    share: float
+    sign: int
+    word: str
+    change: str
+
+
+_ENDS = (
+    _End("minimum_scale", 0.05, -1, "below", "larger"),
+    _End("maximum_scale", 0.95, 1, "above", "smaller"),
+)
+# What makes objects too small, or too large, in each look.
+_FIELDS = {
+    "the first pass": ("first_pass_scale", "first_pass_scale"),
+    "windows": (
+        "preferred_size, magnifications or maximum_enlargement",
+        "preferred_size",
+    ),
+}
 
 
 def find_problems(
@@ -40,6 +75,7 @@ def find_problems(
         ),
         *_objects_too_large(pipeline, source),
         *_other_scales(pipeline, source, evaluated),
+        *_other_sizes(pipeline, source, evaluated),
         *_nothing_small(pipeline, source),
     ]
 
@@ -103,14 +139,21 @@ def _inference_scales(
 ) -> np.ndarray:
     """`[num_examples]` px that inference sees per px of each frame."""
     records = evaluated[0] if evaluated else source
-    resizer = build_resizer(pipeline)
+    return _scales(pipeline, records)
+
+
+def _scales(
+    pipeline: Pipeline, records: RecordFiles, super_resolve: bool = False
+) -> np.ndarray:
+    """`[num_examples]` px that a detector sees per px of each frame."""
+    resizer = build_resizer(pipeline, super_resolve)
     old = records.summary.image_sizes
     new = [resized_size(*size, resizer) for size in old.tolist()]
     return np.sqrt((np.array(new) / old).prod(axis=1))
 
 
 def _range(values: np.ndarray) -> str:
-    ends = (f"{values.min():.2g}", f"{values.max():.2g}")
+    ends = (f"{values.min():.3g}", f"{values.max():.3g}")
     return " to ".join(dict.fromkeys(ends))
 
 
@@ -125,7 +168,18 @@ def scale_line(
         if crop is None
         else f"{crop.minimum_scale:g} to {crop.maximum_scale:g} in crops"
     )
-    return f"px per px of a frame: {_range(scales)} in inference, {trained}"
+    looks = ""
+    if looks_again(pipeline):
+        seen = _scales_of_looks(pipeline, (evaluated or [source])[0])
+        told = [
+            f"{_range(of_look[of_look > 0])} in {look}"
+            for look, of_look in seen.items()
+            if of_look.any()
+        ]
+        looks = f" ({', '.join(told)})" if told else ""
+    return (
+        f"px per px of a frame: {_range(scales)} in inference{looks}, {trained}"
+    )
 
 
 def _other_scales(
@@ -154,15 +208,98 @@ def _other_scales(
             )
 
 
+def _scales_of_looks(
+    pipeline: Pipeline, records: RecordFiles
+) -> dict[str, np.ndarray]:
+    """`[num_objects]` px per px of the frame, by the look that sees objects.
+
+    It is 0 where there is no window for an object.
+    """
+    summary = records.summary
+    scales = np.repeat(
+        _scales(pipeline, records, super_resolve=True), summary.boxes_per_image
+    )
+    sides = summary.object_sizes * scales[:, None]
+    extension = pipeline.model.feature_super_resolution
+    magnifications = build_window_settings(extension).magnifications_of(
+        np.pad(sides, ((0, 0), (2, 0))).astype(np.float32),
+        np.stack([scales, scales], axis=1).astype(np.float32),
+    )
+    is_small = _measured_areas(pipeline, records) < (
+        extension.small_area_threshold
+    )
+    return {
+        "the first pass": scales,
+        "windows": scales * np.where(is_small, magnifications, 0.0),
+    }
+
+
+def _trained_limit(pipeline: Pipeline, source: RecordFiles, end: _End) -> float:
+    """How small, or large, training shows objects: their sides in px."""
+    sides = np.sqrt(source.summary.object_areas)
+    crop = pipeline.model.feature_super_resolution.training_crop
+    if crop is not None:
+        sides = sides * getattr(crop, end.crop_field)
+    else:
+        scales = _scales(pipeline, source)
+        sides = sides * np.repeat(scales, source.summary.boxes_per_image)
+    return float(np.quantile(sides, end.share))
+
+
+def _other_sizes(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> Iterator[str]:
+    """Counts objects that a second look sees at sizes that are not trained.
+
+    The rarest sizes at both ends are left out, in training and in inference.
+    """
+    records = (evaluated or [source])[0]
+    is_empty = not (records.summary.num_objects and source.summary.num_objects)
+    if not looks_again(pipeline) or is_empty or _is_reshaped(pipeline):
+        return
+    title = "evaluation" if evaluated else "training"
+    crop = pipeline.model.feature_super_resolution.training_crop
+    sides = np.sqrt(records.summary.object_areas)
+    for look, scales in _scales_of_looks(pipeline, records).items():
+        seen = (sides * scales)[scales > 0]
+        if not len(seen):
+            continue
+        for end, field in zip(_ENDS, _FIELDS[look], strict=True):
+            limit = _trained_limit(pipeline, source, end)
+            ratio = np.quantile(seen, end.share) / limit
+            if ratio**end.sign <= _SCALE_TOLERANCE:
+                continue
+            far = seen[(seen / limit) ** end.sign > 1.0]
+            advice = "give a training_crop that shows such sizes"
+            if crop is not None:
+                scale = ratio * getattr(crop, end.crop_field)
+                advice = f"set training_crop.{end.crop_field} to {scale:.2g}"
+            yield (
+                f"second_look: {len(far)} of {len(seen)} {title} "
+                f"objects in {look} have sides of {_range(far)} px, where "
+                f"training shows few {end.word} {limit:.3g} px; {advice}, or "
+                f"make its {field} {end.change}"
+            )
+
+
+def _is_reshaped(pipeline: Pipeline) -> bool:
+    """Whether augmentations make objects larger or smaller."""
+    steps = pipeline.train_config.data_augmentation_options
+    names = [
+        function.__name__
+        for function in augment_geometry.RESHAPING
+        if function is not augment_geometry.random_rotation90
+    ]
+    return any(getattr(step, name) for step in steps for name in names)
+
+
 def _nothing_small(pipeline: Pipeline, source: RecordFiles) -> Iterator[str]:
     """Tells where stages 2 and 3 would have no small object."""
     later = (checkpoints.SUPER_RESOLUTION, checkpoints.FINE_TUNE)
     if not any(num_steps(pipeline, stage) for stage in later):
         return
     extension = pipeline.model.feature_super_resolution
-    areas = source.summary.object_areas
-    if extension.small_area_frame == AreaFrame.RESIZED:
-        areas = object_shapes(pipeline, source).prod(axis=1)
+    areas = _measured_areas(pipeline, source)
     if len(areas) and areas.min() >= extension.small_area_threshold:
         yield (
             f"small_area_threshold: none of {len(areas)} objects has an area "
@@ -171,6 +308,14 @@ def _nothing_small(pipeline: Pipeline, source: RecordFiles) -> Iterator[str]:
             f"{areas.min():.0f}), so that stages 2 and 3 have no small object; "
             "`python -m tfrecords_tools.stats` proposes a threshold"
         )
+
+
+def _measured_areas(pipeline: Pipeline, records: RecordFiles) -> np.ndarray:
+    """Object areas `[n]` in px^2 of the frame that decides what is small."""
+    extension = pipeline.model.feature_super_resolution
+    if extension.small_area_frame == AreaFrame.RESIZED:
+        return object_shapes(pipeline, records).prod(axis=1)
+    return records.summary.object_areas
 
 
 def object_shapes(pipeline: Pipeline, source: RecordFiles) -> np.ndarray:

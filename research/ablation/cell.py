@@ -50,6 +50,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     """Trains what is left to train, detects, writes the file."""
     import numpy as np
 
+    from featsr_tf.data.build import looks_again
     from featsr_tf.prediction.data_set import detection_function
     from featsr_tf.prediction.evaluation import open_evaluation
     from featsr_tf.prediction.evaluation import run_detector
@@ -65,7 +66,14 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     trained = train(unseen, model_dir, base_from=arguments.base_from)
     source = open_evaluation(pipeline, model_dir)
     detect = Stopwatch(detection_function(trained, super_resolve=not is_base))
-    truths, found = run_detector(pipeline, detect, source, "detections")
+    truths, found = run_detector(
+        pipeline, detect, source, "detections", super_resolve=not is_base
+    )
+    scales = np.concatenate(detect.scales)
+    if not is_base and looks_again(pipeline):
+        # Sizes are measured as the base detector sees them.
+        options = pipeline.model.feature_super_resolution.second_look
+        scales = scales / options.first_pass_scale
     proposals, content = None, None
     if is_base:
         _, proposals = run_detector(
@@ -79,7 +87,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
             truths,
             found,
             proposals,
-            np.concatenate(detect.scales),
+            scales,
             np.array(detect.seconds),
             content,
         ),
@@ -99,13 +107,13 @@ class Stopwatch:
         self.seconds = []
         self.scales = []
 
-    def __call__(self, images, image_sizes, scales):
+    def __call__(self, images, image_sizes, scales, *originals):
         """Detects, and notes the time of each image of the batch."""
         if images.shape not in self._shapes:
             self._shapes.add(images.shape)
-            self._detect(images, image_sizes, scales)
+            self._detect(images, image_sizes, scales, *originals)
         begin = time.perf_counter()
-        found = self._detect(images, image_sizes, scales)
+        found = self._detect(images, image_sizes, scales, *originals)
         count = images.shape[0]
         self.seconds += [(time.perf_counter() - begin) / count] * count
         self.scales.append(scales.numpy())

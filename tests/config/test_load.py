@@ -122,10 +122,30 @@ def test_errors_point_at_the_old_name_of_a_field():
     with pytest.raises(ConfigError, match="^sample:4:30: .*interval is 0;"):
         parse(OLD_SAMPLE.replace("steps_per_epoch: 7", "steps_per_epoch: 0"))
     both = "steps_per_epoch: 7 checkpoint_interval: 8"
-    with pytest.raises(ConfigError, match="^sample:4:49: .*specified along"):
+    with pytest.raises(ConfigError, match="^sample:4:49: .*specified tog"):
         parse(OLD_SAMPLE.replace("steps_per_epoch: 7", both))
     with pytest.raises(ConfigError, match="nearest known name: checkpoint_in"):
         parse(OLD_SAMPLE.replace("steps_per_epoch: 7", "checkpoint_intervl: 7"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"map.pbtxt"', '""C:/map.pbtxt"', 'a doubled quote "" ends the text'),
+        ('"map.pbtxt"', "map.pbtxt", "the text map.pbtxt has no quotes; write"),
+        ("num_classes: 3", "num_classes = 3", "expected a colon between name"),
+    ],
+)
+def test_slips_of_the_pen_are_named(old, new, message):
+    with pytest.raises(ConfigError, match=rf"^sample:\d+:\d+: {message}"):
+        parse(SAMPLE.replace(old, new))
+
+
+def test_each_step_needs_a_block_of_its_own():
+    steps = "random_horizontal_flip {} random_adjust_hue {}"
+    text = f"train_config {{ data_augmentation_options {{ {steps} }} }}"
+    with pytest.raises(ConfigError, match="are two steps in one block; give"):
+        parse(text)
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -182,9 +202,8 @@ def test_the_printed_config_is_read_into_an_equal_one():
         (
             "fixed_shape_resizer <",
             "keep_aspect_ratio_resizer {} fixed_shape_resizer <",
-            'sample:6:50: Field "fixed_shape_resizer" is specified along with '
-            'field "keep_aspect_ratio_resizer", another member of oneof '
-            '"image_resizer_oneof" for message type "ImageResizer".',
+            "sample:6:50: keep_aspect_ratio_resizer and fixed_shape_resizer "
+            "are specified together; keep one of both",
         ),
         (
             "faster_rcnn: {",

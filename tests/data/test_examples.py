@@ -11,12 +11,16 @@ from featsr_tf.data.examples import FEATURES
 from featsr_tf.data.examples import check_image
 from featsr_tf.data.examples import read_example
 from featsr_tf.data.keys import Example
+from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
 from featsr_tf.prediction.sources import read_image
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
+from tests.data.example_files import write_records
 from tfrecords_tools.images import prepare_image
+from tfrecords_tools.record_checks import Kind
+from tfrecords_tools.record_checks import check_record
 
 KINDS = {"bytes_list": b"x", "float_list": 0.5, "int64_list": 1}
 
@@ -65,8 +69,12 @@ def test_kinds_and_counts_are_judged_alike_by_check_and_decoding(
     record = with_feature(key, kind, count)
     if is_sound(record):
         assert is_decoded(record)
-    # Equal lists of boxes or labels are asked for by the check alone.
-    elif key != Example.LABEL or kind not in (None, "int64_list"):
+    # Equal lists of boxes or labels are asked for by the check alone, and so
+    # are the names of classes.
+    elif key != Example.TEXT and (key, kind) not in (
+        (Example.LABEL, None),
+        (Example.LABEL, "int64_list"),
+    ):
         assert not is_decoded(record)
 
 
@@ -82,11 +90,36 @@ def test_kinds_and_counts_are_judged_alike_by_check_and_decoding(
         (Example.DIFFICULT, "bytes_list", "difficult holds text or bytes"),
         (Example.SOURCE_ID, "bytes_list", "source_id holds 2 values; expected"),
         (Example.ENCODED, None, "has no image/encoded"),
+        (Example.TEXT, "int64_list", "text holds integers .*; expected text"),
     ],
 )
 def test_a_feature_of_another_kind_is_named(key, kind, message):
     with pytest.raises(DataError, match=message):
         read_example(with_feature(key, kind, 2), None)
+
+
+def test_areas_have_to_be_finite():
+    message = tf.train.Example.FromString(with_feature(Example.AREA, None, 0))
+    values = [1.0, float("nan")]
+    message.features.feature[Example.AREA].float_list.value.extend(values)
+    with pytest.raises(DataError, match=r"area holds \[1.0, nan\]; expected"):
+        read_example(message.SerializeToString(), None)
+
+
+def test_an_image_that_only_tensorflow_finds_damaged_is_not_sound(tmp_path):
+    image = bytearray(encode(noise_image(64, 64)))
+    image[-1] ^= 255  # The checksum of the last chunk.
+    record = example(bytes(image), [[0.25, 0.25, 0.5, 0.5]], [1], "frame")
+    assert check_image(bytes(image)) == (64, 64)
+    with pytest.raises(DataError, match="frame: the image cannot be decoded"):
+        read_example(record, None, decode=True)
+    (finding,) = check_record(record, None).findings
+    assert finding.kind == Kind.UNSOUND_EXAMPLE
+    sound = example(encode(noise_image(64, 64)))
+    path = write_records(tmp_path / "a.record", [sound, record])
+    with pytest.warns(match="record 1: frame: the image cannot be decoded"):
+        found = scan_records([path], None, max_bad_examples=1)
+    assert list(found.offsets[path]) == [0]
 
 
 @pytest.fixture

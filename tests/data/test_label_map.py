@@ -148,3 +148,30 @@ def test_a_model_needs_room_for_the_largest_id():
     check_num_classes(label_map, 5)
     with pytest.raises(DataError, match=r"signs\.pbtxt: .*id is 5 .*is 4"):
         check_num_classes(label_map, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("item { id: 1 name: stop sign }", "1:20: the text stop sign has no q"),
+        ("item {\n id: 1\n name: house,\n}", '3:8: .* write "house"'),
+        ("item { name: house id: 1 }", 'write "house"'),
+        ("item { id: 1 name: 30 }", 'write "30"'),
+        ("item { id: 1 name: “toy” }", "the quote “ is none here; write str"),
+        ("item { id: 1 name: ‘toy’ }", "the quote ‘ is none here; write str"),
+        ('item { id: 1 name: ""toy" }', 'a doubled quote "" ends the text'),
+        ('item { id: 1 name: "toy"" }', 'a doubled quote "" ends the text'),
+        ("item { id: 1 name: 'it's' }", "the apostrophe t's ends the text"),
+        ("item { id = 1 }", "1:11: expected a colon between name and value"),
+        ("item { id：1 }", "the character '：' .FULLWIDTH COLON. does not"),
+        ("cat\ndog\n", "no label map .*; expected item { id: 1 name:"),
+        # What a quoted text holds is no slip.
+        ("item { id: 1 name: 'ö “x”' x: 3 }", 'has no field named "x"'),
+    ],
+)
+def test_slips_of_the_pen_are_named(tmp_path, text, message):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=f"map.pbtxt:.*{message}") as caught:
+        load_label_map(str(path))
+    assert "\n" not in str(caught.value)

@@ -1,10 +1,14 @@
 """A second look in a SavedModel finds what the model folder finds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import featsr_tf
+from featsr_tf.exporting.exported_model import read_saved_model
 from featsr_tf.exporting.saved_model import export
+from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.training.checkpoints import BASE
 from tests.model.small import small_backbone
 from tests.model.test_second_look import FIELDS
@@ -34,6 +38,30 @@ def test_both_give_the_same_detections(models, base):
     folder, exported = (model.predict(IMAGES, base) for model in models)
     assert all(len(result) > 0 for result in folder)
     assert_equal(folder, exported)
+    windows = [
+        [result.detections.windows for result in results]
+        for results in (folder, exported)
+    ]
+    for ours, theirs in zip(*windows, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    assert any(len(found) for found in windows[0]) == (not base)
+
+
+def test_windows_stand_in_a_signature_of_their_own(models):
+    folder = Path(models[1].path)
+    saved = read_saved_model(str(folder / SAVED_MODEL_FILE))
+    names = {
+        name: set(definition.outputs)
+        for name, definition in saved.meta_graphs[0].signature_def.items()
+        if not name.startswith("__")
+    }
+    told = names.pop("image_with_windows")
+    assert len(names) == 5
+    assert all(outputs == names["image"] for outputs in names.values())
+    assert told - names["image"] == {"window_boxes", "window_magnifications"}
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "| `image_with_windows` | uint8 RGB images" in card
+    assert "`window_boxes` `[batch, W, 4]`" in card
 
 
 def test_the_base_detector_is_not_that_of_the_first_pass(models):

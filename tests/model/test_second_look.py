@@ -13,6 +13,7 @@ from featsr_tf.model.views import OriginalFrames
 from featsr_tf.model.views import Places
 from featsr_tf.model.views import Views
 from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
 from tests.model.small import small_detector
 
@@ -49,7 +50,7 @@ def test_objects_are_brought_near_the_preferred_size(detector):
     # 40 px are wanted, at most 3 px per px of the original; a step may be a
     # tenth above what is wanted.
     np.testing.assert_array_equal(
-        detector.second_look.magnifications(
+        detector.second_look.settings.magnifications_of(
             tf.constant(boxes, tf.float32), scales
         ),
         [3, 3, 3, 2, 2, 0, 0],
@@ -60,7 +61,8 @@ def test_the_original_limits_the_magnification(detector):
     boxes = tf.constant(squares((0, 0, 5), (0, 0, 5), (0, 0, 5)), tf.float32)
     scales = tf.constant([[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]])
     np.testing.assert_array_equal(
-        detector.second_look.magnifications(boxes, scales), [4, 3, 0]
+        detector.second_look.settings.magnifications_of(boxes, scales),
+        [4, 3, 0],
     )
 
 
@@ -193,6 +195,25 @@ def test_candidates_are_listed_image_by_image():
     np.testing.assert_array_equal(found.scores[1], tf.gather(scores, [0, 2, 3]))
 
 
+def test_windows_are_told_image_by_image_and_end_with_the_frame():
+    views = Views(
+        tf.constant([[2.0, 3.0], [4.0, 0.0], [0.0, 0.0], [6.0, 6.0]]),
+        tf.constant([64, 64]),
+        tf.constant([2.0, 4.0, 4.0, 2.0]),
+        tf.constant([1, 2, 1, -1]),
+    )
+    windows = views.windows(tf.constant([[50.0, 60.0]] * 2 + [[10.0, 60.0]]))
+    np.testing.assert_array_equal(
+        windows,
+        [
+            [[0, 0, 0, 0, 0]] * 2,
+            [[2, 3, 34, 35, 2], [0, 0, 16, 16, 4]],
+            [[4, 0, 10, 16, 4], [0, 0, 0, 0, 0]],
+        ],
+    )
+    assert no_views().windows(tf.constant([[9.0, 9.0]] * 2)).shape[0] == 2
+
+
 def test_many_windows_become_one_view_of_the_frame(detector):
     sizes = tf.constant([[96.0, 128.0]])
     few = places(squares((40, 40, 12)), [2])
@@ -236,11 +257,42 @@ def test_where_nothing_is_in_doubt_it_is_the_base_detector(detector):
     with mock.patch.object(detector, "second_look", always):
         looked = detect(detector, 1.1, IMAGES)
     for ours, theirs in zip(
-        detector.postprocess.suppress(looked),
-        detector.postprocess.suppress(RawDetections(*base)),
+        detector.postprocess.suppress(looked)[:4],
+        detector.postprocess.suppress(RawDetections(*base))[:4],
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("can_skip", [True, False])
+def test_the_detector_tells_where_it_has_looked(detector, can_skip):
+    look = dataclasses.replace(
+        detector.second_look,
+        can_skip=can_skip,
+        settings=dataclasses.replace(
+            detector.second_look.settings, score_threshold=0.0
+        ),
+    )
+    arguments = (IMAGES, tf.constant([[64.0, 64.0]] * 2), tf.ones([2, 2]))
+    with mock.patch.object(detector, "second_look", look):
+        windows = detector(*arguments).windows
+    assert windows.shape[0] == 2 and windows.shape[2] == 5
+    windows = windows.numpy().reshape(-1, 5)
+    windows = windows[windows[:, 4] > 0]
+    assert len(windows)
+    sides = windows[:, 2:4] - windows[:, :2]
+    # A window has 64 px, and so has the frame.
+    is_window = np.isclose(sides * windows[:, 4:], 64).all(axis=1)
+    assert (is_window | (sides == 64).all(axis=1)).all()
+    assert detector(*arguments, super_resolve=False).windows is None
+    never = dataclasses.replace(
+        look,
+        settings=dataclasses.replace(
+            look.settings, score_threshold=1.1, focus_threshold=1.0
+        ),
+    )
+    with mock.patch.object(detector, "second_look", never):
+        assert not detector(*arguments).windows.numpy().any()
 
 
 def test_what_is_looked_at_again_is_judged_by_windows_alone(detector):

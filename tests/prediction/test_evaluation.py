@@ -5,6 +5,7 @@ figures are known and nothing has to be trained.
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -109,6 +110,17 @@ def test_both_detectors_are_judged_at_the_best_threshold_of_each(folder):
     assert ours["all"]["accuracy"] == 1
     assert ours["min_score"] <= 0.3
     assert result["settings"]["threshold_chosen_on"] == (f"{folder}/val.record")
+
+
+def test_what_the_super_resolved_detector_adds_is_told(folder, capsys):
+    result = run(folder, "--min_score=0.3")
+    # The small one in both images, the medium one in that without a crowd.
+    assert result["changes"]["small"]["added"] == 2
+    assert result["changes"]["medium"]["found_by_both"] == 1
+    assert result["changes"]["large"]["overlap_change"] is None
+    told = capsys.readouterr().out
+    assert "super resolved against base:" in told
+    assert re.search(r"objects found only now +2 +0 +0 +2\n", told)
 
 
 @pytest.mark.parametrize("command", [evaluate, choose_threshold])

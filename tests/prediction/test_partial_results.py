@@ -8,7 +8,8 @@ from featsr_tf.metrics.detections import Detections
 from featsr_tf.prediction.result_files import FrameResult
 from featsr_tf.prediction.result_files import PartialResults
 
-FOUND = Detections(0, [[0.1, 1 / 3, 5, 6]], [0.7], [2])
+WINDOWS = [[0, 1 / 3, 20, 30, 3.0]]
+FOUND = Detections(0, [[0.1, 1 / 3, 5, 6]], [0.7], [2], WINDOWS)
 WHOLE = FrameResult("a.jpg", 48, 64, {"base": FOUND})
 DAMAGED = FrameResult("b.jpg", error="b.jpg: no readable image")
 
@@ -29,6 +30,7 @@ def test_results_come_back_as_they_were(path):
     np.testing.assert_array_equal(found.boxes, FOUND.boxes)
     np.testing.assert_array_equal(found.scores, FOUND.scores)
     np.testing.assert_array_equal(found.classes, FOUND.classes)
+    np.testing.assert_array_equal(found.windows, WINDOWS)
     assert second.error == DAMAGED.error
     assert found.image_id == 0
     # Only images that could be read have numbers.

@@ -58,7 +58,7 @@ def test_where_windows_do_not_pay_the_tiles_are_taken():
     ]
     plan = make_plan(found(*scattered), (200, 300), TILING)
     tiles = views(200, 300, TILING)[:-1]
-    assert plan == (tiles, None)
+    assert plan == (tiles, None, 2.0)
     thousands = scattered * 100
     assert make_plan(found(*thousands), (200, 300), TILING) == plan
 
@@ -106,6 +106,8 @@ def test_what_a_window_finds_joins_what_the_frame_shows():
     assert plain.boxes.tolist() == [[12, 32, 22, 42]]
     assert twice.boxes.tolist() == [[11, 31, 21, 41]]
     assert twice.scores > plain.scores
+    # The frame is shown in half the pixels of a window.
+    assert twice.windows.tolist() == [[0, 0, 100, 100, 2.0]]
 
 
 def test_windows_of_all_frames_share_batches():

@@ -90,6 +90,13 @@ def test_boxes_move_to_their_place_in_the_frame():
     ]
 
 
+def test_windows_of_a_second_look_move_along():
+    one = dataclasses.replace(found(), windows=[[1, 2, 11, 12, 3.0]])
+    other = dataclasses.replace(found(), windows=[[0, 0, 5, 5, 2.0]])
+    merged = merge([one, other], [(0, 0, 50, 50), (0, 40, 50, 90)])
+    assert merged.windows.tolist() == [[1, 2, 11, 12, 3], [0, 40, 5, 45, 2]]
+
+
 def test_an_object_in_the_overlap_is_found_once_by_its_better_view():
     merged = merge(
         [found([40, 85, 50, 95, 0.6, 1]), found([40, 6, 50, 15, 0.9, 1])],

@@ -27,6 +27,14 @@ def toy_model(toy_folder):
 
 
 @pytest.fixture(scope="session")
+def looking_model(tmp_path_factory):
+    """The model `toy` with a second look, loaded."""
+    folder = tmp_path_factory.mktemp("exports") / "toy"
+    write_toy_export(folder / "1", looks_again=True)
+    return ExportedModel(find_version(str(folder)))
+
+
+@pytest.fixture(scope="session")
 def example(tmp_path_factory):
     """A photo for the page, 320 x 240 px."""
     path = tmp_path_factory.mktemp("photos") / "example.png"

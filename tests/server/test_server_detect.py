@@ -56,6 +56,28 @@ def test_detections_are_in_pixels_and_have_names(client, way):
     assert min(seconds.values()) >= 0
 
 
+def test_windows_are_told_by_a_model_that_looks_again(
+    client, looking_model, example
+):
+    assert client.get("/model").json()["looks_again"] is False
+    with TestClient(
+        create_app(looking_model, ServerOptions(), example)
+    ) as looking:
+        assert looking.get("/model").json()["looks_again"] is True
+        answer = looking.post("/detect", content=PHOTO).json()
+        rows = looking.post(
+            "/v1/models/toy:predict",
+            json={"instances": [grey(192).tolist()], "signature_name": "image"},
+        ).json()["predictions"]
+    assert answer["windows"] == {
+        "super_resolved": [
+            {"bbox": [10.0, 5.0, 20.0, 10.0], "magnification": 3.0}
+        ]
+    }
+    assert answer["detections"]["super_resolved"] == [SMALL, LEFT]
+    assert not any("window" in name for name in rows[0])
+
+
 def test_low_scores_can_be_left_out(client):
     found = client.post("/detect?min_score=0.5", content=PHOTO).json()
     assert found["detections"] == {"base": [], "super_resolved": [SMALL]}

@@ -151,6 +151,32 @@ def test_it_works_with_the_keyboard_alone(browser, address, tmp_path):
     assert browser.evaluate(f"{pressed} === document.activeElement")
 
 
+def test_windows_of_a_second_look_can_be_switched_on(
+    browser, address, looking_model, example
+):
+    label = "getComputedStyle(document.getElementById('windows-label')).display"
+    show_example(browser, address)
+    assert browser.evaluate(label) == "none"
+    # The middle of the upper side of the window, #ff5cf4 when it is drawn.
+    colour = (
+        "(() => { const canvas = document.getElementById('canvas-%s');"
+        "return [...canvas.getContext('2d').getImageData(canvas.width / 2,"
+        "Math.round(canvas.height / 4), 1, 1).data.slice(0, 3)]; })()"
+    )
+    with running(create_app(looking_model, ServerOptions(), example)) as port:
+        show_example(browser, f"http://127.0.0.1:{port}")
+        assert browser.evaluate(label) != "none"
+        assert "window" not in text(browser, "#count-super_resolved")
+        browser.evaluate("document.getElementById('windows').click()")
+        found = text(browser, "#count-super_resolved")
+        assert re.fullmatch(r"1 object, 0 small, 1 window, \d+ ms", found)
+        assert "window" not in text(browser, "#count-base")
+        assert browser.evaluate(colour % "super_resolved") == [255, 92, 244]
+        assert browser.evaluate(colour % "base") == [192, 192, 192]
+        browser.evaluate("document.getElementById('windows').click()")
+        assert browser.evaluate(colour % "super_resolved") == [192, 192, 192]
+
+
 @pytest.mark.parametrize(
     "content, error",
     [

@@ -15,6 +15,8 @@ from tests.config.sample import SAMPLE
 MIN_SCORE = 0.7
 # Two detections: a small one in the middle, and the left half.
 BOXES = [[0.4, 0.4, 0.5, 0.6], [0.0, 0.0, 1.0, 0.5]]
+# A window around the small one, and padding.
+WINDOWS = [[0.25, 0.25, 0.75, 0.75], [0.0, 0.0, 0.0, 0.0]]
 
 
 class ToyDetector(tf.Module):
@@ -29,6 +31,14 @@ class ToyDetector(tf.Module):
             "detection_scores": tf.stack([first, 0.125 * tf.ones(count)], 1),
             "detection_classes": tf.tile([[1.0, 2.0]], [count, 1]),
             "num_detections": tf.fill([count], 2.0),
+        }
+
+    def with_windows(self, input_tensor):
+        count = tf.shape(input_tensor)[0]
+        return {
+            **self.images(input_tensor),
+            "window_boxes": tf.tile(tf.constant([WINDOWS]), [count, 1, 1]),
+            "window_magnifications": tf.tile([[3.0, 0.0]], [count, 1]),
         }
 
     def base(self, input_tensor):
@@ -54,12 +64,13 @@ class ToyDetector(tf.Module):
         return self.encoded(parsed["image/encoded"])
 
 
-def write_toy_export(folder, has_base=True):
+def write_toy_export(folder, has_base=True, looks_again=False):
     """Writes a version folder.
 
     Args:
         folder: to be made, named after its number.
         has_base: whether there is a signature of the base detector.
+        looks_again: whether there is one that tells windows.
 
     Returns:
         The folder.
@@ -75,6 +86,8 @@ def write_toy_export(folder, has_base=True):
     }
     if has_base:
         functions["base"] = (module.base, images)
+    if looks_again:
+        functions["image_with_windows"] = (module.with_windows, images)
     signatures = {
         name: tf.function(function, input_signature=[spec])
         for name, (function, spec) in functions.items()

@@ -2,13 +2,23 @@
 
 import pytest
 
+from featsr_tf.config import load_pipeline
+from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.pictures import read_image
+from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import upright_hull
+from tfrecords_tools.annotations import whole_number
+from tfrecords_tools.images import prepare_image
 
 
 @pytest.fixture
@@ -53,6 +63,73 @@ def test_a_missing_file_is_named(tmp_path):
         load_json(tmp_path / "no.json")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_a_text(write, encoding):
+    assert load_json(write('{"ä": 1}'.encode(encoding))) == {"ä": 1}
+    names = read_names(write("ä\r\nb\r\n".encode(encoding)))
+    assert [name for name, _ in names] == ["ä", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),
+        (
+            "<!DOCTYPE html><title>404</title>",
+            "web page .*: download it again",
+        ),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_is_named(write, content, message):
+    path = write(content)
+    for read in (load_json, load_label_map, record_offsets):
+        with pytest.raises(DataError, match=f"{path}: .*{message}"):
+            read(path)
+    for read in (load_pipeline, read_image):
+        with pytest.raises(FeatsrError, match=f"{path}: .*{message}"):
+            read(str(path))
+    with pytest.raises(DataError, match=message):
+        prepare_image(content.encode())
+
+
+@pytest.mark.parametrize(
+    ("value", "is_set", "is_clear"),
+    [
+        *((value, True, True) for value in (1, "1", "True", True, "1.0", 1.0)),
+        *((value, False, True) for value in (0, "", None, "no", False, "0.0")),
+        *((value, False, False) for value in ("Unspecified", "0.35", -1, [])),
+        *((value, True, False) for value in (2, "0.75")),
+    ],
+)
+def test_flags_are_read_leniently_and_unclear_ones_counted(
+    value, is_set, is_clear
+):
+    outcomes = () if is_clear else (Outcome.UNCLEAR_FLAG,)
+    assert read_flag(value) == (is_set, outcomes)
+
+
+@pytest.mark.parametrize("value", [7, 7.0, "7", " 7.0 "])
+def test_whole_numbers_are_read_however_they_are_written(value):
+    assert whole_number(value, "here") == 7
+    assert whole_number(2**60 + 1, "here") == 2**60 + 1
+
+
+@pytest.mark.parametrize("value", [True, None, "", "x", 7.5, [], float("inf")])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(DataError, match="here: expected a whole number"):
+        whole_number(value, "here")
+
+
+def test_the_hull_of_a_turned_box_is_upright():
+    box = (20, 8, 28, 48)
+    assert upright_hull(box, 90) == upright_hull(box, -90) == (4, 24, 44, 32)
+    assert upright_hull(box, 180) == box
+    square = upright_hull((0, 0, 2, 2), 45)
+    assert square == pytest.approx(
+        (1 - 2**0.5, 1 - 2**0.5) + (1 + 2**0.5,) * 2, abs=1e-6
+    )
+
+
 def test_a_member_comes_back_as_what_it_has_to_be():
     record = {"int": 3, "text": "x", "list": [], "object": {}}
     assert member(record, "int", float, "here") == 3.0
@@ -91,11 +168,11 @@ def test_text_that_is_no_finite_number_is_refused(text):
     assert finite(" 45.70 ", "here") == 45.7
 
 
-def test_names_are_the_first_words_of_lines(write):
-    path = write("000005  1\n\n  000007 -1\n")
+def test_names_are_whole_lines(write):
+    path = write("000005\n\n  scan (2) \n")
     assert list(read_names(path)) == [
         ("000005", f"{path}:1"),
-        ("000007", f"{path}:3"),
+        ("scan (2)", f"{path}:3"),
     ]
 
 

@@ -1,8 +1,11 @@
 """Annotated images become records; each thing that is wrong has one outcome."""
 
+import dataclasses
 import io
 import math
+import warnings
 
+import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
@@ -24,6 +27,7 @@ from tests.tfrecords_tools.annotated import make_image
 from tests.tfrecords_tools.annotated import make_object
 from tests.tfrecords_tools.annotated import make_split
 from tests.tfrecords_tools.annotated import read_examples
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
@@ -159,12 +163,77 @@ def test_a_bad_image_is_left_out_and_named_on_demand(tmp_path, changes):
     assert outcomes == {"bad_image_left_out": 1}
 
 
-def test_a_shard_without_any_good_image_is_refused(tmp_path):
-    images = [make_image(0), make_image(1, data=b"text")]
+def test_shards_fit_what_is_left_of_the_images(tmp_path):
+    images = [make_image(0), make_image(1, data=b"text"), make_image(2)]
+    options = ConversionOptions(10, skip_bad_images=True)
+    with pytest.warns(match="left out: signs.json: image 1"):
+        examples, outcomes = convert_images(tmp_path, *images, options=options)
+    assert [example["image/filename"] for example in examples] == [
+        [b"0.png"],
+        [b"2.png"],
+    ]
+    assert outcomes == {"bad_image_left_out": 1}
+    assert file_names(tmp_path) == [
+        "label_map.pbtxt",
+        "signs.manifest.json",
+        "signs.record-00000-of-00002",
+        "signs.record-00001-of-00002",
+    ]
+
+
+def test_a_split_without_any_good_image_is_refused(tmp_path):
+    images = [make_image(0, data=b""), make_image(1, data=b"text")]
     options = ConversionOptions(2, skip_bad_images=True)
-    message = "all images of this shard are left out.*image 1.*--num_shards"
+    message = "signs: all 2 images are left out, the first .* image 0"
     with pytest.raises(DataError, match=message):
         convert_images(tmp_path, *images, options=options)
+
+
+def test_a_picture_that_is_there_twice_is_named(tmp_path):
+    one = make_image(0, make_object())
+    train = Split("train", [one, make_image(1), make_image(2, data=one.data)])
+    message = "^1 pictures are .* such as train '0.png' and train '2.png'"
+    with pytest.warns(match=message):
+        convert(tmp_path, [train], LABEL_MAP, ONE_SHARD)
+    train, val = Split("train", [one]), Split("val", [one])
+    with pytest.warns(match="such as train '0.png' and val '0.png'"):
+        convert(tmp_path, [train, val], LABEL_MAP, ONE_SHARD)
+
+
+def test_dark_pictures_of_16_bits_are_a_warning_where_all_are(tmp_path):
+    dark = encode(np.full((HEIGHT, WIDTH), 4095, np.uint16))
+    bright = encode(np.full((HEIGHT, WIDTH), 65535, np.uint16))
+    images = [make_image(0, data=dark), make_image(1)]
+    with pytest.warns(match="none of the 1 images of 16 bits .* --bits 10, 12"):
+        _, outcomes = convert_images(tmp_path, *images)
+    assert outcomes["dark_sixteen_bits"] == 1
+    images.append(make_image(2, data=bright))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "none of the")
+        convert_images(tmp_path, *images)
+    options = ConversionOptions(1, bits=12)
+    (example, *_), outcomes = convert_images(
+        tmp_path, *images[:2], options=options
+    )
+    pixels = tf.io.decode_image(example["image/encoded"][0])
+    assert set(pixels.numpy().ravel()) == {255}
+    assert "dark_sixteen_bits" not in outcomes
+
+
+def test_what_the_parser_did_is_counted(tmp_path):
+    thing = dataclasses.replace(
+        make_object(), outcomes=(Outcome.BOX_ROTATED, Outcome.UNCLEAR_FLAG)
+    )
+    fraction = make_object((0.1, 0.2, 0.5, 0.75))
+    image = make_image(0, thing, fraction, outcomes=(Outcome.OTHER_NAME,))
+    (example,), outcomes = convert_images(tmp_path, image)
+    assert len(boxes_of(example)) == 1
+    assert outcomes == {
+        "box_rotated": 1,
+        "unclear_flag": 1,
+        "image_of_other_name": 1,
+        "box_of_fractions_left_out": 1,
+    }
 
 
 def test_an_image_file_is_read_from_its_path(tmp_path):
@@ -269,3 +338,44 @@ def test_the_records_pass_the_scan_of_training(tmp_path):
     summary = scan_records(paths, LABEL_MAP, decode=True).summary
     assert summary.class_counts == {1: 4}
     assert summary.object_areas.tolist() == [16 * 26] * 4
+
+
+def test_a_dry_run_counts_as_the_conversion_does_and_writes_nothing(tmp_path):
+    images = [
+        make_image(0, make_object(), make_object((40, 4, 90, 30))),
+        make_image(1, make_object((90, 4, 99, 30), "yield")),
+        make_image(2, data=b"no image"),
+    ]
+    split = Split("signs", images, outcomes=(Outcome.IN_NO_SPLIT,))
+    output = tmp_path / "out"
+    options = {"num_shards": 1, "skip_bad_images": True}
+    with pytest.warns(UserWarning, match="left out: .*no image that can"):
+        dry = convert(
+            output,
+            [split],
+            LABEL_MAP,
+            ConversionOptions(**options, dry_run=True),
+        )
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="left out"):
+        table = convert(
+            output, [split], LABEL_MAP, ConversionOptions(**options)
+        )
+    assert dry == f"{table}\nnothing is written: this was a dry run"
+    outcomes = load_manifest(output / "signs.manifest.json").outcomes
+    assert outcomes == {
+        "box_clipped": 1,
+        "box_outside_left_out": 1,
+        "bad_image_left_out": 1,
+        "image_in_no_split_left_out": 1,
+    }
+
+
+def test_a_dry_run_refuses_what_the_conversion_refuses(tmp_path):
+    dry = ConversionOptions(dry_run=True)
+    split = Split("signs", [make_image(0, make_object(name="stopp"))])
+    with pytest.raises(DataError, match="nearest: 'stop'"):
+        convert(None, [split], LABEL_MAP, dry)
+    convert(tmp_path, [make_split(1, "other")], LABEL_MAP)
+    with pytest.raises(DataError, match="records with another label map"):
+        convert(tmp_path, [make_split(1)], LabelMap({1: "stop"}), dry)

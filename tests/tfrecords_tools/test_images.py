@@ -183,7 +183,7 @@ def wide_image(channels: int) -> np.ndarray:
 
 def check_narrow(data: bytes, wide: np.ndarray) -> None:
     encoded, outcomes = prepare_image(data)
-    assert outcomes == [Outcome.MADE_RGB]
+    assert outcomes == [Outcome.MADE_RGB, Outcome.SIXTEEN_BITS]
     expected = np.broadcast_to(np.round(wide / 257), (HEIGHT, WIDTH, 3))
     np.testing.assert_array_equal(decode(encoded.data), expected)
     assert PIL.Image.open(io.BytesIO(encoded.data)).mode == "RGB"
@@ -204,6 +204,46 @@ def test_a_16_bit_pgm_is_scaled():
     wide = wide_image(1)
     head = f"P5 {WIDTH} {HEIGHT} 65535\n".encode()
     check_narrow(head + wide.astype(">u2").tobytes(), wide)
+
+
+@pytest.mark.filterwarnings("ignore:16-bit pixels that reach")
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
+def test_16_bits_that_are_fewer_are_scaled_on_demand(image_format):
+    # What a camera of 12 bits writes.
+    wide = wide_image(1)[..., 0] >> 4
+    data = encode(wide, image_format)
+    dark = [Outcome.MADE_RGB, Outcome.SIXTEEN_BITS, Outcome.DARK]
+    encoded, outcomes = prepare_image(data)
+    assert (decode(encoded.data).max(), outcomes) == (16, dark)
+    encoded, outcomes = prepare_image(data, bits=12)
+    assert outcomes == dark[:2]
+    expected = np.round(wide * 16.0 / 257)
+    np.testing.assert_array_equal(decode(encoded.data)[..., 0], expected)
+    encoded, _ = prepare_image(data, bits=10)
+    assert decode(encoded.data).max() == 255
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_a_rule_for_the_data_set_is_above_the_declared_size(
+    orientation, image_format
+):
+    stored = smooth_image()
+    options = {"quality": 95, "subsampling": 0}
+    data = encode(
+        stored,
+        image_format,
+        orientation,
+        **(options if image_format == "JPEG" else {}),
+    )
+    for size in (None, (HEIGHT, WIDTH)):
+        encoded, outcomes = prepare_image(data, size, as_stored=True)
+        assert outcomes == [Outcome.ORIENTATION_REMOVED]
+        assert np.abs(decode(encoded.data) - stored).max() < 10
+        encoded, outcomes = prepare_image(data, size, as_stored=False)
+        assert outcomes == [Outcome.TURNED_UPRIGHT]
+        upright = UPRIGHT[orientation](stored.astype(int))
+        assert np.abs(decode(encoded.data) - upright).max() < 10
 
 
 def test_floats_of_0_to_1_become_8_bits():

@@ -15,6 +15,7 @@ from tests.tfrecords_tools.miniatures import write_voc
 from tfrecords_tools import create_tt100k_tf_record
 from tfrecords_tools.create_coco_tf_record import read_coco
 from tfrecords_tools.create_voc_tf_record import read_annotation
+from tfrecords_tools.image_folders import ImageFolder
 
 NUM_FILES = 300
 STRANGE = (
@@ -83,7 +84,9 @@ def readers(tmp_path_factory) -> dict[str, tuple]:
         "coco": (instances, lambda: read_coco(instances, coco / "val2017")),
         "voc": (
             annotation,
-            lambda: read_annotation(annotation, voc / "JPEGImages"),
+            lambda: read_annotation(
+                annotation, ImageFolder(voc / "JPEGImages")
+            ),
         ),
     }
 

@@ -154,6 +154,16 @@ def test_a_source_id_in_two_data_sets_is_a_warning(run, tmp_path):
     assert lines[-1].split()[:2] == ["1", "warning"]
 
 
+def test_a_picture_that_is_there_twice_is_a_warning(run, tmp_path):
+    image = encode(noise_image(64, 64))
+    records = [example(image, [BOX], [1], name) for name in ("a", "b")]
+    path = write_records(tmp_path / "signs.record", records)
+    code, lines, _ = run(path)
+    assert code == 0
+    assert lines[0].startswith(f"warning: {path}: record 1 (byte ")
+    assert f"its image is that of {path}: record 0 (byte 0)" in lines[0]
+
+
 def test_a_missing_shard_is_an_error(run, tmp_path):
     first, second = write_shards(tmp_path)
     os.remove(second)

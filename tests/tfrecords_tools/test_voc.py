@@ -6,9 +6,11 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from tests.tfrecords_tools.miniatures import VOC_NAMES
 from tests.tfrecords_tools.miniatures import write_voc
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.create_voc_tf_record import LABEL_MAP
 from tfrecords_tools.create_voc_tf_record import read_annotation
 from tfrecords_tools.create_voc_tf_record import read_voc
+from tfrecords_tools.image_folders import ImageFolder
 
 OBJECT = (
     "<object><name>cat</name><truncated>1</truncated>"
@@ -31,7 +33,9 @@ def read(tmp_path):
     def read(text: str | bytes, **options):
         path = tmp_path / "a.xml"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return read_annotation(path, tmp_path / "JPEGImages", **options)
+        return read_annotation(
+            path, ImageFolder(tmp_path / "JPEGImages"), **options
+        )
 
     return read
 
@@ -69,6 +73,63 @@ def test_a_file_without_flags_objects_or_size_is_understood(read):
     assert not thing.difficult
 
 
+def test_each_box_of_an_object_is_an_object_wherever_it_stands(read):
+    two = (
+        "<bndbox><xmin>11</xmin><ymin>9</ymin><xmax>30</xmax><ymax>28</ymax>"
+        "</bndbox><bndbox><xmin>40</xmin><ymin>10</ymin><xmax>55</xmax>"
+        "<ymax>30</ymax></bndbox>"
+    )
+    thing = f"<object><name>cat</name>{two}</object>"
+    for text in (annotation(thing), annotation(f"<objects>{thing}</objects>")):
+        boxes = [thing.box for thing in read(text).objects]
+        assert boxes == [(8, 10, 28, 30), (9, 39, 30, 55)]
+    (thing, _) = read(annotation(thing), first_pixel=0).objects
+    assert thing.box == (9, 11, 28, 30)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        "<bndbox><xmin>9</xmin><ymin>21</ymin><xmax>48</xmax><ymax>28</ymax>"
+        "</bndbox><attributes><attribute><name>rotation</name><value>90.0"
+        "</value></attribute></attributes>",
+        "<robndbox><cx>28</cx><cy>24</cy><w>40</w><h>8</h>"
+        "<angle>1.57079633</angle></robndbox>",
+    ],
+    ids=["of CVAT", "of roLabelImg"],
+)
+def test_a_rotated_box_becomes_its_hull_and_is_counted(read, box):
+    text = annotation(f"<object><name>cat</name>{box}</object>")
+    (thing,) = read(text).objects
+    assert thing.box == (4, 24, 44, 32)
+    assert thing.outcomes == (Outcome.BOX_ROTATED,)
+
+
+def test_unclear_flags_are_counted(read):
+    text = OBJECT.replace("<truncated>1<", "<truncated>Unspecified<")
+    (thing,) = read(annotation(text.format(difficult="", xmax=50))).objects
+    assert (thing.truncated, thing.difficult) == (False, False)
+    assert thing.outcomes == (Outcome.UNCLEAR_FLAG,)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a", "b.jpg", "C:\\photos\\a.jpg", "a.png", "/home/x/a.jpg"]
+)
+def test_the_image_of_the_own_name_is_taken(read, tmp_path, name):
+    (tmp_path / "JPEGImages").mkdir()
+    for file in ("a.jpg", "b.jpg"):
+        (tmp_path / "JPEGImages" / file).touch()
+    image = read(annotation(name=name))
+    assert image.path == f"{tmp_path}/JPEGImages/a.jpg"
+    assert (image.source_id, image.filename) == ("a.jpg", "a.jpg")
+    assert image.outcomes == (Outcome.OTHER_NAME,)
+
+
+@pytest.mark.parametrize("size", ["-1", "0", "", " "])
+def test_a_size_that_is_none_is_not_declared(read, size):
+    assert read(annotation().replace("90", size)).size is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -77,7 +138,6 @@ def test_a_file_without_flags_objects_or_size_is_understood(read):
         (b"\xff\xfe", "a.xml: not an XML file"),
         ("<?xml version='1.0' encoding='no'?><a/>", "not an XML file"),
         ("<svg/>", "a.xml: expected <annotation>, found <svg>"),
-        ("<annotation/>", "a.xml: has no <filename>"),
         (annotation(name="../../etc/passwd"), "is not a path inside"),
         (annotation("<object/>"), "a.xml: object 1: has no <bndbox>"),
         (
@@ -89,8 +149,8 @@ def test_a_file_without_flags_objects_or_size_is_understood(read):
             "object 1: <xmax>: expected a finite number, found 'nan'",
         ),
         (
-            annotation(OBJECT.format(difficult="yes", xmax=9)),
-            "object 1: <difficult>: expected 0 or 1, found 'yes'",
+            annotation("<bndbox/>", "<crop><bndbox/></crop>"),
+            "a.xml: 2 <bndbox> outside of <object>; expected each in an",
         ),
         (
             annotation(

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from featsr_tf.config import parse_pipeline
+from featsr_tf.config import to_text
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
@@ -144,3 +146,101 @@ def test_stages_without_a_small_object_are_told():
         f"{EXTENSION}.fine_tune_stage.num_steps=0",
     )
     assert find_problems(base, records, []) == []
+
+
+def looking_again(crop=(192, 192, 0.5, 2.0), **options):
+    """A frame of 480 x 640 px, whose first pass sees half of its size."""
+    fields = {
+        "first_pass_scale": 0.5,
+        "magnifications": [2, 4],
+        "preferred_size": 40,
+        "maximum_enlargement": 2,
+        **options,
+    }
+    text = " ".join(f"{name}: {value}" for name, value in fields.items())
+    return make_pipeline(
+        f"{EXTENSION}.refiner=SECOND_LOOK",
+        f"{EXTENSION}.second_look={{{text}}}",
+        crop=crop,
+    )
+
+
+SMALL = make_records([(20, 20)] * 10 + [(80, 80)] * 10)
+
+
+def test_sizes_in_both_looks_are_compared_with_those_in_crops():
+    # In the first pass 10 and 40 px, in windows 40; crops show 10 to 160.
+    assert find_problems(looking_again(), SMALL, [SMALL]) == []
+    (problem,) = find_problems(
+        looking_again((192, 192, 0.8, 1.2), preferred_size=20), SMALL, [SMALL]
+    )
+    assert problem == (
+        "second_look: 10 of 20 evaluation objects in the first pass have sides "
+        "of 10 px, where training shows few below 16 px; set "
+        "training_crop.minimum_scale to 0.5, or make its first_pass_scale "
+        "larger"
+    )
+
+
+@pytest.mark.parametrize(
+    ("crop", "options", "expected", "changed"),
+    [
+        (
+            (192, 192, 0.5, 1.0),
+            {"preferred_size": 160, "magnifications": [2, 16]},
+            "10 of 10 training objects in windows have sides of 160 px, "
+            "where training shows few above 80 px; set "
+            "training_crop.maximum_scale to 2, or make its preferred_size "
+            "smaller",
+            (192, 192, 0.5, 2.0),
+        ),
+        (
+            (192, 192, 0.25, 0.3),
+            {},
+            "10 of 20 training objects in the first pass have sides of 40 px, "
+            "where training shows few above 24 px; set "
+            "training_crop.maximum_scale to 0.5, or make its first_pass_scale "
+            "smaller",
+            (192, 192, 0.25, 0.5),
+        ),
+    ],
+)
+def test_what_is_proposed_for_a_second_look_helps(
+    crop, options, expected, changed
+):
+    options["maximum_enlargement"] = 16
+    problems = find_problems(looking_again(crop, **options), SMALL, [])
+    assert f"second_look: {expected}" in problems
+    mended = find_problems(looking_again(changed, **options), SMALL, [])
+    assert not any("second_look" in problem for problem in mended)
+
+
+def test_whole_frames_are_compared_with_a_coarse_first_pass():
+    pipeline = small_pipeline(
+        f"{EXTENSION}.refiner=SECOND_LOOK",
+        f"{EXTENSION}.second_look.first_pass_scale=0.25",
+        f"{RESIZER}={{min_dimension: 480 max_dimension: 4096}}",
+    )
+    (problem,) = find_problems(pipeline, SMALL, [])
+    assert problem == (
+        "second_look: 10 of 20 training objects in the first pass have sides "
+        "of 5 px, where training shows few below 20 px; give a "
+        "training_crop that shows such sizes, or make its first_pass_scale "
+        "larger"
+    )
+    scales = "train_config.data_augmentation_options=[{random_image_scale {}}]"
+    pipeline = parse_pipeline(to_text(pipeline).encode(), "again", [scales])
+    assert find_problems(pipeline, SMALL, []) == []
+
+
+def test_a_second_look_at_nothing_is_no_problem():
+    large = make_records([(200, 200), (210, 200)])
+    pipeline = looking_again((480, 480, 0.4, 1.0))
+    assert not any("windows" in p for p in find_problems(pipeline, large, []))
+    assert scale_line(pipeline, large, []) == (
+        "px per px of a frame: 1 in inference (0.5 in the first pass), "
+        "0.4 to 1 in crops"
+    )
+    assert "(0.5 in the first pass, 2 in windows)" in scale_line(
+        looking_again(), SMALL, []
+    )

@@ -46,7 +46,7 @@ def traces(monkeypatch):
         monkeypatch.setattr(owner, method, counted)
 
     count(Stage, "train_step", lambda stage: stage.name)
-    count(Detector, "find_raw_detections", lambda _: "detector")
+    count(Detector, "look", lambda _: "detector")
     return counts
 
 

@@ -216,7 +216,7 @@ class SecondLookOptions:
         limits=(0, 4096),
     )
     focus_threshold: float = field(
-        0.2,
+        0.15,
         "Places are looked at whose probability in the map of that head is "
         "above this; 1 = none is.",
         limits=(0, 1),

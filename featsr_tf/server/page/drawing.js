@@ -1,12 +1,15 @@
 // Photos with boxes, drawn as sharp as the screen is.
 
 const DARK = "#101010";
+// Of windows of a second look, as in pictures of `predict --compare`.
+const WINDOW = "#ff5cf4";
 const MARGIN_OF_ZOOM = 2;
 // A label that hides more of the other boxes and labels is left out.
 const MOST_HIDDEN = 0.3;
 
 // Draws the photo and the boxes over it; the canvas takes the width it has.
-export function drawPanel(canvas, photo, objects, colors, chosen) {
+export function drawPanel(
+  canvas, photo, objects, colors, chosen, windows) {
   const ratio = window.devicePixelRatio || 1;
   const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   const scale = width / photo.width;
@@ -16,6 +19,7 @@ export function drawPanel(canvas, photo, objects, colors, chosen) {
   context.imageSmoothingQuality = "high";
   context.drawImage(photo, 0, 0, canvas.width, canvas.height);
   const line = 2 * ratio;
+  for (const view of windows) drawWindow(context, view, scale, ratio);
   for (const object of objects) {
     drawBox(context, object.bbox.map((value) => value * scale),
       colors.get(object.category_id), line);
@@ -64,6 +68,24 @@ function drawBox(context, [x, y, width, height], color, line) {
   context.lineWidth = line;
   context.strokeStyle = color;
   context.strokeRect(x - out, y - out, width + 2 * out, height + 2 * out);
+}
+
+// A thin line inside of the window, and its magnification in its corner.
+function drawWindow(context, { bbox, magnification }, scale, ratio) {
+  // Whole pixels keep so thin a line bright.
+  const [x, y, width, height] = bbox.map((v) => Math.round(v * scale));
+  context.lineWidth = ratio;
+  context.strokeStyle = WINDOW;
+  context.strokeRect(x + ratio / 2, y + ratio / 2,
+    Math.max(0, width - ratio), Math.max(0, height - ratio));
+  const text = `${magnification}x`;
+  context.font = `${11 * ratio}px system-ui, sans-serif`;
+  context.textBaseline = "top";
+  context.fillStyle = DARK;
+  context.fillRect(x + ratio, y + ratio,
+    context.measureText(text).width + 4 * ratio, 13 * ratio);
+  context.fillStyle = WINDOW;
+  context.fillText(text, x + 3 * ratio, y + 2 * ratio);
 }
 
 function drawRing(context, [x, y, width, height], line) {

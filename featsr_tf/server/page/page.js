@@ -36,6 +36,8 @@ async function start() {
   });
   element("example").addEventListener("click", () => run(showExample));
   element("score").addEventListener("input", draw);
+  element("windows-label").hidden = !state.model.looks_again;
+  element("windows").addEventListener("change", draw);
   element("download").addEventListener("click", download);
   listenForDrops();
   new ResizeObserver(draw).observe(element("panels"));
@@ -99,6 +101,11 @@ function shown(detector) {
     (object) => object.score >= lowest);
 }
 
+function shownWindows(detector) {
+  return element("windows").checked
+    ? state.answer.windows?.[detector] || [] : [];
+}
+
 function isSmall(object) {
   return object.area <= state.model.small_area;
 }
@@ -111,11 +118,14 @@ function draw() {
     const objects = shown(detector);
     const small = objects.filter(isSmall).length;
     const canvas = element(`canvas-${detector}`);
+    const windows = shownWindows(detector);
     const text = `${count(objects.length, "object")}, ${small} small, ` +
+      (windows.length ? `${count(windows.length, "window")}, ` : "") +
       milliseconds(state.answer.seconds[detector]);
     element(`count-${detector}`).textContent = text;
     canvas.setAttribute("aria-label", `${TITLES[detector]}: ${text}`);
-    drawPanel(canvas, state.photo, objects, state.colors, state.chosen);
+    drawPanel(
+      canvas, state.photo, objects, state.colors, state.chosen, windows);
   }
   drawSmallObjects();
   drawFacts();

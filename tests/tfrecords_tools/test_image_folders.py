@@ -1,0 +1,78 @@
+"""Images are found by the paths that annotations of other machines hold."""
+
+import pytest
+
+from featsr_tf.errors import DataError
+from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.image_folders import ImageFolder
+
+FILES = (
+    *("a.jpg", "sub/b.jpg", "sub/c.PNG", "one/d.jpg", "two/d.jpg"),
+    *("my photo.jpg", "e.jpg", "e.png", "notes.txt"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    for name in FILES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    return ImageFolder(folder)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "sub/b.jpg", "e.png", "one/d.jpg"])
+def test_a_path_that_is_there_is_taken_as_it_is(folder, name):
+    assert folder.find(name, "here") == (name, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("sub\\b.jpg", "sub/b.jpg"),
+        ("C:\\data\\sub\\b.jpg", "sub/b.jpg"),
+        ("/home/me/data/a.jpg", "a.jpg"),
+        ("../a.jpg", "a.jpg"),
+        ("train/a.jpg", "a.jpg"),
+        ("http://example.org/x/a.jpg?size=1", "a.jpg"),
+        ("my%20photo.jpg", "my photo.jpg"),
+        ("b.jpg", "sub/b.jpg"),
+        ("A.JPG", "a.jpg"),
+        ("c.jpg", "sub/c.PNG"),
+        ("a", "a.jpg"),
+        ("two\\d.jpg", "two/d.jpg"),
+    ],
+)
+def test_other_paths_are_found_by_their_last_parts(folder, name, found):
+    assert folder.find(name, "here") == (found, (Outcome.OTHER_NAME,))
+
+
+@pytest.mark.parametrize("name", ["none.jpg", "d.jpg", "e.bmp", "notes.txt"])
+def test_what_is_missing_or_ambiguous_stays_as_it_is(folder, name):
+    assert folder.find(name, "here") == (name, ())
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", ""])
+def test_a_path_that_leads_elsewhere_is_refused(folder, name):
+    with pytest.raises(DataError, match="^here: .* is not a path inside"):
+        folder.find(name, "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "own_name", "found"),
+    [
+        ("b.jpg", "xml/a", "a.jpg"),
+        ("e.png", "xml/e", "e.png"),
+        ("d.jpg", "two/d", "two/d.jpg"),
+        ("one/d.jpg", "xml/d", "one/d.jpg"),
+        ("a.jpg", "xml/none", "a.jpg"),
+    ],
+)
+def test_an_image_of_the_own_name_comes_first(folder, name, own_name, found):
+    assert folder.find(name, "here", own_name)[0] == found
+
+
+def test_two_images_of_the_own_name_are_named(folder):
+    message = "^here: 'e.jpg' and 'e.png' in .* may both be its image"
+    with pytest.raises(DataError, match=message):
+        folder.find("e", "here", "xml/e")

@@ -1,0 +1,349 @@
+"""Converts annotations of any layout that is known here to TFRecords.
+
+For example:
+
+    featsr convert mydata.zip --output_path output/mydata
+
+Looks into a folder, or a zip as downloaded, says what it has found, and
+converts it: COCO, PASCAL VOC, YOLO, LabelMe, CVAT, TFRecords, GTSDB,
+Tsinghua-Tencent 100K.
+"""
+
+import collections
+import dataclasses
+import importlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
+from tfrecords_tools.annotations import AnnotatedImage
+from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.annotations import Split
+from tfrecords_tools.archives import unpacked
+from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.conversion import convert
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
+from tfrecords_tools.create_coco_tf_record import read_splits
+from tfrecords_tools.create_cvat_tf_record import read_cvat
+from tfrecords_tools.create_cvat_tf_record import root_tag
+from tfrecords_tools.create_gtsdb_tf_record import ANNOTATIONS
+from tfrecords_tools.create_labelme_tf_record import read_labelme
+from tfrecords_tools.create_voc_tf_record import read_annotation
+from tfrecords_tools.create_yolo_tf_record import is_label_file
+from tfrecords_tools.create_yolo_tf_record import label_places
+from tfrecords_tools.create_yolo_tf_record import read_yolo
+from tfrecords_tools.foreign_records import is_record_file
+from tfrecords_tools.foreign_records import read_records
+from tfrecords_tools.image_folders import ImageFolder
+from tfrecords_tools.layouts import IMAGE_ENDINGS
+from tfrecords_tools.layouts import SPLITS
+from tfrecords_tools.layouts import VALIDATION_FRACTION
+from tfrecords_tools.layouts import add_data_flags
+from tfrecords_tools.layouts import list_files
+from tfrecords_tools.layouts import list_images
+from tfrecords_tools.layouts import make_splits
+from tfrecords_tools.layouts import numbered
+from tfrecords_tools.layouts import relative_name
+from tfrecords_tools.layouts import split_of
+from tfrecords_tools.layouts import split_of_file
+from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.voc_layout import find_first_pixel
+from tfrecords_tools.yolo_layout import find_descriptions
+
+Read = tuple[list[Split], LabelMap]
+_SHOWN_FILES = 3
+# So many file names of an annotation file tell which folder it speaks of.
+_NAMES_TRIED = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A data set that was given.
+
+    Args:
+        given: the path as it was typed.
+        place: where its files are.
+        validation_fraction: share of the images for validation where the data
+            set has no splits.
+    """
+
+    given: str
+    place: Path
+    validation_fraction: float
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the files lie in a temporary folder."""
+        return self.place != Path(self.given)
+
+    def named(self, path: Path) -> str:
+        """A path below the place as a user knows it."""
+        return str(path).replace(str(self.place), self.given, 1)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts."""
+    parser = converter_parser("tfrecords_tools.convert_any", __doc__)
+    add_data_flags(parser, "the data set, or its file of annotations")
+    run_converter(parser, create, argv, default_output="output/NAME")
+
+
+def create(
+    data_dir: str,
+    output_path: str | None = None,
+    validation_fraction: float = VALIDATION_FRACTION,
+    options: ConversionOptions | None = None,
+) -> str:
+    """Writes `LAYOUT_train.record-*` and so on, and the label map.
+
+    `options`, result and errors are those of `convert`.
+
+    Args:
+        data_dir: folder, file of annotations or zip.
+        output_path: None for `output/NAME`, after the data set.
+        validation_fraction: share of the images for validation where the
+            data set has no splits.
+    """
+    options = options or ConversionOptions()
+    with unpacked(data_dir) as place:
+        source = Source(data_dir, place, validation_fraction)
+        layout, paths = recognise(source)
+        title, read = _READERS[layout]
+        others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        print(f"found {title}: {source.named(paths[0])}{others}")
+        given = Path(data_dir).resolve()
+        name = given.name if given.is_dir() else given.stem
+        output = output_path or os.path.join("output", name)
+        done = f"records and label map to {output}"
+        print(f"writes {'nothing' if options.dry_run else done}")
+        if read is not None:
+            splits, label_map = read(source, paths)
+            return convert(output, splits, label_map, options)
+        converter = importlib.import_module(
+            f"tfrecords_tools.create_{layout}_tf_record"
+        )
+        return converter.create(str(paths[0].parent), output, options=options)
+
+
+def recognise(source: Source) -> tuple[str, list[Path]]:
+    """Tells the layout of a data set by what is in its files.
+
+    Returns:
+        A key of FORMATS or "records", and the files that show it.
+
+    Raises:
+        DataError: no layout that is known here, or several.
+    """
+    place = source.place
+    files = [place] if place.is_file() else list_files(place)
+    found: dict[str, list[Path]] = collections.defaultdict(list)
+    for path in files:
+        if layout := _layout_of(path):
+            found[layout].append(path)
+    if yolo := _yolo_files(place):
+        found["yolo"] = yolo
+    if not found:
+        shown = ", ".join(source.named(path) for path in files[:_SHOWN_FILES])
+        zips = any(path.suffix.lower() == ".zip" for path in files)
+        raise DataError(
+            f"{source.given}: no annotations that are known here among its"
+            f" {len(files)} files ({shown or 'none'}); expected those of"
+            f" {', '.join(title for title, _ in _READERS.values())}"
+            + ("; convert the zips in it one by one" if zips else "")
+        )
+    if len(found) > 1:
+        shown = ", ".join(
+            f"{layout} ({source.named(paths[0])})"
+            for layout, paths in found.items()
+        )
+        raise DataError(
+            f"{source.given}: holds annotations of several layouts: {shown};"
+            " give the folder or file of one of them, or call featsr convert"
+            f" {next(iter(found))}"
+        )
+    return next(iter(found.items()))
+
+
+def _layout_of(path: Path) -> str | None:
+    ending = path.suffix.lower()
+    if is_record_file(path):
+        return "records"
+    if ending == ".json":
+        return _layout_of_json(path)
+    if ending == ".xml":
+        return {"annotations": "cvat", "annotation": "voc"}.get(root_tag(path))
+    return "gtsdb" if path.name == ANNOTATIONS else None
+
+
+def _layout_of_json(path: Path) -> str | None:
+    text = read_text(path)
+    keys = {key for key in _JSON_KEYS if f'"{key}"' in text}
+    return next(
+        (layout for layout, needed in _JSON_LAYOUTS.items() if needed <= keys),
+        None,
+    )
+
+
+def _yolo_files(place: Path) -> list[Path]:
+    """What names the classes of YOLO data, else a file of labels."""
+    if place.is_file():
+        return [place] if place.suffix.lower() in (".yaml", ".yml") else []
+    return find_descriptions(place) or [
+        labels
+        for image in list_images(place)
+        for labels in label_places(image)
+        if labels.is_file() and is_label_file(labels)
+    ]
+
+
+def _read_yolo(source: Source, paths: list[Path]) -> Read:
+    place, fraction = source.place, source.validation_fraction
+    return read_yolo(place, fraction, source.is_archive)
+
+
+def _read_labelme(source: Source, paths: list[Path]) -> Read:
+    folder = source.place if source.place.is_dir() else source.place.parent
+    return read_labelme(folder, source.validation_fraction)
+
+
+def _read_cvat(source: Source, paths: list[Path]) -> Read:
+    return read_cvat(source.place, None, source.validation_fraction)
+
+
+def _read_records(source: Source, paths: list[Path]) -> Read:
+    folder = source.place if source.place.is_dir() else source.place.parent
+    return read_records(folder, paths, source.validation_fraction)
+
+
+def _read_coco(source: Source, paths: list[Path]) -> Read:
+    root = source.place if source.place.is_dir() else source.place.parent
+    folders = _folders_of_images(root)
+    by_split: dict[str, list[Path]] = collections.defaultdict(list)
+    for path in paths:
+        by_split[split_of_file(relative_name(path, root))].append(path)
+    places = {}
+    for split, files in by_split.items():
+        # Beside it there are files of keypoints and of captions.
+        files = [f for f in files if f.name.startswith("instances")] or files
+        if len(files) > 1:
+            raise DataError(
+                f"{files[0]} and {files[1]}: both are COCO files"
+                f" {'of ' + split if split else 'without a split'}; convert"
+                " one of them by its own path"
+            )
+        folder = _folder_of_coco(files[0], split, folders)
+        print(f"{source.named(files[0])}: images in {source.named(folder)}")
+        places[split] = (files[0], folder)
+    splits, label_map = read_splits(places)
+    parts = dict(zip(places, (split.images for split in splits), strict=True))
+    return (
+        make_splits(
+            "coco",
+            parts,
+            lambda image: image.filename,
+            source.validation_fraction,
+        ),
+        label_map,
+    )
+
+
+def _folders_of_images(root: Path) -> list[Path]:
+    """Folders with images somewhere below them."""
+    folders = {root}
+    for image in list_images(root):
+        parents = [p for p in image.parents if p.is_relative_to(root)]
+        folders.update(parents)
+    return sorted(folders)
+
+
+def _folder_of_coco(path: Path, split: str, folders: list[Path]) -> Path:
+    """The folder in which most of the files are that the images name."""
+    names = re.findall(r'"file_name"\s*:\s*"([^"]+)"', read_text(path))
+    names = [name.replace("\\\\", "/") for name in names[:_NAMES_TRIED]]
+
+    def quality(folder: Path) -> tuple:
+        count = sum((folder / name).is_file() for name in names)
+        is_same = split_of(folder.name) == split
+        return count, folder == path.parent, is_same
+
+    return max(folders, key=quality)
+
+
+def _read_voc(source: Source, paths: list[Path]) -> Read:
+    root = source.place if source.place.is_dir() else source.place.parent
+    parts: dict[str, list[AnnotatedImage]] = collections.defaultdict(list)
+    used, names = set(), set()
+    for folder in dict.fromkeys(path.parent for path in paths):
+        first_pixel = find_first_pixel(folder)
+        images = ImageFolder(_image_folder_of_voc(folder, root))
+        sets = _read_sets(folder.parent / "ImageSets" / "Main")
+        for path in (path for path in paths if path.parent == folder):
+            image = read_annotation(path, images, first_pixel=first_pixel)
+            used.add(str(image.path))
+            names.update(item.name for item in image.objects)
+            splits = sets.get(path.stem, {""})
+            if not sets:
+                splits = {split_of(relative_name(folder, root))}
+            for split in sorted(splits):
+                parts[split].append(image)
+    bare = [image for image in list_images(root) if str(image) not in used]
+    warn_of(bare, "image without an XML file: left out")
+    splits = make_splits(
+        "voc",
+        parts,
+        lambda image: image.filename,
+        source.validation_fraction,
+        [Outcome.NOT_ANNOTATED] * len(bare),
+    )
+    return splits, numbered(sorted(names), source.given)
+
+
+def _image_folder_of_voc(folder: Path, root: Path) -> Path:
+    """Where the images of a folder of XML files are."""
+    if any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.iterdir()):
+        return folder
+    beside = [folder.parent / name for name in ("JPEGImages", "images")]
+    return next((path for path in beside if path.is_dir()), root)
+
+
+def _read_sets(folder: Path) -> dict[str, set[str]]:
+    """The splits of each image by its name; none where there are no sets."""
+    found = {path.stem: path for path in folder.glob("*.txt")}
+    chosen = {SPLITS[stem]: found[stem] for stem in found if stem in SPLITS}
+    if "trainval" in found and not chosen.keys() & {"train", "val"}:
+        chosen["train"] = found["trainval"]
+    splits: dict[str, set[str]] = collections.defaultdict(set)
+    for split, path in chosen.items():
+        for line in read_text(path).splitlines():
+            # Behind the name there may be a flag, 1, 0 or -1.
+            name = re.sub(r"\s+-?[01]$", "", line.strip())
+            splits[re.split(r"[\\/]", name)[-1]].add(split)
+    return dict(splits)
+
+
+_JSON_LAYOUTS = {
+    "labelme": {"shapes", "imagePath"},
+    "tt100k": {"imgs", "types"},
+    "coco": {"images", "annotations", "categories"},
+}
+_JSON_KEYS = set().union(*_JSON_LAYOUTS.values())
+# Layout -> its name, and what reads it; None: its converter does it all.
+_READERS: dict[str, tuple[str, Callable[[Source, list[Path]], Read] | None]] = {
+    "coco": ("COCO", _read_coco),
+    "voc": ("PASCAL VOC", _read_voc),
+    "yolo": ("YOLO", _read_yolo),
+    "labelme": ("LabelMe", _read_labelme),
+    "cvat": ("CVAT for images", _read_cvat),
+    "records": ("TFRecords", _read_records),
+    "gtsdb": ("GTSDB", None),
+    "tt100k": ("Tsinghua-Tencent 100K", None),
+}
+
+
+if __name__ == "__main__":
+    main()

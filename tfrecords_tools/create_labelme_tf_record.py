@@ -1,0 +1,322 @@
+"""Converts LabelMe annotations, a JSON file per image, to TFRecords.
+
+For example:
+
+    python -m tfrecords_tools.create_labelme_tf_record --data_dir mydata \\
+        --output_path output/mydata
+
+Rectangles, polygons and circles become the boxes around them; those of one
+label and group are one object. Images are those inside the JSON files, or
+where these say.
+"""
+
+import base64
+import binascii
+import collections
+import dataclasses
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tqdm
+
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import DataError
+from tfrecords_tools.annotations import AnnotatedImage
+from tfrecords_tools.annotations import AnnotatedObject
+from tfrecords_tools.annotations import Box
+from tfrecords_tools.annotations import LazyImages
+from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.annotations import Split
+from tfrecords_tools.annotations import check_kind
+from tfrecords_tools.annotations import load_json
+from tfrecords_tools.annotations import member
+from tfrecords_tools.annotations import shown
+from tfrecords_tools.archives import unpacked
+from tfrecords_tools.conversion import ConversionOptions
+from tfrecords_tools.conversion import convert
+from tfrecords_tools.conversion import converter_parser
+from tfrecords_tools.conversion import run_converter
+from tfrecords_tools.layouts import IMAGE_ENDINGS
+from tfrecords_tools.layouts import VALIDATION_FRACTION
+from tfrecords_tools.layouts import add_data_flags
+from tfrecords_tools.layouts import find_file
+from tfrecords_tools.layouts import hull
+from tfrecords_tools.layouts import list_files
+from tfrecords_tools.layouts import list_images
+from tfrecords_tools.layouts import make_splits
+from tfrecords_tools.layouts import numbered
+from tfrecords_tools.layouts import relative_name
+from tfrecords_tools.layouts import split_of
+from tfrecords_tools.layouts import warn_of
+
+# Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle.
+_SHAPES = {"rectangle": 2, "polygon": 3, "circle": 2, "rotation": 3}
+_OUTCOMES = {
+    "polygon": Outcome.BOX_OF_OUTLINE,
+    "circle": Outcome.BOX_OF_OUTLINE,
+    "rotation": Outcome.BOX_ROTATED,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads the flags and converts."""
+    parser = converter_parser(
+        "tfrecords_tools.create_labelme_tf_record", __doc__
+    )
+    add_data_flags(parser, "folder or zip with the JSON files")
+    run_converter(parser, create, argv)
+
+
+def create(
+    data_dir: str,
+    output_path: str | None,
+    validation_fraction: float = VALIDATION_FRACTION,
+    options: ConversionOptions | None = None,
+) -> str:
+    """Writes `labelme_train.record-*` and so on, and the label map.
+
+    `output_path`, `options`, result and errors are those of `convert`.
+
+    Args:
+        data_dir: folder or zip.
+        validation_fraction: share of the images for validation where no
+            folders part them.
+    """
+    with unpacked(data_dir) as folder:
+        splits, label_map = read_labelme(folder, validation_fraction)
+        return convert(output_path, splits, label_map, options)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelMeImages(LazyImages):
+    """Images of which one at a time is in memory.
+
+    Args:
+        files: paths of the JSON files and the SHA-256 of their content.
+        root: the folder of the data set.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    root: str
+    indices: range
+
+    def make(self, index: int) -> AnnotatedImage:
+        """Reads a JSON file, and the image in it if there is one."""
+        path = Path(self.files[index][0])
+        return read_annotation(path, load_json(path), Path(self.root))
+
+
+def read_labelme(
+    folder: Path, validation_fraction: float = VALIDATION_FRACTION
+) -> tuple[list[Split], LabelMap]:
+    """Reads the images of a folder and their objects.
+
+    Returns:
+        The splits, by folders such as train and val, else by a hash; and the
+        labels in the order of the alphabet.
+
+    Raises:
+        DataError: a file that cannot be understood, or none at all.
+    """
+    parts: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
+    names: set[str] = set()
+    used: set[str] = set()
+    others: list[Path] = []
+    dropped: collections.Counter[str] = collections.Counter()
+    paths = list_files(folder, ".json")
+    with tqdm.tqdm(paths, desc="reading", unit="file") as progress:
+        for path in progress:
+            content = load_json(path)
+            if "shapes" not in content:
+                others.append(path)
+                continue
+            image = read_annotation(path, content, folder)
+            dropped.update(_other_shapes(content))
+            names.update(item.name for item in image.objects)
+            used.update([image.path] if image.path else [])
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            split = split_of(relative_name(path.parent, folder))
+            parts[split].append((str(path), digest))
+    if not parts:
+        raise DataError(
+            f"{folder}: no LabelMe files; expected JSON files with 'shapes'"
+        )
+    warn_of(others, "has no 'shapes', so it is not of LabelMe: left out")
+    for shape, count in sorted(dropped.items()):
+        warn_of([folder], f"shapes of the kind {shape} left out: {count}")
+    bare = _images_alone(folder, used, parts)
+    warn_of(bare, "image without a JSON file: left out")
+    splits = make_splits(
+        "labelme",
+        parts,
+        lambda file: Path(file[0]).stem,
+        validation_fraction,
+        [Outcome.NOT_ANNOTATED] * len(bare),
+        lambda files: LabelMeImages(
+            tuple(files), str(folder), range(len(files))
+        ),
+    )
+    return splits, numbered(sorted(names), str(folder))
+
+
+def read_annotation(path: Path, content: dict, root: Path) -> AnnotatedImage:
+    """Reads the content of a JSON file.
+
+    Args:
+        content: as `load_json` gives it.
+        root: the folder in which images are looked for.
+
+    Raises:
+        DataError: something in it is missing or senseless.
+    """
+    objects, outcomes = _read_shapes(content, str(path))
+    data, image_path = _find_image(path, content, root)
+    sides = [content.get(key) for key in ("imageHeight", "imageWidth")]
+    size = None
+    if None not in sides:
+        height, width = (
+            int(check_kind(side, float, f"{path}: imageHeight or imageWidth"))
+            for side in sides
+        )
+        size = (height, width)
+    # As it stands in the JSON file, whose own place tells images apart.
+    name = re.split(r"[\\/]", str(content.get("imagePath") or path))[-1]
+    source = path.with_suffix(Path(name).suffix)
+    return AnnotatedImage(
+        source_id=relative_name(source, root),
+        filename=name,
+        objects=objects,
+        where=str(path),
+        path=image_path,
+        data=data,
+        size=size,
+        outcomes=tuple(outcomes),
+    )
+
+
+def _find_image(
+    path: Path, content: dict, root: Path
+) -> tuple[bytes | None, str | None]:
+    """The image inside a file, or else the path of the one it names."""
+    if content.get("imageData") is not None:
+        text = member(content, "imageData", str, str(path))
+        # Web tools put the kind of the data before them.
+        text = text.partition("base64,")[2] or text
+        try:
+            return base64.b64decode(text, validate=True), None
+        except (binascii.Error, ValueError) as error:
+            raise DataError(
+                f"{path}: 'imageData': not in base64: {error}"
+            ) from None
+    name = member(content, "imagePath", str, str(path))
+    found = find_file(name, [path.parent, root])
+    if found is None or not found.is_file():
+        endings = [*IMAGE_ENDINGS, *map(str.upper, IMAGE_ENDINGS)]
+        beside = [path.with_suffix(ending) for ending in endings]
+        found = next((p for p in sorted(beside) if p.is_file()), None)
+    # The engine says which file is missing, or leaves it out when asked to.
+    return None, str(found or path.parent / name)
+
+
+def _other_shapes(content: dict) -> list[str]:
+    return [
+        shown(_shape_type(shape))
+        for shape in content["shapes"]
+        if _shape_type(shape) not in _SHAPES
+    ]
+
+
+def _shape_type(shape: dict) -> Any:
+    # Files of old versions have polygons only, and do not say so.
+    kind = shape.get("shape_type") or "polygon"
+    return kind if isinstance(kind, str) else repr(kind)
+
+
+def _read_shapes(
+    content: dict, path: str
+) -> tuple[tuple[AnnotatedObject, ...], list[Outcome]]:
+    objects: list[AnnotatedObject] = []
+    outcomes: list[Outcome] = []
+    groups: dict[tuple[str, Any], int] = {}
+    shapes = member(content, "shapes", list, path)
+    for number, shape in enumerate(shapes, start=1):
+        where = f"{path}: shape {number}"
+        kind = _shape_type(check_kind(shape, dict, where))
+        if kind not in _SHAPES:
+            outcomes.append(Outcome.OTHER_SHAPE)
+            continue
+        name = member(shape, "label", str, where).strip()
+        if not name:
+            raise DataError(f"{where}: 'label' is empty; expected a class")
+        box = _read_points(shape, kind, where)
+        outcomes += [_OUTCOMES[kind]] if kind in _OUTCOMES else []
+        flags = shape.get("flags") or {}
+        is_difficult = bool(
+            shape.get("difficult")
+            or (isinstance(flags, dict) and flags.get("difficult"))
+        )
+        group = shape.get("group_id")
+        key = (name, str(group))
+        if group is not None and key in groups:
+            # As LabelMe's own exports have it: parts of what is hidden by
+            # something in front of it.
+            place = groups[key]
+            objects[place] = dataclasses.replace(
+                objects[place], box=_join(objects[place].box, box)
+            )
+            outcomes.append(Outcome.PARTS_JOINED)
+            continue
+        groups[key] = len(objects)
+        objects.append(
+            AnnotatedObject(box, name, where, difficult=is_difficult)
+        )
+    return tuple(objects), outcomes
+
+
+def _read_points(shape: dict, kind: str, where: str) -> Box:
+    points = []
+    for point in member(shape, "points", list, where):
+        pair = check_kind(point, list, f"{where}: 'points'")
+        if len(pair) != 2:
+            raise DataError(f"{where}: 'points': expected x, y")
+        x, y = (check_kind(v, float, f"{where}: 'points'") for v in pair)
+        points.append((x, y))
+    if len(points) < _SHAPES[kind]:
+        raise DataError(
+            f"{where}: a {kind} of {len(points)} points; expected"
+            f" {_SHAPES[kind]} or more"
+        )
+    if kind == "circle":
+        (x, y), edge = points[:2]
+        radius = math.dist((x, y), edge)
+        points = [(x - radius, y - radius), (x + radius, y + radius)]
+    return hull(points)
+
+
+def _join(one: Box, other: Box) -> Box:
+    corners = [(box[1], box[0]) for box in (one, other)]
+    return hull([*corners, *((box[3], box[2]) for box in (one, other))])
+
+
+def _images_alone(
+    folder: Path, used: set[str], parts: dict[str, list[tuple[str, str]]]
+) -> list[Path]:
+    """Images that no JSON file speaks of."""
+    annotated = {
+        Path(path).with_suffix("")
+        for files in parts.values()
+        for path, _ in files
+    }
+    return [
+        path
+        for path in list_images(folder)
+        if str(path) not in used and path.with_suffix("") not in annotated
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Finds image files by what annotations call them."""
+
+import collections
+import functools
+import os
+import re
+import urllib.parse
+from pathlib import Path
+
+import PIL.Image
+
+from featsr_tf.errors import DataError
+from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import shown
+
+# Both slashes part folders, and so does the colon of a Windows drive.
+_SEPARATORS = re.compile(r"[\\/:]+")
+
+
+class ImageFolder:
+    """A folder with images, perhaps in folders of its own.
+
+    Annotations of other tools hold the paths of the machine that they were
+    made on: what is not there under the path itself is looked for under its
+    last parts, and then by its name anywhere in the folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = folder
+
+    def find(
+        self, name: str, where: str, own_name: str = ""
+    ) -> tuple[str, tuple[Outcome, ...]]:
+        """Finds an image.
+
+        Args:
+            name: a path, file name or address of an annotation.
+            where: the annotation, for messages.
+            own_name: the path of the annotation's own file, without ending:
+                an image of this name is preferred, if there are several one
+                in a folder of the same name. Default: "", none.
+
+        Returns:
+            The path inside the folder, as it is given where there is no such
+            file, and the outcome to be counted if it is another one.
+
+        Raises:
+            DataError: several images fit, or the path leads elsewhere and
+                none does.
+        """
+        found = self._of_stem(own_name, name, where) if own_name else None
+        if found is None and not self._is_file(name):
+            found = self._of_path(name)
+        if found is None:
+            path_inside(self.folder, name, where)
+            return name, ()
+        return found, () if found == name else (Outcome.OTHER_NAME,)
+
+    def _is_file(self, name: str) -> bool:
+        try:
+            return os.path.isfile(path_inside(self.folder, name, ""))
+        except DataError:
+            return False
+
+    def _of_stem(self, own_name: str, name: str, where: str) -> str | None:
+        stem = os.path.basename(own_name)
+        fitting = self._by_stem.get(stem.lower(), [])
+        # Each choice is made where it leaves an image.
+        for is_better in (
+            lambda path: Path(path).stem == stem,
+            lambda path: name.replace("\\", "/").endswith(path),
+            lambda path: os.path.splitext(path)[0] == own_name,
+            lambda path: os.path.basename(path) == name,
+        ):
+            fitting = list(filter(is_better, fitting)) or fitting
+        if len(fitting) > 1:
+            raise DataError(
+                f"{where}: {' and '.join(map(shown, fitting[:2]))} in"
+                f" {self.folder} may both be its image; remove one"
+            )
+        return fitting[0] if fitting else None
+
+    def _of_path(self, name: str) -> str | None:
+        unquoted = urllib.parse.unquote(urllib.parse.urlsplit(name).path)
+        for text in (name, unquoted):
+            parts = list(filter(None, _SEPARATORS.split(text)))
+            for first in range(len(parts)):
+                path = os.path.join(*parts[first:])
+                if self._is_file(path):
+                    return path
+            if parts:
+                last = parts[-1].lower()
+                fitting = self._by_stem.get(Path(last).stem, [])
+                same = [p for p in fitting if os.path.basename(p) == parts[-1]]
+                same = same or [p for p in fitting if p.lower().endswith(last)]
+                chosen = same or fitting
+                if len(chosen) == 1:
+                    return chosen[0]
+        return None
+
+    @functools.cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        """Paths of all images in the folder by their names without ending."""
+        endings = PIL.Image.registered_extensions()
+        found = collections.defaultdict(list)
+        for folder, _, names in os.walk(self.folder):
+            for name in sorted(names):
+                stem, ending = os.path.splitext(name)
+                if ending.lower() in endings:
+                    path = os.path.join(folder, name)
+                    relative = os.path.relpath(path, self.folder)
+                    found[stem.lower()].append(relative)
+        return found

@@ -1,0 +1,189 @@
+"""Where the XML files of a data set in the layout of PASCAL VOC are."""
+
+import dataclasses
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from featsr_tf.errors import DataError
+from tfrecords_tools.annotations import path_inside
+from tfrecords_tools.annotations import read_names
+from tfrecords_tools.annotations import shown
+
+YEARS = ("VOC2007", "VOC2012", "merged")
+DEFAULT_SET = "train"
+_SETS_FOLDER = Path("ImageSets", "Main")
+_ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
+_IMAGE_FOLDERS = ("JPEGImages", "images")
+# What `cat_train.txt` says of an image: no cat, a difficult one, a cat.
+_FLAG = re.compile(r"\s+(-1|0|1)$")
+_CORNER = re.compile(rb"<[xy]min>\s*(-?[\d.]+)\s*</")
+_ENDING = re.compile(r"\.(xml|jpe?g|png|bmp|tiff?)$", re.IGNORECASE)
+# Slips in so few corners do not speak for the others.
+_FEW_FRACTIONS = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotationFiles:
+    """XML files in order, and the folder that all of their kind are in."""
+
+    paths: Sequence[Path]
+    folder: Path
+    image_folder: Path
+
+
+def find_annotations(
+    data_dir: Path, year: str | None, image_set: str | None
+) -> list[AnnotationFiles]:
+    """Finds the XML files of a set.
+
+    These layouts are known: years with Annotations, ImageSets and JPEGImages;
+    these three without a year, as CVAT writes them; a folder for each set, as
+    Roboflow does; XML files anywhere below a folder. Which one is taken, if
+    not the first, is said.
+
+    Args:
+        year: one of `YEARS`; None = the first that is there, else none.
+        image_set: such as "train"; None = that one, or all images where there
+            are no sets.
+
+    Raises:
+        DataError: there is no such folder, set or file.
+    """
+    parents = (data_dir, data_dir / "VOCdevkit")
+    if year is None:
+        years = [y for y in YEARS[:2] for p in parents if (p / y).is_dir()]
+        if not years:
+            return [_without_year(data_dir, image_set)]
+        year = years[0]
+        if year != YEARS[0]:
+            _say(f"{data_dir}: of years there is {year} alone, it is taken")
+    folders = [
+        _year_folder(parents, name)
+        for name in (YEARS[:2] if year == "merged" else (year,))
+    ]
+    return [_of_sets(folder, image_set or DEFAULT_SET) for folder in folders]
+
+
+def find_first_pixel(folder: Path) -> int:
+    """Tells whether the corners below a folder count pixels from 0 or 1."""
+    corners = [
+        corner
+        for path in sorted(folder.rglob("*.xml"))
+        for corner in _corners_in(path)
+    ]
+    lowest = min(corners, default=1)
+    fractions = [corner for corner in corners if not corner.is_integer()]
+    evidence = None
+    if lowest < 1:
+        evidence = f"a corner of {lowest:g}"
+    elif len(fractions) > _FEW_FRACTIONS * len(corners):
+        evidence = f"fractions such as {fractions[0]:g}"
+    if evidence is None:
+        return 1
+    _say(
+        f"{folder}: {evidence} among {len(corners)} shows that pixels are"
+        " counted from 0: boxes are taken as they are; give --first_pixel 1"
+        " where they are counted from 1, as in PASCAL VOC"
+    )
+    return 0
+
+
+def _corners_in(path: Path) -> Iterator[float]:
+    try:
+        found = _CORNER.findall(path.read_bytes())
+        yield from map(float, found)
+    # What is wrong with a file is said when it is read.
+    except (OSError, ValueError):
+        return
+
+
+def _year_folder(parents: Sequence[Path], year: str) -> Path:
+    for parent in parents:
+        if (parent / year).is_dir():
+            return parent / year
+    raise DataError(
+        f"{parents[0]}: no folder {year} in it; expected VOCdevkit, with"
+        f" {year}/Annotations, {year}/ImageSets and {year}/JPEGImages"
+    )
+
+
+def _without_year(data_dir: Path, image_set: str | None) -> AnnotationFiles:
+    if not data_dir.is_dir():
+        raise DataError(f"{data_dir}: no such folder")
+    sets = sorted((data_dir / _SETS_FOLDER).glob("*.txt"))
+    if sets:
+        names = [path.stem for path in sets]
+        chosen = image_set or DEFAULT_SET
+        if image_set is None and len(names) == 1:
+            (chosen,) = names
+        if chosen not in names:
+            raise DataError(
+                f"{data_dir / _SETS_FOLDER}: no {chosen}.txt in it; give --set,"
+                f" one of {', '.join(names)}"
+            )
+        _say(f"{data_dir}: no folder of a year; the set {chosen} is read")
+        return _of_sets(data_dir, chosen)
+    folder = data_dir
+    if (data_dir / (image_set or DEFAULT_SET)).is_dir():
+        folder = data_dir / (image_set or DEFAULT_SET)
+    elif image_set is not None:
+        raise DataError(
+            f"{data_dir}: no set {shown(image_set)} in it, neither"
+            f" {_SETS_FOLDER / image_set}.txt nor a folder {image_set}; leave"
+            " --set out to read all XML files"
+        )
+    files = _files_of(folder)
+    paths = sorted(files.folder.rglob("*.xml"))
+    if not paths:
+        raise DataError(
+            f"{folder}: no XML files in it; expected VOCdevkit, the folder"
+            " above VOC2007, or a folder with annotations"
+        )
+    _say(f"{folder}: no list of a set; all {len(paths)} XML files are read")
+    return dataclasses.replace(files, paths=paths)
+
+
+def _files_of(folder: Path) -> AnnotationFiles:
+    """The folders of annotations and images, which may be the folder itself."""
+    first = [folder / name for name in _ANNOTATION_FOLDERS] + [folder]
+    second = [folder / name for name in _IMAGE_FOLDERS] + [folder]
+    xml_folder, image_folder = (
+        next(path for path in paths if path.is_dir() or path == folder)
+        for paths in (first, second)
+    )
+    return AnnotationFiles((), xml_folder, image_folder)
+
+
+def _of_sets(folder: Path, image_set: str) -> AnnotationFiles:
+    """Reads `ImageSets/Main/SET.txt`."""
+    files = _files_of(folder)
+    places: dict[Path, str] = {}
+    for line, where in read_names(folder / _SETS_FOLDER / f"{image_set}.txt"):
+        path = _annotation_of(line, files.folder, where)
+        if path in places:
+            raise DataError(
+                f"{where}: {shown(line)} stands in {places[path]} already"
+            )
+        places[path] = where
+    return dataclasses.replace(files, paths=list(places))
+
+
+def _annotation_of(line: str, folder: Path, where: str) -> Path:
+    """Finds the file of a line: an id or a path, perhaps with a flag."""
+    without_flag = _FLAG.sub("", line)
+    # The whole line first: a name may end in " 1".
+    for text in dict.fromkeys((line, without_flag, line.split()[-1])):
+        name = _ENDING.sub("", text.replace("\\", "/"))
+        for inside in dict.fromkeys((text, name, os.path.basename(name))):
+            path = Path(path_inside(folder, f"{inside}.xml", where))
+            if path.is_file():
+                return path
+    path = folder / f"{without_flag}.xml"
+    raise DataError(f"{where}: no annotation {path} of {shown(without_flag)}")
+
+
+def _say(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
