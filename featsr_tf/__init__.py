@@ -11,16 +11,21 @@ __version__ = "0.1.0"
 
 
 def load(
-    path: str | os.PathLike, overrides: Sequence[str] = ()
+    path: str | os.PathLike,
+    overrides: Sequence[str] = (),
+    label_map: str | os.PathLike | None = None,
 ) -> "DetectionModel":
     """Loads a trained detector.
 
     Args:
-        path: a model folder of `featsr_tf.train`, or what `featsr_tf.export`
+        path: a model folder of `featsr_tf.train`; what `featsr_tf.export`
             wrote: the folder NAME, whose newest version is taken, or
-            NAME/VERSION.
+            NAME/VERSION; or a SavedModel or ONNX file of any detector with the
+            signature of the Object Detection API.
         overrides: fields that a model folder uses with another value, such
             as "model.feature_super_resolution.gate_maximum=8".
+        label_map: file of the class names. Default `label_map.pbtxt` beside
+            the model; without it classes of a foreign detector are numbers.
 
     Raises:
         ConfigError: there is none.
@@ -29,4 +34,4 @@ def load(
     # TensorFlow takes seconds to import; commands that fail do without it.
     from featsr_tf.prediction import model
 
-    return model.load(path, overrides)
+    return model.load(path, overrides, label_map)

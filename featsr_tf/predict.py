@@ -38,8 +38,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--model_dir",
         required=True,
         metavar="DIR",
-        help="model folder of featsr_tf.train, or what featsr_tf.export "
-        "wrote: NAME or NAME/VERSION",
+        help="model folder of featsr_tf.train; what featsr_tf.export wrote: "
+        "NAME or NAME/VERSION; or a SavedModel or ONNX file of any detector "
+        "with the signature of the Object Detection API",
+    )
+    parser.add_argument(
+        "--label_map",
+        metavar="FILE",
+        help="names of the classes; default label_map.pbtxt beside the model",
     )
     add_set_flag(parser)
     parser.add_argument(
@@ -97,10 +103,17 @@ def _add_image_flags(parser: argparse.ArgumentParser) -> None:
         help="cut larger images into tiles of PX x PX",
     )
     parser.add_argument(
+        "--second_look",
+        action="store_true",
+        help="look at tiles only where small objects are in doubt; default of "
+        "--tile with it: half an image's shorter side",
+    )
+    parser.add_argument(
         "--overlap",
         type=float,
         metavar="PART",
-        help="least part of a tile that its neighbour shows as well; default "
+        help="least part of a tile that its neighbour shows as well; what is "
+        "smaller is looked at a second time; default "
         f"{Tiling.overlap}",
     )
     parser.add_argument(
@@ -153,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         compare=arguments.compare,
         base_only=arguments.base_only,
         drawn_score=_drawn_score(arguments),
+        label_map=arguments.label_map,
         overrides=tuple(arguments.overrides),
         max_pictures=arguments.max_pictures,
         csv=arguments.csv,
@@ -173,16 +187,19 @@ def _drawn_score(
 
 
 def _tiling(arguments: argparse.Namespace) -> Tiling | None:
-    if arguments.tile is None:
+    if arguments.tile is None and not arguments.second_look:
         for flag in ("overlap", "no_whole_frame"):
             if getattr(arguments, flag):
-                raise ConfigError(f"--{flag}: expected --tile PX with it")
+                raise ConfigError(
+                    f"--{flag}: expected --tile PX or --second_look with it"
+                )
         return None
     overlap = arguments.overlap
     return Tiling(
         arguments.tile,
         Tiling.overlap if overlap is None else overlap,
         not arguments.no_whole_frame,
+        arguments.second_look,
     )
 
 

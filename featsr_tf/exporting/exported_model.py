@@ -61,8 +61,8 @@ def check_operations(saved: saved_model_pb2.SavedModel, path: str) -> None:
     if wrong:
         raise DataError(
             f"{path}: has operations that reach out of the model:"
-            f" {', '.join(wrong)}; expected a model that python -m"
-            " featsr_tf.export has written"
+            f" {', '.join(wrong)}; expected a model that only computes, as"
+            " python -m featsr_tf.export writes it"
         )
 
 
@@ -115,18 +115,8 @@ class ExportedModel:
         self._folder = folder
         self.class_names = model_folder.load_classes(str(folder)).names
         self.min_score = _min_score(folder)
-        self.signature_defs = _signature_defs(str(folder / SAVED_MODEL_FILE))
-        try:
-            with without_wildcards(str(folder)) as plain:
-                self._model = tf.saved_model.load(plain)
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            problem = "is damaged"
-            if is_as_written(folder):
-                problem = "is as it was written, but cannot be loaded"
-            raise DataError(
-                f"{folder}: the SavedModel {problem} ({_reason(error)}); "
-                "export it again with this version"
-            ) from None
+        self.signature_defs = read_signature_defs(folder)
+        self._model = load_saved_model(folder)
         self._signatures = self._model.signatures
         if names.IMAGE_SIGNATURE not in self._signatures:
             raise DataError(
@@ -135,10 +125,7 @@ class ExportedModel:
                 "found "
                 f"{', '.join(sorted(self._signatures)) or 'none'}"
             )
-        self._inputs = {
-            name: _input_spec(function)
-            for name, function in self._signatures.items()
-        }
+        self._inputs = input_specs(self._signatures)
 
     def warm_up(self) -> None:
         """Runs the requests of the export, so that none of others is slow."""
@@ -191,7 +178,7 @@ class ExportedModel:
                 **{spec.name: tf.constant(batch)}
             )
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(_reason(error)) from None
+            raise DataError(first_line(error)) from None
         return {name: value.numpy() for name, value in found.items()}
 
     def detect(
@@ -266,8 +253,15 @@ def _min_score(folder: Path) -> float | None:
     return model_folder.load(str(folder)).eval_config.min_score_threshold
 
 
-def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:
-    saved = read_saved_model(path)
+def read_signature_defs(
+    folder: Path,
+) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """Reads the declared signatures of a SavedModel by name.
+
+    Raises:
+        DataError: it is damaged, or does more than compute.
+    """
+    saved = read_saved_model(str(folder / SAVED_MODEL_FILE))
     return {
         name: definition
         for graph in saved.meta_graphs
@@ -275,14 +269,42 @@ def _signature_defs(path: str) -> dict[str, meta_graph_pb2.SignatureDef]:
     }
 
 
-def _input_spec(function) -> InputSpec:
-    ((name, spec),) = function.structured_input_signature[1].items()
-    dtype = np.dtype(spec.dtype.as_numpy_dtype)
-    return InputSpec(name, dtype, tuple(spec.shape))
+def load_saved_model(folder: Path):
+    """Loads a SavedModel that `read_saved_model` has found to be sound.
+
+    Raises:
+        DataError: its variables are damaged, or this TensorFlow lacks an
+            operation.
+    """
+    try:
+        with without_wildcards(str(folder)) as plain:
+            return tf.saved_model.load(plain)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        problem = "is damaged"
+        if is_as_written(folder):
+            problem = "is as it was written, but cannot be loaded"
+        raise DataError(
+            f"{folder}: the SavedModel {problem} ({first_line(error)}); "
+            "export it again with this version"
+        ) from None
 
 
-def _reason(error: Exception) -> str:
-    """The line of TensorFlow's text that says why.
+def input_specs(signatures: Mapping) -> dict[str, InputSpec]:
+    """Tells what signatures take, of those that take one input."""
+    specs = {}
+    for signature, function in signatures.items():
+        inputs = function.structured_input_signature[1]
+        if len(inputs) == 1:
+            ((name, spec),) = inputs.items()
+            dtype = np.dtype(spec.dtype.as_numpy_dtype)
+            # Of an unknown number of axes there is nothing to tell.
+            shape = spec.shape if spec.shape.rank is not None else [None] * 4
+            specs[signature] = InputSpec(name, dtype, tuple(shape))
+    return specs
+
+
+def first_line(error: Exception) -> str:
+    """Finds the line of a runtime's text that says why.
 
     It is the one before the first node that is named, behind where that is.
     """

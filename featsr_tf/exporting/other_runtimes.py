@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from featsr_tf.exporting.names import SERVING_DEFAULT
 from featsr_tf.exporting.signatures import Outputs
+from featsr_tf.exporting.versions import ONNX_FILE
 from featsr_tf.geometry import PORTABLE
 from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
@@ -63,7 +64,6 @@ class ExportOptions:
         return TENSORFLOW
 
 
-ONNX_FILE = "model.onnx"
 TFLITE_FILE = "model.tflite"
 # The first with all operations that the detector needs as they are.
 _ONNX_OPSET = 18

@@ -14,6 +14,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 
 SAVED_MODEL_FILE = "saved_model.pb"
+ONNX_FILE = "model.onnx"
 
 
 class ModelVersion(NamedTuple):
@@ -44,19 +45,24 @@ def find_version(model: str) -> ModelVersion:
         raise DataError(f"{model}: no such folder; expected an exported model")
     if folder.name.isdecimal() and (folder / SAVED_MODEL_FILE).is_file():
         return ModelVersion(folder.parent.name, int(folder.name), folder)
-    versions = [path for path in folder.iterdir() if path.name.isdecimal()]
-    if not versions:
+    newest = newest_version(folder)
+    if newest is None:
         raise DataError(
             f"{model}: no numbered versions in it; expected a folder that "
             "python -m featsr_tf.export has written"
         )
-    newest = max(versions, key=lambda path: int(path.name))
     if not (newest / SAVED_MODEL_FILE).is_file():
         raise DataError(
             f"{newest}: {SAVED_MODEL_FILE} is missing; export the model "
             "again, with --format saved_model"
         )
     return ModelVersion(folder.name, int(newest.name), newest)
+
+
+def newest_version(folder: Path) -> Path | None:
+    """Finds the folder of the highest number; None where there is none."""
+    versions = [path for path in folder.glob("*/") if path.name.isdecimal()]
+    return max(versions, key=lambda path: int(path.name), default=None)
 
 
 CHECKSUMS_FILE = "checksums.sha256"

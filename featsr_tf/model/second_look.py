@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.roi_align import RoiPooling
+from featsr_tf.geometry.windows import choose_places
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.postprocess import RawDetections
@@ -31,7 +32,6 @@ from featsr_tf.model.views import Views
 from featsr_tf.model.views import enlarged_frames
 from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
-from featsr_tf.model.zoom import choose_places
 
 # px of a view: what ends so near to its edge may go on behind it.
 _EDGE = 2.0

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.geometry.roi_align import RoiPooling
+from featsr_tf.geometry.windows import choose_places
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
@@ -152,29 +153,6 @@ def place_windows(
         tf.argmax(tf.cast(holds, tf.int32), axis=0, output_type=tf.int32),
         tf.reduce_any(holds, axis=0),
     )
-
-
-def choose_places(holds: tf.Tensor) -> tf.Tensor:
-    """Chooses few places, `[n]` bool, that hold all boxes any place holds.
-
-    Args:
-        holds: `[n, n]` bool, whether the window at the place of a row holds
-            the box of a column.
-    """
-
-    def choose_next(left, chosen):
-        counts = tf.reduce_sum(tf.cast(holds & left, tf.int32), axis=1)
-        best = tf.argmax(counts, output_type=tf.int32)
-        is_best = tf.range(tf.size(counts)) == best
-        return left & ~tf.gather(holds, best), chosen | is_best
-
-    left = tf.reduce_any(holds, axis=0)
-    _, chosen = tf.while_loop(
-        lambda left, chosen: tf.reduce_any(left),
-        choose_next,
-        [left, tf.zeros_like(left)],
-    )
-    return chosen
 
 
 def cut(images: tf.Tensor, windows: Windows) -> tf.Tensor:

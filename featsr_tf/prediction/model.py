@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.pictures import Image
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.exporting.versions import CHECKSUMS_FILE
+from featsr_tf.exporting.versions import ONNX_FILE
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
-from featsr_tf.exporting.versions import find_version
+from featsr_tf.exporting.versions import newest_version
 from featsr_tf.prediction.result_files import FrameResult
 from featsr_tf.prediction.results import Result
 from featsr_tf.prediction.sources import Frame
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from featsr_tf.model.detector import Detector
 
 BATCH_SIZE = 4
+# Folder of the SavedModel that the Object Detection API's exporter writes.
+_API = "saved_model"
+# Lowest score that is drawn of a detector that names none.
+_FOREIGN_SCORE = 0.5
 
 
 class DetectionModel:
@@ -85,6 +92,7 @@ class DetectionModel:
         whole_frame: bool = Tiling.whole_frame,
         batch_size: int = BATCH_SIZE,
         *,
+        second_look: bool = False,
         stream: bool = False,
         bgr: bool = False,
     ) -> Result | list[Result] | Iterator[Result]:
@@ -105,6 +113,10 @@ class DetectionModel:
                 tiles. Default True.
             batch_size: pictures or tiles of one size that are looked at
                 together. Default 4; 1 gives each result of a stream at once.
+            second_look: whether windows of the size of a tile (default: half
+                the picture's shorter side) are looked at, around small objects
+                that the whole picture leaves in doubt, instead of all tiles.
+                Default False.
             stream: whether results come one by one, while only the pictures of
                 a batch are in memory. Default False.
             bgr: whether the channels of arrays are blue, green, red, as OpenCV
@@ -121,7 +133,9 @@ class DetectionModel:
                 cannot be read.
         """
         check_batch_size(batch_size)
-        tiling = None if tile is None else Tiling(tile, overlap, whole_frame)
+        tiling = None
+        if tile is not None or second_look:
+            tiling = Tiling(tile, overlap, whole_frame, second_look)
         is_path = isinstance(source, str | os.PathLike)
         is_found = is_path and holds_many(os.fsdecode(source))
         is_one = not is_found and (
@@ -222,20 +236,24 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def load(
-    path: str | os.PathLike, overrides: Sequence[str] = ()
+    path: str | os.PathLike,
+    overrides: Sequence[str] = (),
+    label_map: str | os.PathLike | None = None,
 ) -> DetectionModel:
     """Loads a trained detector; see `featsr_tf.load`."""
     path = os.fspath(path)
-    exported = _exported_folder(path)
+    exported = _find_exported(Path(path))
     if exported is None:
-        return _model_folder(path, overrides)
+        return _model_folder(path, overrides, label_map)
     if overrides:
         raise ConfigError(
             f"--set {overrides[0]}: expected a model folder of featsr_tf.train "
             f"with it, found the exported model {path}, which is as it was "
             "exported; give --set to featsr_tf.export"
         )
-    return _saved_model(exported)
+    if exported.name == SAVED_MODEL_FILE:
+        return _saved_model(exported.parent, label_map)
+    return _onnx_model(exported, label_map)
 
 
 def load_detector(
@@ -279,23 +297,29 @@ def load_detector(
     return detector
 
 
-def _exported_folder(path: str) -> Path | None:
-    """The folder of a SavedModel; None where nothing was ever exported."""
-    folder = Path(path)
-    if (folder / SAVED_MODEL_FILE).is_file():
-        return folder
-    if (folder / CHECKSUMS_FILE).is_file():
+def _find_exported(path: Path) -> Path | None:
+    """The file of an exported model; None where nothing was ever exported."""
+    if path.is_file():
+        is_exported = path.suffix == ".onnx" or path.name == SAVED_MODEL_FILE
+        return path if is_exported else None
+    if path.suffix == ".onnx" and not path.exists():
+        raise DataError(f"{path}: no such file")
+    # The last is the layout of the Object Detection API's exporter.
+    for name in (SAVED_MODEL_FILE, ONNX_FILE, Path(_API, SAVED_MODEL_FILE)):
+        if (path / name).is_file():
+            return path / name
+    if (path / CHECKSUMS_FILE).is_file():
         raise DataError(
-            f"{path}: an export without {SAVED_MODEL_FILE}; expected one "
-            "with --format saved_model"
+            f"{path}: an export without {SAVED_MODEL_FILE} or {ONNX_FILE}; "
+            "expected one with --format saved_model or onnx"
         )
-    for name in (SAVED_MODEL_FILE, CHECKSUMS_FILE):
-        if any(folder.glob(f"*/{name}")):
-            return find_version(path).folder
-    return None
+    newest = newest_version(path) if path.is_dir() else None
+    return newest and _find_exported(newest)
 
 
-def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
+def _model_folder(
+    path: str, overrides: Sequence[str], label_map: str | os.PathLike | None
+) -> DetectionModel:
     pipeline = model_folder.load(path, overrides)
 
     def load_function(name: str) -> ImageFunction:
@@ -314,32 +338,71 @@ def _model_folder(path: str, overrides: Sequence[str]) -> DetectionModel:
         )
 
     files = sorted(Path(path, "checkpoints").rglob("*"))
-    return _make(path, pipeline, load_function, files)
+    return _make(path, pipeline, load_function, files, label_map)
 
 
-def _saved_model(folder: Path) -> DetectionModel:
+def _saved_model(
+    folder: Path, label_map: str | os.PathLike | None
+) -> DetectionModel:
     from featsr_tf.exporting.exported_model import ExportedModel
+    from featsr_tf.exporting.exported_model import read_signature_defs
+    from featsr_tf.exporting.foreign_model import load_foreign_saved_model
 
     path = str(folder)
+    files = [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
+    if IMAGE_SIGNATURE not in read_signature_defs(folder):
+        foreign = load_foreign_saved_model(folder)
+        return _make_foreign(path, foreign, files, label_map)
     pipeline = model_folder.load(path)
     model = ExportedModel(ModelVersion(folder.parent.name, 0, folder))
 
     def load_function(name: str) -> ImageFunction:
         return functools.partial(model.detect, base=name == BASE)
 
-    files = [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
-    return _make(path, pipeline, load_function, files)
+    return _make(path, pipeline, load_function, files, label_map)
 
 
-def _make(path, pipeline, load_function, files) -> DetectionModel:
+def _onnx_model(
+    path: Path, label_map: str | os.PathLike | None
+) -> DetectionModel:
+    from featsr_tf.exporting.foreign_model import load_onnx
+
+    model = load_onnx(path)
+    if not (path.parent / CHECKSUMS_FILE).is_file():
+        return _make_foreign(str(path), model, [path], label_map)
+    # An export of this package.
+    folder = str(path.parent)
+    pipeline = model_folder.load(folder)
+    return _make(folder, pipeline, lambda _: model.detect, [path], label_map)
+
+
+def _make_foreign(path, model, files, label_map) -> DetectionModel:
+    folder = files[0].parent
+    if label_map is None:
+        folders = [folder, folder.parent] if folder.name == _API else [folder]
+        beside = [place / model_folder.LABEL_MAP_FILE for place in folders]
+        label_map = next(filter(Path.is_file, beside), None)
+    return DetectionModel(
+        path,
+        lambda _: model.detect,
+        {} if label_map is None else load_label_map(os.fspath(label_map)).names,
+        _FOREIGN_SCORE,
+        model.input_size,
+        files,
+    )
+
+
+def _make(path, pipeline, load_function, files, label_map) -> DetectionModel:
     from featsr_tf.data.build import build_resizer
     from featsr_tf.data.resize import resized_size
 
     resizer = build_resizer(pipeline)
+    if label_map is None:
+        label_map = Path(path, model_folder.LABEL_MAP_FILE)
     return DetectionModel(
         path,
         load_function,
-        model_folder.load_classes(path).names,
+        load_label_map(os.fspath(label_map)).names,
         pipeline.eval_config.min_score_threshold,
         lambda height, width: resized_size(height, width, resizer),
         files,

@@ -195,7 +195,10 @@ def write_coco(
         for image_id, result in enumerate(results.readable())
     )
     write_coco_detections(
-        path, images, _detections(results, detector), class_names
+        path,
+        images,
+        _detections(results, detector),
+        _with_numbers(results, detector, class_names),
     )
 
 
@@ -206,6 +209,7 @@ def write_csv(
     class_names: Mapping[int, str],
 ) -> None:
     """Writes a row per detection; arguments as for `write_coco`."""
+    names = _with_numbers(results, detector, class_names)
     with (
         atomic_write(path) as temporary,
         open(temporary, "w", newline="", **TEXT) as file,
@@ -220,15 +224,25 @@ def write_csv(
                 found.boxes.tolist(),
                 strict=True,
             ):
-                name = class_names.get(class_id, "")
                 writer.writerow(
-                    [image_id, result.name, class_id, name, score, *box]
+                    [image_id, result.name, class_id, names[class_id]]
+                    + [score, *box]
                 )
 
 
 def _detections(results: PartialResults, detector: str) -> Iterator[Detections]:
     for result in results.readable():
         yield result.found[detector]
+
+
+def _with_numbers(
+    results: PartialResults, detector: str, class_names: Mapping[int, str]
+) -> dict[int, str]:
+    """Names of classes, those without one called after their number."""
+    found: set[int] = set()
+    for item in _detections(results, detector):
+        found.update(item.classes.tolist())
+    return {**{number: f"class {number}" for number in found}, **class_names}
 
 
 _PICTURES = "pictures"

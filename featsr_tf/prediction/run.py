@@ -50,6 +50,7 @@ class PredictionOptions:
         tiling: how large images are cut; None = not at all.
         batch_size: images or tiles of one size that are looked at together.
             Default 4.
+        label_map: file of the class names; None = that beside the model.
         overrides: fields that a model folder uses with another value, such
             as "model.feature_super_resolution.gate_maximum=8".
     """
@@ -62,6 +63,7 @@ class PredictionOptions:
     csv: bool = False
     tiling: Tiling | None = None
     batch_size: int = BATCH_SIZE
+    label_map: str | None = None
     overrides: tuple[str, ...] = ()
 
     @property
@@ -99,7 +101,7 @@ def predict_files(
     # TensorFlow takes seconds to import.
     from featsr_tf.prediction.model import load
 
-    model = load(model_path, options.overrides)
+    model = load(model_path, options.overrides, options.label_map)
     _warn_of_shrinking(model, options.tiling)
     functions = {name: model.function(name) for name in options.detectors}
     pictures = _pictures(folder, model, options)
@@ -161,7 +163,7 @@ def _pictures(
 
 
 def _warn_of_shrinking(model: DetectionModel, tiling: Tiling | None) -> None:
-    if tiling is None:
+    if tiling is None or tiling.side is None:
         return
     seen = min(model.input_size(tiling.side, tiling.side))
     if seen < tiling.side:

@@ -45,31 +45,50 @@ class Tiling:
     """How large frames are cut.
 
     Args:
-        side: height and width of a tile in px of the frame.
+        side: height and width of a tile in px of the frame; None = half the
+            frame's shorter side, for a second look only.
         overlap: least part of a tile that its neighbour shows as well.
             Default 0.2.
         whole_frame: whether the whole frame is looked at besides, so that
             objects larger than a tile are found. Default True.
+        second_look: whether windows of the size of a tile are looked at
+            instead of all tiles, where the whole frame asks for them; see
+            `featsr_tf.prediction.second_look`. Default False.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
-    side: int
+    side: int | None
     overlap: float = 0.2
     whole_frame: bool = True
+    second_look: bool = False
 
     def __post_init__(self):
-        check_whole_number("tile", self.side)
-        if self.side < SMALLEST_TILE:
-            raise ConfigError(
-                f"tile: expected {SMALLEST_TILE} px or more, found {self.side}"
-            )
+        if self.side is not None or not self.second_look:
+            check_whole_number("tile", self.side)
+            if self.side < SMALLEST_TILE:
+                raise ConfigError(
+                    f"tile: expected {SMALLEST_TILE} px or more, found "
+                    f"{self.side}"
+                )
         is_number = isinstance(self.overlap, numbers.Real)
         if not is_number or not 0 <= self.overlap <= 0.9:
             raise ConfigError(
                 f"overlap: expected 0 to 0.9 of a tile, found {self.overlap!r}"
             )
+        if self.second_look and not (self.whole_frame and self.overlap):
+            raise ConfigError(
+                "second_look: begins with the whole frame and looks again at "
+                "what is smaller than the overlap; expected both, found "
+                f"whole_frame={self.whole_frame}, overlap={self.overlap}"
+            )
+
+    def of_frame(self, height: int, width: int) -> "Tiling":
+        """Decides the side of tiles, px, where that is left to the frame."""
+        if self.side is not None:
+            return self
+        return replace(self, side=max(SMALLEST_TILE, min(height, width) // 2))
 
 
 def check_whole_number(name: str, value: int) -> None:
@@ -127,7 +146,7 @@ def merge(found: Sequence[Detections], windows: Sequence[Window]) -> Detections:
     viewed["box"] = np.concatenate(moved)
     viewed["region"] = np.asarray(windows, np.float64)[viewed["view"]]
     viewed["score"] = np.concatenate([item.scores for item in found])
-    viewed["is_cut"] = _is_cut(viewed, frame)
+    viewed["is_cut"] = is_cut(viewed, frame)
     all_classes = np.concatenate([item.classes for item in found])
     classes = np.unique(all_classes)
     objects = [_merge_class(viewed[all_classes == c], frame) for c in classes]
@@ -233,12 +252,21 @@ def _join(one: np.void, other: np.void, frame: np.ndarray) -> np.void:
         joined[name][:, 2:] = np.maximum(one[name], other[name])[2:]
     joined["score"] = max(one["score"], other["score"])
     joined["view"] = _MANY_VIEWS
-    joined["is_cut"] = _is_cut(joined, frame)
+    joined["is_cut"] = is_cut(joined, frame)
     return joined[0]
 
 
-def _is_cut(objects: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Whether boxes end where their region does and the frame does not."""
+def is_cut(objects, frame: np.ndarray) -> np.ndarray:
+    """Whether boxes end where their region does and the frame does not.
+
+    Args:
+        objects: boxes `[n, 4]` under "box" and what their views show under
+            "region", px of the frame.
+        frame: `[2]` height and width, px.
+
+    Returns:
+        `[n]` bool.
+    """
     box, region = objects["box"], objects["region"]
     low = (box[:, :2] < region[:, :2] + BORDER) & (region[:, :2] > 0)
     high = (box[:, 2:] > region[:, 2:] - BORDER) & (region[:, 2:] < frame)
@@ -275,17 +303,15 @@ def detect(
         Detections of each image in its px, in the order of the images, which
         number them.
     """
-    windows = [views(*image.shape[:2], tiling) for image in images]
-    crops = [
-        image[top:bottom, left:right]
-        for image, of_image in zip(images, windows, strict=True)
-        for top, left, bottom, right in of_image
-    ]
-    found = iter(_detect_crops(function, crops, batch_size))
-    merged = (
-        merge(list(itertools.islice(found, len(of_image))), of_image)
-        for of_image in windows
-    )
+    if tiling is not None and tiling.second_look:
+        # It needs TensorFlow, which takes seconds to import.
+        from featsr_tf.prediction.second_look import look_twice
+
+        merged = look_twice(function, images, batch_size, tiling)
+    else:
+        windows = [views(*image.shape[:2], tiling) for image in images]
+        found = look_into(function, images, windows, batch_size)
+        merged = list(map(merge, found, windows))
     return [
         replace(item, image_id=number) for number, item in enumerate(merged)
     ]
@@ -296,6 +322,31 @@ def in_chunks(items: Iterable, size: int) -> Iterator[list]:
     pending = iter(items)
     while chunk := list(itertools.islice(pending, size)):
         yield chunk
+
+
+def look_into(
+    function: ImageFunction,
+    images: Sequence[np.ndarray],
+    windows: Sequence[Sequence[Window]],
+    batch_size: int,
+) -> list[list[Detections]]:
+    """Detects objects in windows of images.
+
+    Args:
+        windows: of each image; those of one size share batches.
+
+    Returns:
+        Detections in px of the window, for each window of each image.
+    """
+    crops = [
+        image[top:bottom, left:right]
+        for image, of_image in zip(images, windows, strict=True)
+        for top, left, bottom, right in of_image
+    ]
+    found = iter(_detect_crops(function, crops, batch_size))
+    return [
+        list(itertools.islice(found, len(of_image))) for of_image in windows
+    ]
 
 
 def _detect_crops(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import featsr_tf
 from featsr_tf.data.build import build_resizer
 from featsr_tf.errors import ConfigError
 from featsr_tf.export import main
@@ -55,6 +56,11 @@ def test_an_onnx_model_equals_the_checkpoint(trained, tmp_path):
         expected = detect(tf.constant(images))
         check_found(dict(zip(names, values, strict=True)), expected)
     assert "onnxruntime" in (path / "MODEL_CARD.md").read_text()
+    # `images` and `expected` are the last ones.
+    result = featsr_tf.load(path.parent).predict(images[0])
+    assert len(result) == int(expected["num_detections"][0])
+    assert result.min_score == pipeline.eval_config.min_score_threshold
+    assert set(result.names) <= {"one", "two"}
 
 
 def test_a_tflite_model_equals_the_checkpoint(trained, tmp_path):

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.geometry.receptive_field import receptive_field
+from featsr_tf.geometry.windows import choose_places
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.zoom import ZoomRefiner
-from featsr_tf.model.zoom import choose_places
 from featsr_tf.model.zoom import cut
 from featsr_tf.model.zoom import place_windows
 from tests.model.small import small_detector

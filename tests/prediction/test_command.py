@@ -67,7 +67,7 @@ def test_tiles_show_the_same_objects(command, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--overlap", "0.3"], "--overlap: expected --tile PX with it"),
+        (["--overlap", "0.3"], "--overlap: expected --tile PX or --second"),
         (["--no_whole_frame"], "--no_whole_frame: expected --tile PX"),
         (["--tile", "8"], "tile: expected 32 px or more, found 8"),
         (["--tile", "99", "--overlap", "1"], "overlap: expected 0 to 0.9"),

@@ -164,17 +164,10 @@ def test_a_damaged_saved_model_is_named(save):
         featsr_tf.load(folder)
 
 
-def test_other_saved_models_are_refused(save):
-    with pytest.raises(
-        DataError, match="signature 'image', .* found serving_default"
-    ):
-        featsr_tf.load(save("1", []))
-
-
 def test_a_model_for_another_runtime_is_refused(tmp_path):
     version = tmp_path / "signs" / "1"
     version.mkdir(parents=True)
-    for name in ("model.onnx", "pipeline.config", "checksums.sha256"):
+    for name in ("model.tflite", "pipeline.config", "checksums.sha256"):
         (version / name).write_text("")
     for folder in (version, version.parent):
         with pytest.raises(DataError, match="--format saved_model"):
