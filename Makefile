@@ -32,18 +32,25 @@ help: ## print this list
 
 install: $(STAMP) ## make .venv with everything in it; needed by all the rest
 
-demo: $(STAMP) ## train, evaluate and show a small detector on toy images
+demo: $(STAMP) ## train, evaluate and show small detectors on toy images
 	$(BIN)/python -m tfrecords_tools.create_toy_tf_record \
 	  --output_path $(DEMO)/records
 	$(BIN)/python -m featsr_tf.train --pipeline pipelines/toy.config \
 	  --model_dir $(DEMO)/model
-	$(BIN)/python -m featsr_tf.evaluate --pipeline pipelines/toy.config \
-	  --model_dir $(DEMO)/model --output $(DEMO)/metrics.json
-	$(BIN)/python -m featsr_tf.predict --model_dir $(DEMO)/model \
-	  --images $(DEMO)/records/pictures --output $(DEMO) --compare
-	$(BIN)/python -m featsr_tf.report --metrics $(DEMO)/metrics.json \
-	  --history $(DEMO)/model/history.jsonl --pictures $(DEMO)/pictures \
-	  --output $(DEMO)/report.html
+	$(BIN)/python -m featsr_tf.train \
+	  --pipeline pipelines/toy_second_look.config \
+	  --base_from $(DEMO)/model --model_dir $(DEMO)/second_look_model
+	$(BIN)/python -m featsr_tf.evaluate --model_dir $(DEMO)/model \
+	  --output $(DEMO)/the_paper.json
+	$(BIN)/python -m featsr_tf.evaluate --model_dir $(DEMO)/second_look_model \
+	  --output $(DEMO)/second_look.json
+	$(BIN)/python -m featsr_tf.predict --model_dir $(DEMO)/second_look_model \
+	  --images $(DEMO)/records/pictures --output $(DEMO) \
+	  --compare $(DEMO)/model
+	$(BIN)/python -m featsr_tf.report \
+	  --metrics $(DEMO)/the_paper.json $(DEMO)/second_look.json \
+	  --history $(DEMO)/second_look_model/history.jsonl \
+	  --pictures $(DEMO)/pictures --output $(DEMO)/report.html
 
 test: $(STAMP) ## run the fast tests and the journey of a user
 	$(PYTEST)

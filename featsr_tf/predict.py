@@ -8,6 +8,7 @@ in the paper's Figure 7. A run that was stopped continues with the same command.
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from featsr_tf.command_line.flags import add_min_score_flag
@@ -127,8 +128,10 @@ def _add_image_flags(parser: argparse.ArgumentParser) -> None:
 def _add_picture_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare",
-        action="store_true",
-        help="draw base and super-resolved detections side by side",
+        nargs="*",
+        metavar="MODEL",
+        help="draw base and super-resolved detections side by side, and "
+        "between them those of other models of the same classes",
     )
     add_min_score_flag(
         parser,
@@ -163,7 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     options = PredictionOptions(
         recursive=arguments.recursive,
-        compare=arguments.compare,
+        compare=_others(arguments),
         base_only=arguments.base_only,
         drawn_score=_drawn_score(arguments),
         label_map=arguments.label_map,
@@ -176,6 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
     return predict_files(
         arguments.model, arguments.images, arguments.output, options
     )
+
+
+def _others(arguments: argparse.Namespace) -> tuple[str, ...] | None:
+    if arguments.compare is None:
+        return None
+    # No path is the name of a detector of the model itself.
+    return tuple(dict.fromkeys(map(os.path.abspath, arguments.compare)))
 
 
 def _drawn_score(

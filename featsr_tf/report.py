@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 
 from featsr_tf.command_line.parser import CommandParser
-from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 
 TITLE = "Feature super-resolution for small objects"
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         required=True,
         nargs="+",
         metavar="FILE",
-        help="what featsr_tf.evaluate --output wrote; two files, of two "
+        help="what featsr_tf.evaluate --output wrote; several files, of several "
         "detectors, are set side by side",
     )
     parser.add_argument(
@@ -65,13 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
     from featsr_tf.html_report import inputs
     from featsr_tf.html_report.page import render_page
 
-    if len(arguments.metrics) > 2:
-        raise ConfigError(
-            f"--metrics: expected one or two files, found "
-            f"{len(arguments.metrics)}"
-        )
-    if len(arguments.metrics) == 2:
-        metrics = inputs.compare_metrics(*arguments.metrics)
+    if len(arguments.metrics) > 1:
+        metrics = inputs.compare_metrics(arguments.metrics)
     else:
         metrics = inputs.read_metrics(arguments.metrics[0])
     history, pictures, num_left_out = {}, [], 0

@@ -128,7 +128,7 @@ def test_labels_name_class_and_score():
 
 def test_two_pictures_stand_beside_each_other_under_titles():
     left, right = GREY, np.full([150, 300, 3], 200, np.uint8)
-    picture = side_by_side(left, right, ("base", "a title " * 30))
+    picture = side_by_side([left, right], ["base", "a title " * 30])
     assert picture.shape[1] > 600
     assert picture.shape[0] > 200
     assert (picture[-200:, :300] == 128).all()

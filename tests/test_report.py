@@ -239,10 +239,19 @@ def test_figures_that_do_not_compare_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_a_model_is_not_compared_with_a_file(tmp_path, metrics, capsys):
+def test_two_models_stand_beside_the_base_of_the_first(tmp_path, metrics):
+    words = compare(tmp_path, metrics, metrics)
+    assert re.search(r"Strong \w+ F1 on small objects", words)
+    assert re.search(r"Base\d.*Weak\d.*Strong\d", words)
+
+
+def test_every_detector_has_a_name_of_its_own(tmp_path, metrics, capsys):
+    (tmp_path / "again").mkdir()
     with pytest.raises(SystemExit):
-        compare(tmp_path, metrics["base"], metrics)
-    assert "found those of base, super_resolved" in capsys.readouterr().err
+        compare(
+            tmp_path, metrics, metrics, ("weak.json", "again/weak.json")
+        )
+    assert "expected a file name of its own" in capsys.readouterr().err
 
 
 def test_a_class_that_is_nowhere_has_no_row(tmp_path):

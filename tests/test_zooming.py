@@ -77,7 +77,7 @@ def test_an_enlarged_view_shows_its_marks_at_the_right_place():
 
 def test_a_comparison_works_with_and_without_ground_truth():
     boxes = [square(50, 50, 16), square(100, 200, 120)]
-    arguments = (IMAGE, found(boxes[:1]), found(boxes))
+    arguments = (IMAGE, {"one": found(boxes[:1]), "both": found(boxes)})
     with_truth = compare(*arguments, truth(boxes), {1: "danger"})
     without = compare(*arguments)
     assert with_truth.shape == without.shape
@@ -86,14 +86,14 @@ def test_a_comparison_works_with_and_without_ground_truth():
 
 
 def test_a_comparison_of_nothing_is_just_the_image_twice():
-    picture = compare(IMAGE, found(), found(), truth())
+    picture = compare(IMAGE, {"one": found(), "other": found()}, truth())
     np.testing.assert_array_equal(picture[-300:, :400], IMAGE)
     np.testing.assert_array_equal(picture[-300:, -400:], IMAGE)
 
 
 def test_windows_of_a_second_look_are_thin_lines_on_its_side():
     looked = dataclasses.replace(found(), windows=[[40, 50, 80, 120, 3.0]])
-    picture = compare(IMAGE, found(), looked)
+    picture = compare(IMAGE, {"one": found(), "other": looked})
     color = ImageColor.getrgb(LOOK_COLOR)
     is_line = (picture[-300:, -400:] == color).all(axis=2)
     # 1 px wide, within a dark rim that lies along the edge of the window.
@@ -109,7 +109,7 @@ def test_enlarged_views_do_not_show_windows():
     small = found([square(100, 100, 16)])
     looked = dataclasses.replace(small, windows=[[90, 90, 130, 130, 3.0]])
     color = ImageColor.getrgb(LOOK_COLOR)
-    picture = compare(IMAGE, small, looked)
+    picture = compare(IMAGE, {"one": small, "other": looked})
     below = (picture == color).all(axis=2)[-90:]
     assert (picture == color).all(axis=2).any() and not below.any()
 

@@ -71,23 +71,25 @@ def draw_detections(
 
 
 def side_by_side(
-    left: np.ndarray, right: np.ndarray, titles: tuple[str, str]
+    images: Sequence[np.ndarray], titles: Sequence[str]
 ) -> np.ndarray:
-    """Sets two images beside each other, as in the paper's Figure 7.
+    """Sets images beside each other, as in the paper's Figure 7.
 
-    Both `[height, width, 3]` uint8 RGB, with their titles above; the lower one
-    is padded at the bottom.
+    All `[height, width, 3]` uint8 RGB, with their titles above; lower ones are
+    padded at the bottom.
     """
-    height = max(left.shape[0], right.shape[0])
-    # Two images in a row are usually seen at half size.
-    size = round(1.4 * text_size_for(max(left.shape[1], right.shape[1])))
-    columns = []
-    for image, title in zip((left, right), titles, strict=True):
+    height = max(image.shape[0] for image in images)
+    # Images in a row are usually seen at half size.
+    size = round(1.4 * text_size_for(max(image.shape[1] for image in images)))
+    columns: list[np.ndarray] = []
+    for image, title in zip(images, titles, strict=True):
         below = fill(height - image.shape[0], image.shape[1])
-        padded = np.concatenate([image, below])
-        columns.append(with_title(padded, title, size))
-    gap = fill(columns[0].shape[0], max(4, left.shape[1] // 150))
-    return np.concatenate([columns[0], gap, columns[1]], axis=1)
+        column = with_title(np.concatenate([image, below]), title, size)
+        if columns:
+            gap = max(4, images[0].shape[1] // 150)
+            columns.append(fill(column.shape[0], gap))
+        columns.append(column)
+    return np.concatenate(columns, axis=1)
 
 
 def box_marks(

@@ -33,20 +33,18 @@ from featsr_tf.metrics.detections import no_detections
 
 WINDOW_COLOR = "#ffffff"
 LOOK_COLOR = "#ff5cf4"
-TITLES = ("Base detector", "Super-resolved")
 
 
 def compare(
     image: np.ndarray,
-    base: Detections,
-    super_resolved: Detections,
+    found: Mapping[str, Detections],
     truth: GroundTruth | None = None,
     names: Mapping[int, str] | None = None,
     score_threshold: float = 0.5,
     num_panels: int = 4,
     width: int | None = None,
 ) -> np.ndarray:
-    """Draws both detectors side by side, small objects enlarged below.
+    """Draws detectors side by side, small objects enlarged below.
 
     The paper's Figure 7. With ground truth the colors tell found (green),
     wrong (red) and missed (blue), else they tell the class. Thin lines are
@@ -54,19 +52,20 @@ def compare(
 
     Args:
         image: `[height, width, 3]` uint8 RGB.
+        found: Detections by the title of their detector.
         truth: The objects, or None where nobody has annotated them.
         width: Pixels of each side's width, default those of the image.
     """
     sides, titles, looks = [], [], []
-    for found, title in zip((base, super_resolved), TITLES, strict=True):
+    for title, detections in found.items():
         if truth is None:
-            kept = found.above(score_threshold)
+            kept = detections.above(score_threshold)
             marks = box_marks(kept.boxes, kept.classes, kept.scores, names)
             title += f": {len(marks)} shown"
         else:
-            marks = outcome_marks(truth, found, names, score_threshold)
+            marks = outcome_marks(truth, detections, names, score_threshold)
             title += _tally(marks)
-        looks.append(look_marks(found.windows))
+        looks.append(look_marks(detections.windows))
         if looks[-1]:
             count = len(looks[-1])
             title += f"; {count} window{'s' if count > 1 else ''}"
@@ -74,11 +73,11 @@ def compare(
         titles.append(title)
     boxes = [mark.box for marks in sides for mark in marks]
     windows = zoom_windows(np.reshape(boxes, [-1, 4]), image.shape, num_panels)
-    left, right = (
+    drawn = [
         with_zooms(image, marks, windows, width, below)
         for marks, below in zip(sides, looks, strict=True)
-    )
-    return side_by_side(left, right, (titles[0], titles[1]))
+    ]
+    return side_by_side(drawn, titles)
 
 
 def look_marks(windows: np.ndarray) -> list[Mark]:

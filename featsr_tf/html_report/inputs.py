@@ -8,7 +8,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from PIL import Image
 
 from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import PROTOCOLS
@@ -81,34 +82,33 @@ def read_metrics(path: str | Path) -> Metrics:
     )
 
 
-def compare_metrics(before: str | Path, after: str | Path) -> Metrics:
-    """Reads the figures of two detections files to set side by side.
+def compare_metrics(paths: Sequence[str | Path]) -> Metrics:
+    """Reads the figures of several detectors to set side by side.
 
-    `featsr_tf.evaluate --annotations` wrote them; each detector is named after
-    its file.
+    Each detector is named after its file. Of a model's file it is the
+    super-resolved one; the base detector of the first file stands beside all.
 
     Raises:
         DataError: If one cannot be read, or they cannot be compared.
     """
     results, settings = {}, {}
-    for path in (before, after):
+    first, *_ = paths
+    for path in paths:
         metrics = read_metrics(path)
-        if list(metrics.detectors) != ["detections"]:
-            raise DataError(
-                f"{path}: expected the figures of one detections file, found "
-                f"those of {', '.join(metrics.detectors)}"
-            )
-        results[Path(path).stem] = metrics.detectors["detections"]
-        settings[Path(path).stem] = metrics.settings
-    if len(results) < 2:
-        raise DataError(f"{after}: expected another file name than {before}")
-    for key in ("protocol", "size_by"):
-        first, second = (result.get(key) for result in results.values())
-        if first != second:
-            raise DataError(
-                f"{after}: expected {key} {first!r} as in {before}, found "
-                f"{second!r}"
-            )
+        name, found = Path(path).stem, metrics.detectors
+        if path == first and BASE in found and len(found) > 1:
+            results[BASE] = found[BASE]
+        if name in results:
+            raise DataError(f"{path}: expected a file name of its own")
+        results[name] = list(found.values())[-1]
+        settings[name] = metrics.settings
+        for key in ("protocol", "size_by"):
+            expected = next(iter(results.values())).get(key)
+            if results[name].get(key) != expected:
+                raise DataError(
+                    f"{path}: expected {key} {expected!r} as in {first}, found "
+                    f"{results[name].get(key)!r}"
+                )
     return Metrics(results, settings, metrics.environment)
 
 

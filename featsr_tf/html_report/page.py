@@ -43,7 +43,7 @@ def headline(detectors: Mapping[str, Mapping]) -> str:
             f"all sizes and {percent(figures['small'].get(key))} on small "
             "objects."
         )
-    before, after = detectors.values()
+    before, *_, after = detectors.values()
     small = _moves(before["small"].get(key), after["small"].get(key))
     overall = _moves(before["all"].get(key), after["all"].get(key))
     name = list(detectors)[-1]
@@ -71,8 +71,8 @@ def tiles(detectors: Mapping[str, Mapping]) -> str:
 def _tile(detectors: Mapping[str, Mapping], key: str, size: str) -> str:
     values = [figures[size].get(key) for figures in detectors.values()]
     change = ""
-    if len(values) == 2:
-        text = difference(*values)
+    if len(values) > 1:
+        text = difference(values[0], values[-1])
         change = f'<span class="change {change_kind(text)}">{text}</span>'
     bars = "".join(
         f'<div class="bar" title="{detector_title(name)}"><span style="width:'

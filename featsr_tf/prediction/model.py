@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.pictures import Image
 from featsr_tf.errors import ConfigError
@@ -44,6 +45,13 @@ BATCH_SIZE = 4
 _API = "saved_model"
 # Lowest score that is drawn of a detector that names none.
 _FOREIGN_SCORE = 0.5
+_TITLES = {
+    RefinerType.GENERATOR: "Super-resolved",
+    RefinerType.TAIL_GENERATOR: "Super-resolved",
+    RefinerType.ZOOM: "Zoom",
+    RefinerType.SECOND_LOOK: "Second look",
+    RefinerType.NONE: "Two predictors",
+}
 
 
 class DetectionModel:
@@ -52,6 +60,7 @@ class DetectionModel:
     Args:
         input_size: from height and width of an image to those that the
             network sees, px.
+        title: what it is called in pictures.
     """
 
     def __init__(
@@ -62,8 +71,10 @@ class DetectionModel:
         min_score: float,
         input_size: Callable[[int, int], tuple[int, int]],
         files: Sequence[Path],
+        title: str = "Detector",
     ):
         self.path = path
+        self.title = title
         self.class_names = class_names
         self.min_score = min_score
         self.input_size = input_size
@@ -406,4 +417,5 @@ def _make(path, pipeline, load_function, files, label_map) -> DetectionModel:
         pipeline.eval_config.min_score_threshold,
         lambda height, width: resized_size(height, width, resizer),
         files,
+        _TITLES[pipeline.model.feature_super_resolution.refiner],
     )

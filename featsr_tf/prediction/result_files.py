@@ -255,6 +255,7 @@ class Pictures:
 
     Args:
         min_scores: lowest score that is drawn by name of the detector.
+        titles: what it is called in pictures by name of the detector.
         max_pictures: largest number of images that are drawn; 0 = none, and no
             videos; None = all.
     """
@@ -262,6 +263,7 @@ class Pictures:
     folder: Path
     class_names: Mapping[int, str]
     min_scores: Mapping[str, float]
+    titles: Mapping[str, str]
     max_pictures: int | None = None
 
     @staticmethod
@@ -326,7 +328,7 @@ class Pictures:
         found: Mapping[str, Detections],
         num_panels: int = 4,
     ) -> np.ndarray:
-        """Two detectors are drawn side by side."""
+        """Several detectors are drawn side by side."""
         shown = {
             name: detections.above(self.min_scores[name])
             for name, detections in found.items()
@@ -334,7 +336,7 @@ class Pictures:
         if len(shown) > 1:
             return compare(
                 image,
-                **shown,
+                {self.titles[name]: item for name, item in shown.items()},
                 names=self.class_names,
                 score_threshold=0.0,
                 num_panels=num_panels,

@@ -14,6 +14,7 @@ import tqdm
 
 from featsr_tf import __version__
 from featsr_tf.command_line.flags import scores_by_detector
+from featsr_tf.errors import ConfigError
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.prediction.model import BATCH_SIZE
@@ -39,7 +40,8 @@ class PredictionOptions:
 
     Attributes:
         recursive: search folders in folders, too. Default False.
-        compare: draw base and super-resolved side by side. Default False.
+        compare: draw base and super-resolved side by side, and between them
+            those of these models; None = do not. Default None.
         base_only: use the base detector. Default False.
         drawn_score: lowest score that is drawn, or one by name of the
             detector; None = that of the model's
@@ -56,7 +58,7 @@ class PredictionOptions:
     """
 
     recursive: bool = False
-    compare: bool = False
+    compare: tuple[str, ...] | None = None
     base_only: bool = False
     drawn_score: float | Mapping[str, float] | None = None
     max_pictures: int | None = None
@@ -74,8 +76,9 @@ class PredictionOptions:
     @property
     def detectors(self) -> list[str]:
         """Names of all detectors that look."""
-        both = [BASE, SUPER_RESOLVED]
-        return both if self.compare else [self.main_detector]
+        if self.compare is None:
+            return [self.main_detector]
+        return [BASE, *self.compare, SUPER_RESOLVED]
 
 
 def predict_files(
@@ -103,9 +106,16 @@ def predict_files(
 
     model = load(model_path, options.overrides, options.label_map)
     _warn_of_shrinking(model, options.tiling)
-    functions = {name: model.function(name) for name in options.detectors}
-    pictures = _pictures(folder, model, options)
-    fingerprint = _fingerprint(model, sources, options)
+    others = {path: load(path) for path in options.compare or ()}
+    _check_classes(model, others)
+    functions = {
+        name: others[name].function(SUPER_RESOLVED)
+        if name in others
+        else model.function(name)
+        for name in options.detectors
+    }
+    pictures = _pictures(folder, model, others, options)
+    fingerprint = _fingerprint([model, *others.values()], sources, options)
     results = PartialResults(folder / _PARTIAL, fingerprint)
     with contextlib.closing(results), _bar(num_frames, results) as bar:
         frames = itertools.islice(frames_of(sources), results.num_frames, None)
@@ -148,16 +158,38 @@ def _write(
         write_csv(folder / "detections.csv", *written)
 
 
+def _check_classes(
+    model: DetectionModel, others: Mapping[str, DetectionModel]
+) -> None:
+    for path, other in others.items():
+        if other.class_names != model.class_names:
+            raise ConfigError(
+                f"--compare {path}: expected the classes of {model.path}, "
+                f"{', '.join(model.class_names.values())}; found "
+                f"{', '.join(other.class_names.values())}"
+            )
+
+
 def _pictures(
-    folder: Path, model: DetectionModel, options: PredictionOptions
+    folder: Path,
+    model: DetectionModel,
+    others: Mapping[str, DetectionModel],
+    options: PredictionOptions,
 ) -> Pictures:
     score = options.drawn_score
     if score is None:
         score = model.min_score
+    own = [name for name in options.detectors if name not in others]
+    scores = scores_by_detector(score, own, "min_score")
     return Pictures(
         folder,
         model.class_names,
-        scores_by_detector(score, options.detectors, "min_score"),
+        scores | dict.fromkeys(others, scores[options.main_detector]),
+        {
+            BASE: "Base detector",
+            SUPER_RESOLVED: model.title,
+            **{path: other.title for path, other in others.items()},
+        },
         options.max_pictures,
     )
 
@@ -175,13 +207,15 @@ def _warn_of_shrinking(model: DetectionModel, tiling: Tiling | None) -> None:
 
 
 def _fingerprint(
-    model: DetectionModel, sources: Sequence[Source], options: PredictionOptions
+    models: Sequence[DetectionModel],
+    sources: Sequence[Source],
+    options: PredictionOptions,
 ) -> str:
     """Tells runs apart whose results would differ."""
-    states = [(str(path), path.stat()) for path in model.files]
+    states = [(str(path), path.stat()) for m in models for path in m.files]
     decisive = [
         __version__,
-        model.path,
+        [model.path for model in models],
         [(name, state.st_size, state.st_mtime_ns) for name, state in states],
         [source.path for source in sources],
         # Neither decides about what is found and drawn.

@@ -392,4 +392,4 @@ class DetectionImages(StageCallback):
             found.scores[0].numpy()[is_drawn],
             names=self.names,
         )
-        return side_by_side(truth, detections, ("truth", "detections"))
+        return side_by_side([truth, detections], ["truth", "detections"])

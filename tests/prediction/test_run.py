@@ -185,7 +185,7 @@ def test_a_picture_too_large_to_draw_is_told(predict, tmp_path, monkeypatch):
     PIL.Image.fromarray(scene((1, 1, 3, 3))).save(tmp_path / "photos/a.png")
     monkeypatch.setattr(PIL.Image.Image, "save", refuse)
     with pytest.warns(UserWarning, match="not drawn: .*a.jpg: no picture of"):
-        predict(["photos"], "out", compare=True)
+        predict(["photos"], "out", compare=())
     assert len(read(tmp_path / "out/detections.json")["annotations"]) == 1
 
 
@@ -209,10 +209,39 @@ def test_names_of_any_bytes_and_of_any_length_are_written(predict, tmp_path):
 
 def test_both_detectors_are_drawn_beside_each_other(predict, tmp_path):
     write_scenes(tmp_path / "photos", 3)
-    predict(["photos"], "out", compare=True, max_pictures=2)
+    predict(["photos"], "out", compare=(), max_pictures=2)
     assert len(list((tmp_path / "out/pictures").iterdir())) == 2
     with PIL.Image.open(tmp_path / "out/pictures/000.jpg") as picture:
         assert picture.width > 2 * 64
+
+
+def test_other_models_are_drawn_between_both(predict, tmp_path):
+    write_scenes(tmp_path / "photos", 1)
+    predict(["photos"], "two", compare=())
+    predict(["photos"], "three", compare=("other",))
+    widths = []
+    for name in ("two", "three"):
+        with PIL.Image.open(tmp_path / name / "pictures/000.jpg") as picture:
+            widths.append(picture.width)
+    assert widths[1] > 1.4 * widths[0]
+    ours, theirs = (
+        read(tmp_path / n / "detections.json") for n in ("two", "three")
+    )
+    assert ours["annotations"] == theirs["annotations"]
+
+
+def test_models_of_other_classes_are_not_compared(
+    predict, tmp_path, monkeypatch
+):
+    write_scenes(tmp_path / "photos", 1)
+    ours, other = bright_model(find_bright), bright_model(find_bright)
+    other.class_names = {1: "other"}
+    monkeypatch.setattr(
+        loading, "load", lambda path, *_: other if path == "x" else ours
+    )
+    options = PredictionOptions(compare=("x",))
+    with pytest.raises(ConfigError, match="--compare x: expected the classes"):
+        predict_files("bright", [str(tmp_path / "photos")], "out", options)
 
 
 def test_a_photo_is_turned_upright(predict, tmp_path):
