@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         required=True,
         nargs="+",
         metavar="FILE",
-        help="what featsr_tf.evaluate --output wrote; several files, of several "
-        "detectors, are set side by side",
+        help="what featsr_tf.evaluate --output wrote; several files, of "
+        "several detectors, are set side by side",
     )
     parser.add_argument(
         "--history", metavar="FILE", help="history.jsonl of the model folder"
