@@ -41,6 +41,8 @@ class Affects(enum.Flag):
     TARGETS = enum.auto()
     LARGE = enum.auto()
     LARGE_FEATURES = enum.auto()
+    FOCUS_FEATURES = enum.auto()
+    FOCUS_TARGETS = enum.auto()
     CACHE = (
         SMALL
         | SMALL_INPUTS
@@ -49,6 +51,8 @@ class Affects(enum.Flag):
         | TARGETS
         | LARGE
         | LARGE_FEATURES
+        | FOCUS_FEATURES
+        | FOCUS_TARGETS
     )
 
 

@@ -337,7 +337,11 @@ class FeatureSuperResolution:
     second_look: SecondLookOptions = message(
         SecondLookOptions,
         "The windows of SECOND_LOOK.",
-        MODEL | INFERENCE | Affects.SMALL | Affects.SMALL_INPUTS,
+        MODEL
+        | INFERENCE
+        | Affects.SMALL
+        | Affects.SMALL_INPUTS
+        | Affects.FOCUS_TARGETS,
     )
     discriminator: DiscriminatorOptions = message(
         DiscriminatorOptions, "The discriminator.", MODEL
