@@ -248,9 +248,7 @@ def test_two_models_stand_beside_the_base_of_the_first(tmp_path, metrics):
 def test_every_detector_has_a_name_of_its_own(tmp_path, metrics, capsys):
     (tmp_path / "again").mkdir()
     with pytest.raises(SystemExit):
-        compare(
-            tmp_path, metrics, metrics, ("weak.json", "again/weak.json")
-        )
+        compare(tmp_path, metrics, metrics, ("weak.json", "again/weak.json"))
     assert "expected a file name of its own" in capsys.readouterr().err
 
 

@@ -170,6 +170,17 @@ def _check_classes(
             )
 
 
+def _titles(
+    model: DetectionModel, others: Mapping[str, DetectionModel]
+) -> dict[str, str]:
+    """Names each detector for people, and no two alike."""
+    titles = {BASE: "Base detector", SUPER_RESOLVED: model.title}
+    for path, other in others.items():
+        is_taken = other.title in titles.values()
+        titles[path] = f"{other.title} of {path}" if is_taken else other.title
+    return titles
+
+
 def _pictures(
     folder: Path,
     model: DetectionModel,
@@ -185,11 +196,7 @@ def _pictures(
         folder,
         model.class_names,
         scores | dict.fromkeys(others, scores[options.main_detector]),
-        {
-            BASE: "Base detector",
-            SUPER_RESOLVED: model.title,
-            **{path: other.title for path, other in others.items()},
-        },
+        _titles(model, others),
         options.max_pictures,
     )
 
