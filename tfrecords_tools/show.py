@@ -251,7 +251,7 @@ def training_picture(
     )
     scale = frame.scale.numpy()
     facts = f"{_facts(frame)}, {scale[1]:.2f} x {scale[0]:.2f} of the original"
-    return side_by_side(views[0], views[1], titles), facts
+    return side_by_side(views, titles), facts
 
 
 def _size_marks(

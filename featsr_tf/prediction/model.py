@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featsr_tf.config.schema import RefinerType
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.pictures import Image
 from featsr_tf.errors import ConfigError
@@ -45,12 +44,11 @@ BATCH_SIZE = 4
 _API = "saved_model"
 # Lowest score that is drawn of a detector that names none.
 _FOREIGN_SCORE = 0.5
+# What a detector is called by its refiner.
 _TITLES = {
-    RefinerType.GENERATOR: "Super-resolved",
-    RefinerType.TAIL_GENERATOR: "Super-resolved",
-    RefinerType.ZOOM: "Zoom",
-    RefinerType.SECOND_LOOK: "Second look",
-    RefinerType.NONE: "Two predictors",
+    "ZOOM": "Zoom",
+    "SECOND_LOOK": "Second look",
+    "NONE": "Two predictors",
 }
 
 
@@ -417,5 +415,8 @@ def _make(path, pipeline, load_function, files, label_map) -> DetectionModel:
         pipeline.eval_config.min_score_threshold,
         lambda height, width: resized_size(height, width, resizer),
         files,
-        _TITLES[pipeline.model.feature_super_resolution.refiner],
+        _TITLES.get(
+            pipeline.model.feature_super_resolution.refiner.value,
+            "Super-resolved",
+        ),
     )

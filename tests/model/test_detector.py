@@ -318,7 +318,9 @@ def test_one_graph_serves_batches_and_frames_of_any_size(detector):
     for batch in (2, 3):
         together = detect(images(batch), sizes(batch), SCALES[:batch])
         for row in range(batch):
-            for values, others in zip(together, alone[row], strict=True):
+            for values, others in zip(
+                together[:4], alone[row][:4], strict=True
+            ):
                 np.testing.assert_allclose(values[row], others[0], atol=1e-3)
     other = detect(images(2, 96, 32), sizes(2, 96.0, 32.0), SCALES[:2])
     assert other.boxes.shape == together.boxes[:2].shape
