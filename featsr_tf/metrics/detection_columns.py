@@ -145,8 +145,8 @@ class DetectionColumns:
         if low >= 0 and high <= 100:
             scale += ", as percent (0 to 100) do"
         tell(
-            f"{self.path}: {scale}; --min_score is a number on this scale, "
-            "its default 0.5, too; choose_threshold finds the best one"
+            f"{self.path}: {scale}; --min_score counts on this scale, its "
+            "default 0.5, too; choose_threshold finds the best one"
         )
 
 
@@ -175,8 +175,8 @@ def tell_matching(
     if what == "image" and is_listed and missing:
         first = printable(repr(known[missing[0]] or missing[0]))
         found += (
-            f"; {len(missing)} annotated ones, such as {first}, are not in it "
-            "and count as without detections"
+            f"; annotated, but not in it, thus without detections: "
+            f"{len(missing)}, such as {first}"
         )
     tell(found)
 

@@ -66,7 +66,10 @@ def read_table(path: str | Path, annotations: Annotations) -> list[Detections]:
     """
     lines = read_text(path).splitlines()
     parting = max(",;\t", key=(lines or [""])[0].count)
-    rows = list(csv.reader(lines, delimiter=parting))
+    try:
+        rows = list(csv.reader(lines, delimiter=parting))
+    except csv.Error as error:
+        raise DataError(f"{path}: not a table: {error}") from None
     titles = rows[0] if rows else []
     image, class_, score, sides, to_box = _find_columns(titles, path)
     found = []

@@ -119,7 +119,9 @@ def file_name_rules() -> list[Rule]:
     cases = (("", str), (", whatever the case", str.casefold))
     return [
         _text_rule(
-            f"file name{folder[0]}{ending[0]}{case[0]}",
+            f"file name{folder[0]}{ending[0]}{case[0]}".replace(
+                "folders without", "folders and"
+            ),
             (folder[1], ending[1], case[1]),
         )
         for case, folder, ending in itertools.product(cases, folders, endings)
@@ -180,7 +182,7 @@ def describe_mismatch(
             f"by {matching.label} it may mean several: give every image its "
             "folder and ending in both files"
         )
-    numbers = [number for number in keys if isinstance(number, int)]
+    numbers = [id_ for id_ in map(plain_id, keys) if isinstance(id_, int)]
     ids = [number for number in known if isinstance(number, int)]
     if numbers and len(numbers) == len(keys) and ids and min(numbers) == 0:
         if min(ids) == 1:
