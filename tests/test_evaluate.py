@@ -161,7 +161,7 @@ def test_thresholds_of_models_and_of_other_detectors_have_their_scales(
     metrics = run(files, "--min_score=-2.5")
     assert metrics["settings"]["score_threshold"] == -2.5
     with pytest.raises(SystemExit):
-        main(["--model_dir=none", "--min_score=1.5"])
+        evaluate.main(["--model_dir=none", "--min_score=1.5"])
     assert "--min_score: expected 0 to 1, found 1.5" in capsys.readouterr().err
 
 
