@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _choose_on_files(arguments: argparse.Namespace) -> dict:
     from featsr_tf.metrics.coco_files import read_annotations
-    from featsr_tf.metrics.coco_files import read_detections
+    from featsr_tf.metrics.detection_files import read_detections
     from featsr_tf.metrics.evaluator import choose_threshold
 
     annotations = read_annotations(arguments.annotations)

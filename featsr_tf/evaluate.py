@@ -13,6 +13,7 @@ on the training records, never on the evaluated ones.
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.files import is_inside
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.coco_files import read_annotations
-from featsr_tf.metrics.coco_files import read_detections
+from featsr_tf.metrics.detection_files import read_detections
 from featsr_tf.metrics.evaluator import PROTOCOLS
 from featsr_tf.metrics.evaluator import Protocol
 from featsr_tf.metrics.evaluator import evaluate
@@ -135,9 +136,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_min_score_flag(
         parser,
-        f"threshold of recall, accuracy and F1; default: {DEFAULT_SCORE} for "
-        "files, and for a model the best one on the training records, for "
-        "each detector",
+        "threshold of recall, accuracy and F1, for files on the scale of "
+        f"their scores; default: {DEFAULT_SCORE} for files, and for a model "
+        "the best one on the training records, for each detector",
     )
     parser.add_argument(
         "--threshold_images",
@@ -191,7 +192,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
     scores = None
     if arguments.min_score is not None:
-        scores = read_min_score(arguments.min_score)
+        highest = math.inf if has_files(arguments) else 1.0
+        scores = read_min_score(arguments.min_score, highest)
     if has_files(arguments):
         metrics = _evaluate_files(arguments, scores)
         results = {"detections": metrics}

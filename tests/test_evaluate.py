@@ -155,11 +155,21 @@ def test_a_picture_that_cannot_be_read_is_no_reason_to_stop(files, capsys):
     assert "warning: not drawn: " in capsys.readouterr().err
 
 
+def test_thresholds_of_models_and_of_other_detectors_have_their_scales(
+    files, capsys
+):
+    metrics = run(files, "--min_score=-2.5")
+    assert metrics["settings"]["score_threshold"] == -2.5
+    with pytest.raises(SystemExit):
+        evaluate.main(["--model_dir=none", "--min_score=1.5"])
+    assert "--min_score: expected 0 to 1, found 1.5" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--min_score=1.5"], "--min_score: expected 0 to 1, found 1.5"),
-        (["--min_score=nan"], "--min_score: expected 0 to 1, found nan"),
+        (["--min_score=inf"], "--min_score: expected a finite number, found"),
+        (["--min_score=nan"], "--min_score: expected a finite number, found"),
         (["--min_score=none.json"], "expected a number or a file"),
         (["--min_score={}/det.json"], "expected what featsr_tf.choose_thresh"),
         (["--min_score={}/two.json"], "has thresholds of base, super_resolved"),

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -204,8 +205,9 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument(
         "--detections",
-        metavar="FILE",
-        help="results in the layout of COCO, or what featsr_tf.predict wrote",
+        metavar="FILE_OR_DIR",
+        help="results in the layout of COCO, a table (.csv), a folder of "
+        "YOLO's text files, or what featsr_tf.predict wrote",
     )
     add_pipeline_flags(parser, required=False)
     add_model_dir_flag(parser, "folder of the model that is evaluated")
@@ -264,23 +266,27 @@ def add_min_score_flag(parser: argparse.ArgumentParser, purpose: str) -> None:
     )
 
 
-def read_min_score(text: str) -> float | dict[str, float]:
+def read_min_score(text: str, highest: float = 1.0) -> float | dict[str, float]:
     """Reads `--min_score`: a number, or the file of `choose_threshold`.
 
+    Args:
+        highest: largest score. Default 1.0; infinity for detections of
+            others, whose scores may be on any scale.
+
     Raises:
-        ConfigError: the number is not within 0 to 1.
+        ConfigError: the number is not on the scale of the scores.
         DataError: the file cannot be used.
     """
     try:
-        return check_score(float(text))
+        return check_score(float(text), highest)
     except ValueError:
         pass
     try:
         content = json.loads(decode_text(Path(text).read_bytes()))
         scores = content["min_score"]
         if isinstance(scores, dict):
-            return {name: check_score(scores[name]) for name in scores}
-        return check_score(scores)
+            return {name: check_score(scores[name], highest) for name in scores}
+        return check_score(scores, highest)
     except OSError as error:
         raise DataError(
             f"--min_score: expected a number or a file of "
@@ -312,10 +318,24 @@ def scores_by_detector(
     return {name: scores[name] for name in names}
 
 
-def check_score(score: float) -> float:
-    """Returns a score threshold, if it is within 0 to 1."""
-    if not 0.0 <= score <= 1.0:
-        raise ConfigError(f"--min_score: expected 0 to 1, found {score}")
+def check_score(score: float, highest: float = 1.0) -> float:
+    """Returns a score threshold, if it is within 0 to `highest`.
+
+    Args:
+        highest: infinity allows any finite number, negative ones too.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if math.isinf(highest):
+        if not math.isfinite(score):
+            raise ConfigError(
+                f"--min_score: expected a finite number, found {score}"
+            )
+    elif not 0.0 <= score <= highest:
+        raise ConfigError(
+            f"--min_score: expected 0 to {highest:g}, found {score}"
+        )
     return score
 
 

@@ -80,7 +80,9 @@ def line_chart(
         axes.set_axisbelow(True)
         if scale == "share":
             axes.set_ylim(0, 1.02)
-            axes.set_xlim(0, 1.01)
+            # Scores of other detectors may be no shares.
+            if all(0 <= x <= 1 for line in lines for x in line.x):
+                axes.set_xlim(0, 1.01)
         elif scale == "loss" and _spans_magnitudes(lines):
             axes.set_yscale("log")
         return _themed(_svg(figure), description)

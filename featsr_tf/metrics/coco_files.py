@@ -1,9 +1,7 @@
 """Annotations and detections in files in the layout of COCO."""
 
 import json
-import os
-from array import array
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +10,24 @@ import numpy as np
 from featsr_tf.errors import DataError
 from featsr_tf.files import atomic_write
 from featsr_tf.files import read_text
+from featsr_tf.metrics.detection_columns import LARGEST
+from featsr_tf.metrics.detection_columns import DetectionColumns
+from featsr_tf.metrics.detection_columns import corners_of
+from featsr_tf.metrics.detection_columns import tell_matching
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import ImageInfo
+from featsr_tf.metrics.matching_names import BY_ID
+from featsr_tf.metrics.matching_names import Rule
+from featsr_tf.metrics.matching_names import class_name_rules
+from featsr_tf.metrics.matching_names import file_name_rules
+from featsr_tf.metrics.matching_names import match_keys
+from featsr_tf.metrics.matching_names import plain_id
 
-# Numbers from here on are no pixels, and their products no floats.
-LARGEST = 1e18
 _FLAGS = ("iscrowd", "ignore", "difficult")
 # Most of an annotation file, and not evaluated.
 _OUTLINES = ("segmentation", "keypoints")
-# Takes the place of a detection whose numbers `_Columns` has kept.
+# Takes the place of a detection whose numbers are kept.
 _TAKEN = object()
 
 
@@ -36,6 +42,60 @@ class Annotations:
     path: str
     truths: Sequence[GroundTruth]
     names: Mapping[int, str]
+
+    def matched(
+        self,
+        columns: DetectionColumns,
+        image_names: Mapping[Hashable, str] | None = None,
+        class_names: Mapping[Hashable, str] | None = None,
+        names_first: bool = False,
+    ) -> list[Detections]:
+        """Parts detections by the annotated image that they mean.
+
+        Args:
+            image_names: by the image ids of the detections, where their file
+                lists them; None = the ids themselves tell.
+            class_names: by their class ids, in the same way.
+            names_first: whether ids are rather names that look like numbers.
+
+        Raises:
+            DataError: a detection is of no annotated image or class.
+        """
+        known = {truth.image_id: truth.file_name for truth in self.truths}
+        images = self._match(
+            columns, "image", image_names, known, file_name_rules(), names_first
+        )
+        classes = self._match(
+            columns,
+            "category",
+            class_names,
+            self.names,
+            class_name_rules(),
+            names_first,
+        )
+        columns.tell_scale()
+        return columns.by_image(images, classes)
+
+    def _match(
+        self,
+        columns: DetectionColumns,
+        what: str,
+        listed: Mapping[Hashable, str] | None,
+        known: Mapping,
+        name_rules: list[Rule],
+        names_first: bool,
+    ) -> Mapping:
+        keys = columns.keys(what)
+        own: Mapping = {key: key for key in keys} if listed is None else listed
+        rules = name_rules
+        if listed is None:
+            rules = [*rules, BY_ID] if names_first else [BY_ID, *rules]
+        matching = match_keys(own, known, rules)
+        columns.check_matched(what, matching, own, known, self.path)
+        tell_matching(
+            columns.path, what, matching, own, known, listed is not None
+        )
+        return matching.ids
 
 
 def read_annotations(path: str | Path) -> Annotations:
@@ -57,24 +117,27 @@ def read_annotations(path: str | Path) -> Annotations:
     names = _category_names(content, path)
     rows: dict = {image_id: [] for image_id in images}
     for number, entry in enumerate(_list_of(content, "annotations", path), 1):
-        problem = _entry_problem(entry, images, names) or _object_problem(entry)
+        problem = _entry_problem(entry) or _object_problem(entry)
+        for key, known in (("image_id", images), ("category_id", names)):
+            if not problem and plain_id(entry[key]) not in known:
+                problem = f"{key} {_short(entry[key])} is unknown"
         if problem:
             raise DataError(f"{path}: annotation {number}: {problem}")
-        rows[entry["image_id"]].append(entry)
+        rows[plain_id(entry["image_id"])].append(entry)
     # In order of the ids, as pycocotools settles ties between scores.
     order = sorted(images, key=lambda id_: (isinstance(id_, str), id_))
-    truths = [_truth(images[id_], rows[id_], str(path)) for id_ in order]
+    truths = [_truth(id_, images[id_], rows[id_], str(path)) for id_ in order]
     return Annotations(str(path), truths, names)
 
 
-def read_detections(
+def read_coco_detections(
     path: str | Path, annotations: Annotations
 ) -> list[Detections]:
-    """Reads the detections of any detector.
+    """Reads the detections of any detector in the layout of COCO.
 
     A file that lists its own images and categories, as `featsr_tf.predict`
     writes it, is matched with the annotations by their names, a bare list by
-    their ids.
+    their ids, or where more of them fit, by names that stand in their place.
 
     Args:
         path: A JSON file: a list of results with "image_id", "category_id",
@@ -84,8 +147,20 @@ def read_detections(
     Raises:
         DataError: If it cannot be read; names the entry that is wrong.
     """
-    columns = _Columns()
-    content = _load_json(path, columns.take)
+    columns = DetectionColumns(path)
+
+    def take(entry: dict):
+        """Keeps a sound detection; leaves anything else as it is."""
+        try:
+            image = plain_id(entry["image_id"])
+            class_ = plain_id(entry["category_id"])
+            if columns.add(image, class_, entry["bbox"], entry["score"]):
+                return _TAKEN
+        except (KeyError, OverflowError, TypeError, ValueError):
+            pass
+        return entry
+
+    content = _load_json(path, take)
     listed = content if isinstance(content, dict) else {}
     entries = _list_of(content, "annotations", path) if listed else content
     if not isinstance(entries, list):
@@ -93,17 +168,16 @@ def read_detections(
             f"{path}: expected a list of detections or an object with "
             f"'annotations', found a {type(content).__name__}"
         )
-    images = _known_images(listed, annotations, path)
-    classes = _known_classes(listed, annotations, path)
     for number, entry in enumerate(entries, 1):
         if entry is not _TAKEN:
-            problem = _entry_problem(entry, images, classes)
-            problem = problem or _score_problem(entry)
+            problem = _entry_problem(entry) or _score_problem(entry)
             raise DataError(f"{path}: detection {number}: {problem}")
     if len(columns.image_numbers) != len(entries):
         raise DataError(f"{path}: there are detections outside of its list")
-    columns.check_ids(images, classes, annotations.path, path)
-    return columns.by_image(images, classes)
+    images = _own_image_names(listed, annotations, path)
+    own_classes = listed.get("categories") is not None
+    classes = _category_names(listed, path) if own_classes else None
+    return annotations.matched(columns, images, classes)
 
 
 def write_coco_detections(
@@ -169,14 +243,15 @@ def _entries_by_id(content: dict, key: str, path: str | Path) -> dict:
         where = f"{path}: entry {number} of {key!r}"
         if not isinstance(entry, dict) or "id" not in entry:
             raise DataError(f"{where}: expected an object with 'id'")
-        if not isinstance(entry["id"], int | str):
+        id_ = plain_id(entry["id"])
+        if not isinstance(id_, int | str):
             raise DataError(
                 f"{where}: expected a number or text as 'id', found "
                 f"{entry['id']!r}"
             )
-        if entry["id"] in by_id:
-            raise DataError(f"{where}: the id {entry['id']!r} occurs twice")
-        by_id[entry["id"]] = entry
+        if id_ in by_id:
+            raise DataError(f"{where}: the id {id_!r} occurs twice")
+        by_id[id_] = entry
     return by_id
 
 
@@ -195,17 +270,15 @@ def _category_names(content: dict, path: str | Path) -> dict[int, str]:
     return names
 
 
-def _entry_problem(
-    entry, images: Container, categories: Container
-) -> str | None:
+def _entry_problem(entry) -> str | None:
     """Says what is wrong with an object or a detection, if anything."""
     if not isinstance(entry, dict):
         return f"expected an object, found {_short(entry)}"
-    for key, known in (("image_id", images), ("category_id", categories)):
+    for key in ("image_id", "category_id"):
         if key not in entry:
             return f"has no {key!r}"
-        if not isinstance(entry[key], int | str) or entry[key] not in known:
-            return f"{key} {_short(entry[key])} is unknown"
+        if not isinstance(plain_id(entry[key]), int | str):
+            return f"{key} {_short(entry[key])} is no number and no text"
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_finite, box)):
         return f"expected four numbers as 'bbox', found {_short(box)}"
@@ -228,7 +301,7 @@ def _object_problem(entry: dict) -> str | None:
 def _score_problem(entry: dict) -> str:
     if "score" not in entry:
         return "has no 'score'"
-    return f"expected a 'score' from 0 to 1, found {_short(entry['score'])}"
+    return f"expected a finite 'score', found {_short(entry['score'])}"
 
 
 def _finite(value) -> bool:
@@ -240,20 +313,22 @@ def _short(value) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _truth(image: dict, entries: Sequence[dict], path: str) -> GroundTruth:
+def _truth(
+    id_: int | str, image: dict, entries: Sequence[dict], path: str
+) -> GroundTruth:
     boxes = np.reshape([entry["bbox"] for entry in entries], [-1, 4])
-    sides = [image.get(key, 0) for key in ("height", "width")]
+    sides = [plain_id(image.get(key, 0)) for key in ("height", "width")]
     if not all(isinstance(side, int) for side in sides):
         raise DataError(
-            f"{path}: image {image['id']!r}: expected whole numbers as "
+            f"{path}: image {id_!r}: expected whole numbers as "
             f"'height' and 'width', found {sides[0]!r} and {sides[1]!r}"
         )
     return GroundTruth(
-        image["id"],
+        id_,
         str(image.get("file_name", "")),
         *sides,
-        boxes=_corners(boxes.astype(np.float64)),
-        classes=[entry["category_id"] for entry in entries],
+        boxes=corners_of(boxes.astype(np.float64)),
+        classes=[plain_id(entry["category_id"]) for entry in entries],
         crowd=[entry.get("iscrowd", 0) for entry in entries],
         difficult=[
             entry.get("difficult", entry.get("ignore", 0)) for entry in entries
@@ -265,107 +340,12 @@ def _truth(image: dict, entries: Sequence[dict], path: str) -> GroundTruth:
     )
 
 
-def _corners(boxes: np.ndarray) -> np.ndarray:
-    """Turns x, y, width, height into ymin, xmin, ymax, xmax."""
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
-    return corners[:, [1, 0, 3, 2]]
-
-
-def _known_images(listed: dict, annotations: Annotations, path) -> dict:
-    """The annotated image by the image id of a detections file."""
-    names = {truth.file_name: truth.image_id for truth in annotations.truths}
+def _own_image_names(
+    listed: dict, annotations: Annotations, path: str | Path
+) -> dict | None:
+    """The file names that a detections file lists by its own ids, if any."""
     own = _entries_by_id(listed, "images", path) if "images" in listed else {}
-    own_names = [str(entry.get("file_name", "")) for entry in own.values()]
-    if not all(own_names) or not own or len(names) < len(annotations.truths):
-        return {truth.image_id: truth.image_id for truth in annotations.truths}
-    short = {os.path.basename(name): id_ for name, id_ in names.items()}
-    if len(short) == len(names):
-        # Folders may differ where file names alone are unique.
-        names = short
-        own_names = [os.path.basename(name) for name in own_names]
-    pairs = zip(own, own_names, strict=True)
-    return {id_: names[name] for id_, name in pairs if name in names}
-
-
-def _known_classes(listed: dict, annotations: Annotations, path) -> dict:
-    """The annotated category by the id of a detections file."""
-    if "categories" not in listed:
-        return {id_: id_ for id_ in annotations.names}
-    ids = {name: id_ for id_, name in annotations.names.items()}
-    own = _category_names(listed, path)
-    return {id_: ids[name] for id_, name in own.items() if name in ids}
-
-
-class _Columns:
-    """The numbers of all detections, taken one by one from the parser."""
-
-    def __init__(self):
-        self.images: dict = {}
-        self.classes: dict = {}
-        self.image_numbers = array("l")
-        self.class_numbers = array("l")
-        self.numbers = array("d")
-
-    def take(self, entry: dict):
-        """Keeps a sound detection; leaves anything else as it is."""
-        try:
-            box, score = entry["bbox"], entry["score"]
-            numbers = array("d", (*box, score))
-            x, y, width, height, _ = numbers
-            # Comparisons with NaN are false.
-            is_sound = (
-                abs(x) < LARGEST
-                and abs(y) < LARGEST
-                and 0 <= width < LARGEST
-                and 0 <= height < LARGEST
-                and 0 <= score <= 1
-            )
-            if not is_sound:
-                return entry
-            image = self.images.setdefault(entry["image_id"], len(self.images))
-            class_ = self.classes.setdefault(
-                entry["category_id"], len(self.classes)
-            )
-        except (KeyError, OverflowError, TypeError, ValueError):
-            return entry
-        self.image_numbers.append(image)
-        self.class_numbers.append(class_)
-        self.numbers.extend(numbers)
-        return _TAKEN
-
-    def check_ids(self, images, classes, known_path: str, path) -> None:
-        """Names the first detection of an unknown image or category."""
-        for what, ids, known, numbers in (
-            ("image_id", self.images, images, self.image_numbers),
-            ("category_id", self.classes, classes, self.class_numbers),
-        ):
-            strange = {n: id_ for id_, n in ids.items() if id_ not in known}
-            if strange:
-                row = next(i for i, n in enumerate(numbers, 1) if n in strange)
-                raise DataError(
-                    f"{path}: detection {row}: {what} "
-                    f"{strange[numbers[row - 1]]!r} is not among the "
-                    f"{len(known)} of {known_path}"
-                )
-
-    def by_image(self, images: Mapping, classes: Mapping) -> list[Detections]:
-        """Parts the columns by image, in the order of the file."""
-        image_numbers = np.asarray(self.image_numbers, np.int64)
-        order = np.argsort(image_numbers, kind="stable")
-        edges = np.searchsorted(
-            image_numbers[order], np.arange(1, len(self.images))
-        )
-        class_ids = np.asarray([classes[id_] for id_ in self.classes], np.int64)
-        class_numbers = np.asarray(self.class_numbers, np.int64)
-        numbers = np.asarray(self.numbers).reshape(-1, 5)
-        return [
-            Detections(
-                images[id_],
-                _corners(numbers[rows, :4]),
-                numbers[rows, 4],
-                class_ids[class_numbers[rows]],
-            )
-            for id_, rows in zip(
-                self.images, np.split(order, edges), strict=False
-            )
-        ]
+    names = {id_: str(entry.get("file_name", "")) for id_, entry in own.items()}
+    known = {truth.file_name for truth in annotations.truths}
+    are_told = len(known) == len(annotations.truths) and "" not in known
+    return names if names and all(names.values()) and are_told else None

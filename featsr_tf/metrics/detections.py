@@ -173,7 +173,7 @@ class Detections:
     Args:
         boxes: `[num_detections, 4]` ymin, xmin, ymax, xmax in original
             pixels.
-        scores: `[num_detections]` confidences, 0 to 1.
+        scores: `[num_detections]` confidences, 0 to 1 or on any other scale.
         classes: `[num_detections]` class ids.
         windows: `[num_windows, 5]` where a second look was taken: ymin, xmin,
             ymax, xmax in original pixels and the magnification. Rows with a

@@ -146,7 +146,11 @@ def choose_threshold(
         The lowest of the best thresholds, and its F1; None without objects.
     """
     candidates = find_candidates(truths, detections, class_ids)
-    counts = count_found(candidates, threshold_grid(), size_ranges(size_by))
+    counts = count_found(
+        candidates,
+        threshold_grid(candidates.detections.scores),
+        size_ranges(size_by),
+    )
     threshold = best_threshold(counts)
     f1 = counts.figures()["all"]["f1"][counts.thresholds == threshold]
     return threshold, none_if_nan(float(f1[0]))
@@ -279,7 +283,11 @@ def _mean(values: Sequence[float]) -> float:
 def _curves(
     candidates: MatchCandidates, averages: CocoFigures, size_by: str
 ) -> dict[str, dict[str, list]]:
-    counts = count_found(candidates, threshold_grid(), size_ranges(size_by))
+    counts = count_found(
+        candidates,
+        threshold_grid(candidates.detections.scores),
+        size_ranges(size_by),
+    )
     f1 = {name: size["f1"] for name, size in counts.figures().items()}
     return {
         "f1_over_threshold": _lists({"threshold": counts.thresholds, **f1}),

@@ -138,15 +138,23 @@ def best_threshold(counts: Counts) -> float:
     return float(counts.thresholds[np.argmax(np.nan_to_num(f1, nan=-1.0))])
 
 
-def threshold_grid() -> np.ndarray:
-    """Returns thresholds from .01 to .999, finer where scores saturate."""
-    return np.concatenate(
+def threshold_grid(scores: np.ndarray | None = None) -> np.ndarray:
+    """Returns thresholds from .01 to .999, finer where scores saturate.
+
+    Args:
+        scores: those that are judged. Where some are not within 0 to 1, such
+            shares of them lie below the thresholds. Default None.
+    """
+    grid = np.concatenate(
         [
             np.arange(1, 90) / 100,
             np.arange(900, 990, 5) / 1000,
             np.arange(990, 1000) / 1000,
         ]
     )
+    if scores is None or not ((scores < 0) | (scores > 1)).any():
+        return grid
+    return np.unique(np.quantile(scores, [0, *grid, 1], method="lower"))
 
 
 def _recall_accuracy_f1(objects, found, shown) -> dict[str, np.ndarray]:

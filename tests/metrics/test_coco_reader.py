@@ -10,8 +10,8 @@ import pytest
 from featsr_tf.errors import DataError
 from featsr_tf.metrics.coco import average_precision
 from featsr_tf.metrics.coco_files import read_annotations
-from featsr_tf.metrics.coco_files import read_detections
 from featsr_tf.metrics.coco_files import write_coco_detections
+from featsr_tf.metrics.detection_files import read_detections
 from featsr_tf.metrics.detections import ImageInfo
 from tests.metrics.scenes import found
 
@@ -122,8 +122,9 @@ def test_image_ids_may_be_text(write):
     ("change", "message"),
     [
         ({"image_id": 5}, "image_id 5 is not among the 2 of"),
-        ({"image_id": [9]}, r"image_id \[9\] is unknown"),
+        ({"image_id": [9]}, r"image_id \[9\] is no number and no text"),
         ({"image_id": None}, "image_id None is not among the 2 of"),
+        ({"image_id": 9.5}, "image_id 9.5 is not among the 2 of"),
         ({"category_id": 5}, "category_id 5 is not among the 2 of"),
         ({"bbox": [1, 2, 3]}, "expected four numbers as 'bbox'"),
         ({"bbox": [1, 2, 3, "4"]}, "expected four numbers as 'bbox'"),
@@ -132,9 +133,9 @@ def test_image_ids_may_be_text(write):
         ({"bbox": [1, 2, 3, 10**400]}, "expected four numbers as 'bbox'"),
         ({"bbox": [1, 2, -3, 4]}, ".*negative width or height"),
         ({"bbox": "1 2 3 4"}, "expected four numbers as 'bbox'"),
-        ({"score": 1.5}, "expected a 'score' from 0 to 1, found 1.5"),
-        ({"score": float("nan")}, "expected a 'score' from 0 to 1"),
-        ({"score": "high"}, "expected a 'score' from 0 to 1, found 'high'"),
+        ({"score": float("inf")}, "expected a finite 'score', found inf"),
+        ({"score": float("nan")}, "expected a finite 'score'"),
+        ({"score": "high"}, "expected a finite 'score', found 'high'"),
     ],
 )
 def test_a_wrong_detection_is_named(write, annotations, change, message):
@@ -174,7 +175,7 @@ def test_a_file_without_detections_is_refused(
     ("change", "message"),
     [
         ({"image_id": 5}, "image_id 5 is unknown"),
-        ({"category_id": "3"}, "category_id '3' is unknown"),
+        ({"category_id": "stop"}, "category_id 'stop' is unknown"),
         ({"bbox": [0, 0, 1]}, "expected four numbers as 'bbox'"),
         ({"bbox": [0, 0, float("nan"), 1]}, "expected four numbers"),
         ({"bbox": [0, 0, 1, -1]}, ".*negative width or height"),
@@ -197,8 +198,8 @@ def test_a_wrong_object_is_named(write, change, message):
         ({"images": [{"file_name": "a"}]}, "entry 1 of 'images': expected an"),
         ({"images": [{"id": 1}, {"id": 1}]}, "the id 1 occurs twice"),
         ({"images": [{"id": [1]}]}, r"number or text as 'id', found \[1\]"),
-        ({"images": [{"id": 9, "height": "9"}]}, "'height' and 'width'"),
-        ({"categories": [{"id": "3", "name": "a"}]}, "category '3': expected"),
+        ({"images": [{"id": 9, "height": "9 px"}]}, "'height' and 'width'"),
+        ({"categories": [{"id": "x", "name": "a"}]}, "category 'x': expected"),
         ({"categories": [{"id": 3}]}, "category 3: expected"),
         (
             {"categories": [{"id": 3, "name": "a"}, {"id": 4, "name": "a"}]},
