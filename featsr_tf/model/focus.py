@@ -103,6 +103,9 @@ class FocusHead(keras.layers.Layer):
 
         Args:
             features: `{"sub", "base"}` of a frame, `[B, h, w, C]` each.
+
+        Returns:
+            A map with the cells of the sub features, `[B, h, w]`.
         """
         hidden = self.from_sub(features["sub"])
         base = self.from_base(features["base"])

@@ -170,8 +170,11 @@ def focus_loss(
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Compares a map with what it should be.
 
-    The focal loss (Lin et al., ICCV 2017) of its cells, and the distance of
-    the logarithms of sides, both per marked cell.
+    The focal loss (Lin et al., ICCV 2017) of its cells, and a tenth of the
+    distance of the logarithms of sides, both per marked cell.
+
+    Returns:
+        Their sum, a scalar; and both by name, to be logged.
     """
     # Keras averages over the last axis, which is none here.
     focal = keras.losses.binary_focal_crossentropy(
