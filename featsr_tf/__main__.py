@@ -41,6 +41,7 @@ COMMANDS = {
         "verify": ("tfrecords_tools.verify", "check records, repair damage"),
         "show": ("tfrecords_tools.show", "draw records, also as trained on"),
         "stats": ("tfrecords_tools.stats", "object sizes; proposes anchors"),
+        "new": ("tfrecords_tools.new_config", "a config for your records"),
         "config": ("featsr_tf.config", "print a config with all its fields"),
     },
     "make a detector": {

@@ -81,6 +81,15 @@ def read_text(path: str | os.PathLike) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def text_sections(path: Path) -> dict[str, str]:
+    """Reads a file of this package whose lines `[name]` begin its sections."""
+    pattern = r"^\[(\w+)\]\n(.*?)(?=^\[\w+\]$|\Z)"
+    found = re.findall(
+        pattern, path.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return {name: text.strip("\n") for name, text in found}
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes a UTF-8 text file atomically, making its folder when needed."""
     with atomic_write(path) as temporary:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,10 @@ _MOST_ANCHORS = 15
 _FEW_OBJECTS = 20
 _DEFAULT_BOXES = 100
 _STEPS_PER_ROOT_OF_IMAGES = 250
-_SIDEWAYS = ("left", "right")
+# "turn left", "left_turn", "turnLeft"; not "bright".
+_SIDEWAYS = re.compile(
+    r"(?i:(?<![a-z])(left|right)(?![a-z]))|(Left|Right)(?![a-z])"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Recipe:
 _RESNET = Recipe(4, 6.0, "momentum", ("conv1_", "conv2_"), 14, 2, 512)
 RECIPES = {
     "mobilenet_v1": Recipe(
-        2, 2.5, "adam", ("conv1", "conv_(dw|pw)_[123](_|/|$)"), 7, 1, 256
+        2, 1.5, "adam", ("conv1", "conv_(dw|pw)_[123](_|/|$)"), 7, 1, 256
     ),
     "resnet50": _RESNET,
     "resnet101": dataclasses.replace(_RESNET, gigabytes=8.0),
@@ -290,11 +294,7 @@ def _choose_steps(summary: RecordSummary, has_windows: bool) -> dict[str, Any]:
 
 
 def _choose_augmentation(names: Mapping[int, str]) -> dict[str, Any]:
-    sideways = [
-        name
-        for name in names.values()
-        if any(word in name.lower().replace("-", "_") for word in _SIDEWAYS)
-    ]
+    sideways = list(filter(_SIDEWAYS.search, names.values()))
     reason = "Objects look alike in a mirror."
     steps = ["random_adjust_contrast", "random_adjust_brightness"]
     if sideways:

@@ -29,6 +29,7 @@ from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.files import text_sections
 from featsr_tf.files import write_text
 from tfrecords_tools.config_choices import RECIPES
 from tfrecords_tools.config_choices import Choices
@@ -41,12 +42,10 @@ from tfrecords_tools.record_files import names_in
 
 # Parts of the config by name.
 _TEXTS = {
-    name: string.Template(text.strip("\n"))
-    for name, text in re.findall(
-        r"^\[(\w+)\]\n(.*?)(?=^\[\w+\]$|\Z)",
-        Path(__file__).with_name("new_config.txt").read_text("utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
+    name: string.Template(text)
+    for name, text in text_sections(
+        Path(__file__).with_name("new_config.txt")
+    ).items()
 }
 _WIDTH = 80
 _REASON = re.compile(r"^( *# )(\$why_\w+)$", re.MULTILINE)

@@ -13,6 +13,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import WINDOWS_SIGNATURE
 from featsr_tf.exporting.other_runtimes import ExportOptions
+from featsr_tf.files import text_sections
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.evaluator import format_table
@@ -20,14 +21,7 @@ from featsr_tf.metrics.evaluator import format_table
 FILE = "MODEL_CARD.md"
 
 # Texts by name: the card and its sections.
-_TEXTS = {
-    name: text.strip("\n")
-    for name, text in re.findall(
-        r"^\[(\w+)\]\n(.*?)(?=^\[\w+\]$|\Z)",
-        Path(__file__).with_name("model_card.txt").read_text("utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
-}
+_TEXTS = text_sections(Path(__file__).with_name("model_card.txt"))
 _NO_FIGURES = "Not given; `python -m featsr_tf.evaluate` measures them."
 
 _KINDS = {
