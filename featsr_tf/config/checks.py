@@ -167,9 +167,7 @@ def _backbone_problems(pipeline: Pipeline) -> _Problems:
         yield path, f"is {alpha:g}; ImageNet weights exist for {known}"
 
 
-def _network_problems(
-    path: str, backbone: schema.BackboneOptions
-) -> _Problems:
+def _network_problems(path: str, backbone: schema.BackboneOptions) -> _Problems:
     if not backbone.name and not backbone.factory:
         yield (
             f"{path}.name",

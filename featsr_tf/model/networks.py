@@ -92,7 +92,7 @@ def _own_network(factory: str) -> BackboneEntry:
     def construct(weights, **unused) -> keras.Model:
         if weights:
             raise ConfigError(
-                f'there are no weights {weights!r} of {factory}; expected the '
+                f"there are no weights {weights!r} of {factory}; expected the "
                 "path of a weights file, or nothing"
             )
         try:
@@ -105,7 +105,9 @@ def _own_network(factory: str) -> BackboneEntry:
         _check_own(network, factory)
         return network
 
-    return BackboneEntry(constructor=construct, preprocess=lambda images: images)
+    return BackboneEntry(
+        constructor=construct, preprocess=lambda images: images
+    )
 
 
 def _import_installed(factory: str) -> Callable[[], keras.Model]:

@@ -121,9 +121,9 @@ def build_target_extractor(
             multiples of twice its stride.
         pooling: what brings the stride back after each convolution of kernel
             size > 1 and stride 2 or 4, before its batch normalization: "PAPER"
-            max-pool of 2x2 or 4x4, "AVERAGE" average pool, "STRIDE" plain subsampling,
-            "ROOT_MAX" max-pool after the first of them and average pool after
-            the others.
+            max-pool of 2x2 or 4x4, "AVERAGE" average pool, "STRIDE" plain
+            subsampling, "ROOT_MAX" max-pool after the first of them and
+            average pool after the others.
 
     Returns:
         Functional model with the same inputs and the same keys of outputs.

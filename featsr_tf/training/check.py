@@ -87,8 +87,8 @@ def _model_lines(pipeline, detector: Detector) -> list[str]:
     cells, layers = detector.pool_base.cells, detector.backbone.layers
     lines = [
         f"backbone {backbone_name(pipeline)}: base layer {layers['base']}, "
-        f"sub layer {layers['sub']}, stride {cells.stride} px, receptive field {cells.size} px, first "
-        f"cell centred on pixel {cells.first_center:g}",
+        f"sub layer {layers['sub']}, stride {cells.stride} px, receptive field "
+        f"{cells.size} px, first cell centred on pixel {cells.first_center:g}",
         f"detector: {detector.count_params():,} parameters",
     ]
     for name in checkpoints.STAGES:
