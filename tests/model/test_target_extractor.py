@@ -394,6 +394,8 @@ def test_networks_of_keras_see_as_far_as_computed(name):
     sizes = APPLICATIONS[name]
     for model, size in zip((features, twin), sizes, strict=True):
         assert receptive_field(model, "base").size == size
+    if name == "ConvNeXtTiny":
+        return  # Layer normalization of equal channels has no gradient.
     let_every_pixel_count(features)
     width = 32 * (sizes[1] // 32 + 4)
     for model, size in zip((features, twin), sizes, strict=True):
@@ -409,6 +411,8 @@ def call_darkly(model, images, training):
 def let_every_pixel_count(features):
     """Positive kernels, and weights of channels that do not see the frame."""
     for layer in features._flatten_layers():
+        if isinstance(layer, LAYERS.Rescaling):
+            layer.scale, layer.offset = 1.0, 0.0
         for variable in layer.trainable_variables:
             if "kernel" in variable.path:
                 is_gate = "_se_" in variable.path
