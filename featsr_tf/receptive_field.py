@@ -49,7 +49,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--backbone",
         default="resnet50",
-        help="mobilenet_v1, resnet50 or resnet101 (default: %(default)s)",
+        help="mobilenet_v1, resnet50, resnet101, a network of "
+        "keras.applications or package.module:function (default: %(default)s)",
     )
     parser.add_argument(
         "--image_width",

@@ -12,20 +12,28 @@ class BackboneEntry:
     Args:
         constructor: makes the network; a name is one of `keras.applications`.
         preprocess: maps RGB images 0..255 to what the network was trained on.
-        base_layer: layer whose output are the base features, at stride 16.
-        sub_layer: layer whose output are the sub features of Figure 5.
+        base_layer: layer whose output are the base features, at stride 16;
+            "" = proposed from the graph.
+        sub_layer: layer whose output are the sub features of Figure 5; ""
+            likewise.
+        head_from: first layer of the second stage; "" = the one behind the
+            base layer.
         has_alpha: whether the network comes in several widths.
         dense_second_stage: whether the second stage keeps the resolution of
             the pooled features: its strides are then replaced by 1.
+        first_layer: the one that sees preprocessed images, where `preprocess`
+            stands for the layers before it.
     """
 
     constructor: str | Callable[..., Any]
     preprocess: str | Callable[..., Any]
-    base_layer: str
-    sub_layer: str
+    base_layer: str = ""
+    sub_layer: str = ""
+    head_from: str = ""
     spellings: tuple[str, ...] = ()
     has_alpha: bool = False
     dense_second_stage: bool = False
+    first_layer: str = ""
 
 
 BACKBONES = {
@@ -54,11 +62,15 @@ BACKBONES = {
         dense_second_stage=True,
     ),
 }
+# The type of networks that `backbone.name` or `backbone.factory` says.
+ANY_NETWORK = "faster_rcnn_keras"
 # `feature_extractor.type` -> backbone.
 EXTRACTOR_TYPES = {
     f"faster_rcnn_{spelling}": name
     for name, entry in BACKBONES.items()
     for spelling in entry.spellings
-}
+} | {ANY_NETWORK: ""}
+# What `backbone.factory` may be: package.module:function.
+FACTORY = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 # Widths of MobileNet for which Keras has weights.
 IMAGENET_ALPHAS = (0.25, 0.5, 0.75, 1.0)

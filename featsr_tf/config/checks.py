@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from featsr_tf.config import schema
+from featsr_tf.config.backbones import ANY_NETWORK
 from featsr_tf.config.backbones import BACKBONES
 from featsr_tf.config.backbones import EXTRACTOR_TYPES
+from featsr_tf.config.backbones import FACTORY
 from featsr_tf.config.backbones import IMAGENET_ALPHAS
 from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import alternatives
@@ -94,13 +96,16 @@ def _expected(field: Field, value: Any) -> str:
     return f"at most {maximum:g}" if value > maximum else ""
 
 
-def backbone_name(extractor_type: str) -> str:
-    """Translates the API's name of a feature extractor.
+def backbone_name(pipeline: Pipeline) -> str:
+    """Names the network that the detector stands on.
 
     Returns:
-        "mobilenet_v1", "resnet50" or "resnet101".
+        "mobilenet_v1", "resnet50" or "resnet101", a name of
+        `keras.applications`, or a "package.module:function".
     """
-    return EXTRACTOR_TYPES[extractor_type]
+    extractor = pipeline.model.faster_rcnn.feature_extractor.type
+    backbone = pipeline.model.feature_super_resolution.backbone
+    return EXTRACTOR_TYPES[extractor] or backbone.factory or backbone.name
 
 
 def _extractor_problems(pipeline: Pipeline) -> _Problems:
@@ -139,8 +144,18 @@ def _backbone_problems(pipeline: Pipeline) -> _Problems:
             f"is not set; expected one of {', '.join(EXTRACTOR_TYPES)}",
         )
     backbone = pipeline.model.feature_super_resolution.backbone
-    path, alpha = f"{_EXTENSION}.backbone.alpha", backbone.alpha
-    name = backbone_name(extractor)
+    path = f"{_EXTENSION}.backbone"
+    if extractor == ANY_NETWORK:
+        yield from _network_problems(path, backbone)
+        return
+    for name in ("name", "factory"):
+        if getattr(backbone, name):
+            yield (
+                f"{path}.{name}",
+                f"is set; expected {_EXTRACTOR} {ANY_NETWORK} with it",
+            )
+    path, alpha = f"{path}.alpha", backbone.alpha
+    name = backbone_name(pipeline)
     if not BACKBONES[name].has_alpha and alpha != 1.0:
         yield (
             path,
@@ -150,6 +165,25 @@ def _backbone_problems(pipeline: Pipeline) -> _Problems:
     if backbone.weights == "imagenet" and alpha not in IMAGENET_ALPHAS:
         known = ", ".join(f"{known:g}" for known in IMAGENET_ALPHAS)
         yield path, f"is {alpha:g}; ImageNet weights exist for {known}"
+
+
+def _network_problems(path: str, backbone: schema.BackboneOptions) -> _Problems:
+    if not backbone.name and not backbone.factory:
+        yield (
+            f"{path}.name",
+            f"is not set; expected a network of keras.applications, or factory,"
+            f" with {_EXTRACTOR} {ANY_NETWORK}",
+        )
+    if backbone.name and backbone.factory:
+        yield f"{path}.factory", "is set with name; expected one of the two"
+    if backbone.factory and not re.fullmatch(FACTORY, backbone.factory):
+        yield (
+            f"{path}.factory",
+            f"is {printable(repr(backbone.factory))}; expected "
+            "package.module:function of an installed package",
+        )
+    if ":" in backbone.name:
+        yield f"{path}.name", "holds a colon; expected factory instead"
 
 
 def _second_stage_problems(pipeline: Pipeline, trains: bool) -> _Problems:

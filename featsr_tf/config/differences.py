@@ -56,6 +56,11 @@ def affects_of(path: str) -> Affects:
 
 # Kept caches may be older than these fields: they count where they are set.
 _YOUNGER = (
+    f"{_EXTENSION}.backbone.name",
+    f"{_EXTENSION}.backbone.factory",
+    f"{_EXTENSION}.backbone.base_layer",
+    f"{_EXTENSION}.backbone.head_from",
+    f"{_EXTENSION}.backbone.dense_second_stage",
     f"{_EXTENSION}.second_look.",
     f"{_EXTENSION}.training_crop.log_uniform_scale",
 )

@@ -99,10 +99,9 @@ def _facts(
     options: ExportOptions,
 ) -> dict[str, str]:
     extension = pipeline.model.feature_super_resolution
-    extractor = pipeline.model.faster_rcnn.feature_extractor.type
     environment = describe_environment()
     facts = {
-        "backbone": f"{backbone_name(extractor)}, width "
+        "backbone": f"{backbone_name(pipeline)}, width "
         f"{extension.backbone.alpha:g}",
         "classes": str(len(label_map.names)),
         "steps": ", ".join(f"{stage} {n}" for stage, n in stages.items()),

@@ -23,7 +23,20 @@ POINTWISE_LAYERS = (
     keras.layers.SpatialDropout2D,
     keras.layers.Rescaling,
     keras.layers.Normalization,
+    keras.layers.Dense,
 )
+_GLOBAL_POOL = keras.layers.GlobalAveragePooling2D
+
+
+def is_pointwise(layer: keras.Layer) -> bool:
+    """Tells whether outputs depend on no more than one position."""
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return layer.axis in (-1, 3, [-1], [3])
+    # Networks of Keras and of its hub have layers of this name, none public.
+    return (
+        isinstance(layer, POINTWISE_LAYERS)
+        or type(layer).__name__ == "LayerScale"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +107,8 @@ def receptive_field(
     Each layer applies R += (k - 1) d j, c0 += ((k - 1) d / 2 - pad) j and
     `j *= s` to the field of its inputs; where branches meet, the larger one
     counts. Sides that are multiples of the stride are taken for granted.
+    What is pooled over the whole frame, as the weights of squeeze-and-excite
+    are, has no place and does not count.
 
     Args:
         output: key of the feature map in the model's dict of outputs; None
@@ -102,12 +117,18 @@ def receptive_field(
     Raises:
         ConfigError: a layer is not square, or is of a kind without a rule.
     """
-    fields: dict[int, ReceptiveField] = {}
+    fields: dict[int, ReceptiveField | None] = {}
     for node in nodes_in_order(model):
         inputs = [fields[id(tensor)] for tensor in node.input_tensors]
         field = _through_layer(node.operation, _merge(inputs, node.operation))
         fields.update((id(tensor), field) for tensor in node.outputs)
-    return fields[id(model.output if output is None else model.output[output])]
+    found = fields[id(model.output if output is None else model.output[output])]
+    if found is None:
+        raise ConfigError(
+            f"layer {node.operation.name}: its features are pooled over the "
+            "whole frame and have no receptive field"
+        )
+    return found
 
 
 def nodes_in_order(model: keras.Model) -> Iterator:
@@ -137,17 +158,24 @@ def same_value(values: Sequence[int], layer: keras.Layer) -> int:
 
 
 def _merge(
-    fields: Sequence[ReceptiveField], layer: keras.Layer
-) -> ReceptiveField:
-    if len({field.stride for field in fields}) > 1:
+    fields: Sequence[ReceptiveField | None], layer: keras.Layer
+) -> ReceptiveField | None:
+    if not fields:
+        return ReceptiveField()
+    placed = [field for field in fields if field is not None]
+    if len({field.stride for field in placed}) > 1:
         raise ConfigError(
             f"layer {layer.name} merges feature maps of different strides"
         )
-    return max(fields, key=lambda field: field.size, default=ReceptiveField())
+    return max(placed, key=lambda field: field.size, default=None)
 
 
-def _through_layer(layer: keras.Layer, field: ReceptiveField) -> ReceptiveField:
-    if isinstance(layer, POINTWISE_LAYERS):
+def _through_layer(
+    layer: keras.Layer, field: ReceptiveField | None
+) -> ReceptiveField | None:
+    if field is None or isinstance(layer, _GLOBAL_POOL):
+        return None
+    if is_pointwise(layer):
         return field
     if isinstance(layer, keras.layers.ZeroPadding2D):
         pad_begin = same_value([begin for begin, _ in layer.padding], layer)

@@ -1,9 +1,8 @@
-"""The CNN backbones: where to cut them and what their second stage is."""
+"""The CNN backbones: extractor and second stage of a network."""
 
 import copy
 import dataclasses
 import difflib
-import operator
 import os
 import warnings
 
@@ -15,42 +14,58 @@ from featsr_tf.config.backbones import IMAGENET_ALPHAS
 from featsr_tf.config.backbones import BackboneEntry
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.model import network_graph
 from featsr_tf.model import speed
+from featsr_tf.model.networks import find_network
 from featsr_tf.model.weight_files import read_weights
 from featsr_tf.model.weight_transfer import transfer_weights
 
 
 class Backbone:
-    """A network of `keras.applications`, cut into extractor and second stage.
+    """A functional network, cut into extractor and second stage.
 
     The layers up to the base layer are the feature extractor F of the paper;
-    the layers behind it are the second stage, which works on pooled features
-    (the beginning of a "predictor" in Figure 3).
+    the layers from `head_from` on are the second stage, which works on pooled
+    features (the beginning of a "predictor" in Figure 3).
 
     Args:
+        entry: names the layers; those that it leaves open are proposed from
+            the graph.
         jit_compile: whether XLA compiles the extractor.
 
     Attributes:
         features: functional model from preprocessed images `[B, H, W, 3]` to
             `{"sub": ..., "base": ...}`, each `[B, H / stride, W / stride, C]`.
+        layers: names of the sub and of the base layer.
+
+    Raises:
+        ConfigError: a layer is not there, or the network cannot be cut there.
     """
 
     def __init__(
         self,
         entry: BackboneEntry,
         network: keras.Model,
-        sub_layer: str,
         jit_compile: bool = False,
     ):
-        base = network.get_layer(entry.base_layer).output
-        sub = _sub_features(keras.Model(network.input, base), sub_layer)
-        self.features = keras.Model(
-            network.input, {"sub": sub, "base": base}, name="features"
+        network = network_graph.plain_network(network, entry.first_layer)
+        base, sub = entry.base_layer, entry.sub_layer
+        if not base or not sub:
+            proposed = network_graph.propose_layers(network)
+            base, sub = base or proposed[0], sub or proposed[1]
+        extractor = keras.Model(
+            network.input, _output(network, "base_layer", base)
         )
+        outputs = {
+            "sub": _output(extractor, "sub_layer", sub),
+            "base": extractor.output,
+        }
+        self.features = keras.Model(extractor.input, outputs, name="features")
+        self.layers = {"sub": sub, "base": base}
         self._jit_compile = jit_compile
         self._call_features = speed.FoldedCall(self.features, jit_compile)
         self._entry = entry
-        self._tail = keras.Model(base, network.output)
+        self._tail = _tail(network, base, entry.head_from)
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
         """Maps pixels 0..255 to the range the network was trained on."""
@@ -109,32 +124,33 @@ def build_backbone(
     name: str,
     alpha: float = 1.0,
     weights: str = "",
-    sub_layer: str = "",
     jit_compile: bool = False,
+    **layers: str | bool,
 ) -> Backbone:
     """Builds a backbone and loads its weights.
 
     Args:
+        name: see `find_network`.
         weights: "" for random ones, "imagenet" to download those of
             `keras.applications`, the path of a weights file of the network
             without its classification layer, or of anything that
             `read_weights` takes, whose names are to match.
-        sub_layer: name of the layer that gives the sub features; "" stands
-            for the backbone's own choice.
         jit_compile: whether XLA compiles the extractor.
+        **layers: `sub_layer`, `base_layer`, `head_from` and
+            `dense_second_stage` of `BackboneEntry`; what is empty stands for
+            the backbone's own choice.
 
     Raises:
         ConfigError: there is no such backbone, width or layer.
         DataError: the weights cannot be had.
     """
-    if name not in BACKBONES:
-        raise ConfigError(
-            f"there is no backbone {name!r}; use one of {', '.join(BACKBONES)}"
-        )
-    entry = _import_functions(BACKBONES[name])
+    entry = find_network(name)
+    entry = dataclasses.replace(
+        entry, **{key: value for key, value in layers.items() if value}
+    )
     arguments = {"include_top": False, "input_shape": (None, None, 3)}
     if entry.has_alpha:
-        _check_width(alpha, weights)
+        _check_width(alpha, weights if name in BACKBONES else "")
         arguments["alpha"] = alpha
     elif alpha != 1.0:
         raise ConfigError(
@@ -148,22 +164,7 @@ def build_backbone(
         network = entry.constructor(weights=None, **arguments)
         if weights:
             _read_weights(network, weights, title)
-    return Backbone(
-        entry=entry,
-        network=network,
-        sub_layer=sub_layer or entry.sub_layer,
-        jit_compile=jit_compile,
-    )
-
-
-def _import_functions(entry: BackboneEntry) -> BackboneEntry:
-    """Replaces names of `keras.applications` by what they name."""
-    functions = {
-        field: operator.attrgetter(value)(keras.applications)
-        for field in ("constructor", "preprocess")
-        if isinstance(value := getattr(entry, field), str)
-    }
-    return dataclasses.replace(entry, **functions)
+    return Backbone(entry=entry, network=network, jit_compile=jit_compile)
 
 
 def _check_width(alpha: float, weights: str) -> None:
@@ -232,12 +233,35 @@ def _one_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _sub_features(extractor: keras.Model, name: str) -> keras.KerasTensor:
-    names = [layer.name for layer in extractor.layers[1:]]
+def _output(network: keras.Model, field: str, name: str) -> keras.KerasTensor:
+    names = network_graph.layer_names(network)
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
         raise ConfigError(
-            f"sub_layer {name!r}: the backbone has no such layer up to "
+            f"{field} {name!r}: the backbone has no such layer up to "
             f"{names[-1]}; the nearest name is {nearest[0]!r}"
         )
-    return extractor.get_layer(name).output
+    return network_graph.output_of(network, name)
+
+
+def _tail(network: keras.Model, base: str, head_from: str) -> keras.Model:
+    """The layers behind the base layer, or from `head_from` on."""
+    features = network_graph.output_of(network, base)
+    field, inputs = "base_layer", features
+    if head_from:
+        field = "head_from"
+        _output(network, field, head_from)
+        inputs = network_graph.inputs_of(network, head_from)
+    try:
+        tail = keras.Model(inputs, network.output)
+    except ValueError as error:
+        raise ConfigError(
+            f"{field} {head_from or base!r}: other layers see the image past "
+            "it; expected one through which all later layers see it"
+        ) from error
+    if inputs.shape[-1] != features.shape[-1]:
+        raise ConfigError(
+            f"head_from {head_from!r} takes {inputs.shape[-1]} channels; "
+            f"expected the {features.shape[-1]} of the base layer, {base}"
+        )
+    return tail

@@ -82,11 +82,14 @@ def build_detector(
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
     backbone = build_backbone(
-        backbone_name(config.feature_extractor.type),
+        backbone_name(pipeline),
         alpha=extension.backbone.alpha,
         weights=extension.backbone.weights if load_weights else "",
-        sub_layer=extension.backbone.sub_layer,
         jit_compile=extension.jit_compile,
+        base_layer=extension.backbone.base_layer,
+        sub_layer=extension.backbone.sub_layer,
+        head_from=extension.backbone.head_from,
+        dense_second_stage=extension.backbone.dense_second_stage,
     )
     parts = {
         "backbone": backbone,

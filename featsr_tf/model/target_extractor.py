@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from featsr_tf.errors import ConfigError
-from featsr_tf.geometry.receptive_field import POINTWISE_LAYERS
+from featsr_tf.geometry.receptive_field import is_pointwise
 from featsr_tf.geometry.receptive_field import nodes_in_order
 from featsr_tf.geometry.receptive_field import same_value
 
@@ -49,6 +49,8 @@ class AtrousConvolution(keras.layers.Wrapper):
         padding = self.padding.upper()
         if isinstance(self.layer, keras.layers.DepthwiseConv2D):
             outputs = _depthwise(inputs, kernel, padding)
+        elif getattr(self.layer, "groups", 1) > 1:
+            outputs = ops.conv(inputs, kernel, 1, self.padding, None, 2)
         else:
             outputs = tf.nn.conv2d(inputs, kernel, 1, padding, dilations=2)
         if self.layer.use_bias:
@@ -58,6 +60,51 @@ class AtrousConvolution(keras.layers.Wrapper):
     def get_config(self) -> dict:
         """Gives the constructor's arguments."""
         return {**super().get_config(), "padding": self.padding}
+
+
+@keras.saving.register_keras_serializable(package="featsr_tf")
+class AtrousGlobalPooling(keras.layers.GlobalAveragePooling2D):
+    """Averages over a frame at dilation 2, for squeeze-and-excite.
+
+    The mean of each phase, of every second row and column, is what the
+    extractor finds in an image of half the size: `[B, 2, 2, C]`.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Maps `[B, h, w, C]` with even sides to `[B, 2, 2, C]`."""
+        batch, height, width, channels = tf.unstack(tf.shape(inputs))
+        groups = tf.reshape(
+            inputs, [batch, height // 2, 2, width // 2, 2, channels]
+        )
+        means = tf.reduce_mean(groups, [1, 3])
+        return tf.ensure_shape(means, self.compute_output_shape(inputs.shape))
+
+    def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
+        return (input_shape[0], 2, 2, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="featsr_tf")
+class AtrousMultiply(keras.layers.Multiply):
+    """Multiplies maps by the weights that each of their phases has."""
+
+    def build(self, input_shape):
+        """Has no variables."""
+        super().build([self.compute_output_shape(input_shape)] * 2)
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Maps `[B, h, w, C]` and `[B, 2, 2, C]`, in any order."""
+        weights, maps = sorted(inputs, key=_is_pooled, reverse=True)
+        sides = tf.shape(maps)[1:3] // 2
+        return maps * tf.tile(weights, tf.concat([[1], sides, [1]], 0))
+
+    def compute_output_shape(self, input_shape):
+        """Infers the shape of the output."""
+        return next(shape for shape in input_shape if shape[1:3] != (2, 2))
+
+
+def _is_pooled(maps) -> bool:
+    return tuple(maps.shape[1:3]) == (2, 2)
 
 
 def build_target_extractor(
@@ -73,10 +120,10 @@ def build_target_extractor(
         features: functional model of an extractor whose image sides are
             multiples of twice its stride.
         pooling: what brings the stride back after each convolution of kernel
-            size > 1 and stride 2, before its batch normalization: "PAPER" 2x2
-            max-pool, "AVERAGE" 2x2 average pool, "STRIDE" plain subsampling,
-            "ROOT_MAX" max-pool after the first of them and average pool after
-            the others.
+            size > 1 and stride 2 or 4, before its batch normalization: "PAPER"
+            max-pool of 2x2 or 4x4, "AVERAGE" average pool, "STRIDE" plain
+            subsampling, "ROOT_MAX" max-pool after the first of them and
+            average pool after the others.
 
     Returns:
         Functional model with the same inputs and the same keys of outputs.
@@ -113,7 +160,14 @@ class _AtrousRules:
 
     def __call__(self, layer: keras.Layer, *args, **kwargs):
         """Calls one layer on the twin's tensors."""
-        if isinstance(layer, POINTWISE_LAYERS):
+        if isinstance(args[0], list) and len(set(map(_is_pooled, args[0]))) > 1:
+            return self._weigh(layer, *args)
+        if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+            return AtrousGlobalPooling(name=f"{layer.name}_atrous")(*args)
+        if isinstance(layer, keras.layers.Reshape) and _is_pooled(args[0]):
+            # The weights of all phases have their place already.
+            return args[0]
+        if is_pointwise(layer):
             return layer(*args, **kwargs)
         if isinstance(layer, keras.layers.ZeroPadding2D):
             return self._pad(layer, *args)
@@ -124,6 +178,11 @@ class _AtrousRules:
         if isinstance(layer, _POOLS):
             return self._pool(layer, *args)
         return self._convolve(layer, *args)
+
+    def _weigh(self, layer: keras.Layer, inputs):
+        if type(layer) is not keras.layers.Multiply or len(inputs) != 2:
+            raise _no_rule(layer, "what is pooled over the frame")
+        return AtrousMultiply(name=f"{layer.name}_atrous")(inputs)
 
     def _pad(self, layer: keras.Layer, inputs):
         begin, end = (
@@ -149,34 +208,36 @@ class _AtrousRules:
         if self._pooling == "STRIDE":
             # Subsampling commutes with a dilated pool, and is cheaper first.
             return type(layer)(size, 1, padding, name=name)(
-                _subsampling(layer)(inputs)
+                _subsampling(layer, stride)(inputs)
             )
         return type(layer)(2 * size - 1, 2, padding, name=name)(inputs)
 
     def _convolve(self, layer: keras.Layer, inputs):
         size, stride = _window(layer)
         padding = layer.padding
-        if padding == "same" and (stride == 2 or size % 2 == 0):
-            begin = (size - stride) // 2
+        if size <= stride:
+            padding = "same"  # Windows that do not overlap need no padding.
+        if padding == "same" and (stride > 1 or size % 2 == 0):
+            begin = max(size - stride, 0) // 2
             inputs = _padding(layer, 2 * begin, 2 * (size - 1 - begin))(inputs)
             padding = "valid"
-        elif stride == 2 and layer.name not in self._padded:
-            raise _no_rule(layer, "stride 2 without padding")
+        elif stride > 1 and layer.name not in self._padded:
+            raise _no_rule(layer, f"stride {stride} without padding")
         outputs = AtrousConvolution(
             layer, padding, name=f"{layer.name}_atrous"
         )(inputs)
-        return self._reduce(layer, outputs) if stride == 2 else outputs
+        return self._reduce(layer, outputs, stride) if stride > 1 else outputs
 
-    def _reduce(self, layer: keras.Layer, inputs):
-        """Halves the resolution after a convolution that had stride 2."""
+    def _reduce(self, layer: keras.Layer, inputs, stride: int):
+        """Lowers the resolution as the stride of the convolution did."""
         is_root, self._reduced_before = not self._reduced_before, True
         if self._pooling == "STRIDE":
-            return _subsampling(layer)(inputs)
+            return _subsampling(layer, stride)(inputs)
         takes_maximum = self._pooling == "PAPER" or (
             self._pooling == "ROOT_MAX" and is_root
         )
         pool = _POOLS[0] if takes_maximum else _POOLS[1]
-        return pool(2, name=f"{layer.name}_reduction")(inputs)
+        return pool(stride, name=f"{layer.name}_reduction")(inputs)
 
 
 def _depthwise(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
@@ -195,7 +256,7 @@ def _window(layer: keras.Layer) -> tuple[int, int]:
     size, stride = same_value(sizes, layer), same_value(layer.strides, layer)
     if same_value(getattr(layer, "dilation_rate", (1, 1)), layer) != 1:
         raise _no_rule(layer, "dilation already")
-    if stride > 2:
+    if stride not in (1, 2, 4):
         raise _no_rule(layer, f"stride {stride}")
     return size, stride
 
@@ -207,8 +268,13 @@ def _twin_end(consumer: keras.Layer, begin: int, end: int) -> int:
         size, stride = _window(consumer)
     if stride == 1:
         return 2 * end
-    if consumer.padding != "valid" or begin + end not in (size - 2, size - 1):
-        raise _no_rule(consumer, "stride 2 that does not halve even sides")
+    if (
+        consumer.padding != "valid"
+        or not size - stride <= begin + end <= size - 1
+    ):
+        raise _no_rule(
+            consumer, f"stride {stride} that does not divide the sides"
+        )
     # Further than doubled where the size asks for it, so that every window of
     # the extractor is a complete 2x2 group of windows here.
     return 2 * (size - 1 - begin)
@@ -220,9 +286,9 @@ def _padding(layer: keras.Layer, begin: int, end: int) -> keras.Layer:
     )
 
 
-def _subsampling(layer: keras.Layer) -> keras.Layer:
-    """Keeps every second row and column."""
-    return keras.layers.MaxPooling2D(1, 2, name=f"{layer.name}_reduction")
+def _subsampling(layer: keras.Layer, stride: int) -> keras.Layer:
+    """Keeps every second or fourth row and column."""
+    return keras.layers.MaxPooling2D(1, stride, name=f"{layer.name}_reduction")
 
 
 def _no_rule(layer: keras.Layer, found: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from featsr_tf.config import backbone_name
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
@@ -89,11 +90,11 @@ def _data_line(title: str, source: RecordFiles) -> str:
 
 
 def _model_lines(pipeline, detector: Detector) -> list[str]:
-    cells = detector.pool_base.cells
+    cells, layers = detector.pool_base.cells, detector.backbone.layers
     lines = [
-        f"backbone {pipeline.model.faster_rcnn.feature_extractor.type}: "
-        f"stride {cells.stride} px, receptive field {cells.size} px, first "
-        f"cell centred on pixel {cells.first_center:g}",
+        f"backbone {backbone_name(pipeline)}: base layer {layers['base']}, "
+        f"sub layer {layers['sub']}, stride {cells.stride} px, receptive field "
+        f"{cells.size} px, first cell centred on pixel {cells.first_center:g}",
         f"detector: {detector.count_params():,} parameters",
     ]
     for name in checkpoints.STAGES:

@@ -137,6 +137,26 @@ def test_only_mobilenet_has_a_width_multiplier():
         parse(resnet, f"{EXTENSION}.backbone.alpha=0.5")
 
 
+@pytest.mark.parametrize(
+    "backbone,message",
+    [
+        ("", "backbone.name is not set"),
+        ("name: 'MobileNetV2' factory: 'a.b:c'", "one of the two"),
+        ("factory: 'a/b:c'", "package.module:function"),
+        ("name: 'a.b:c'", "expected factory"),
+    ],
+)
+def test_a_network_of_keras_or_of_ones_own_is_named_in_one_way(
+    backbone, message
+):
+    any_network = f"{DETECTOR}.feature_extractor.type=faster_rcnn_keras"
+    assert parse(any_network, f"{EXTENSION}.backbone={{name: 'VGG16'}}")
+    with pytest.raises(ConfigError, match=message):
+        parse(any_network, f"{EXTENSION}.backbone={{{backbone}}}")
+    with pytest.raises(ConfigError, match="faster_rcnn_keras with it"):
+        parse(f"{EXTENSION}.backbone={{name: 'VGG16'}}")
+
+
 def test_the_jumps_of_a_manual_schedule_must_increase():
     text = SAMPLE.replace("step: 8", "step: 5")
     with pytest.raises(ConfigError, match=r"jumps at steps \[5, 5\]"):

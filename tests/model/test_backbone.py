@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 
 import keras
 import numpy as np
@@ -12,7 +13,10 @@ from featsr_tf.config.backbones import BACKBONES
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.backbone import build_backbone
+from featsr_tf.model.network_graph import propose_layers
 from tests.model.small import small_backbone
+
+LAYERS = keras.layers
 
 BASE_CHANNELS = {"mobilenet_v1": 512, "resnet50": 1024, "resnet101": 1024}
 SUB_SHAPES = {
@@ -213,3 +217,157 @@ def test_a_failing_download_is_reported_in_one_line(monkeypatch):
     with pytest.raises(DataError, match="https://nowhere") as error:
         build_backbone("resnet50", weights="imagenet")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["MobileNet", pytest.param("ResNet50", marks=pytest.mark.slow)]
+)
+def test_layers_proposed_from_the_graph_are_those_of_the_table(name):
+    network = getattr(keras.applications, name)(
+        include_top=False, weights=None, input_shape=(None, None, 3)
+    )
+    entry = next(e for e in BACKBONES.values() if e.constructor == name)
+    expected = (entry.base_layer, entry.sub_layer)
+    assert propose_layers(network) == expected
+
+
+def branched_network():
+    """A network of one's own: a model inside, `x + y`, dropout."""
+    images = keras.Input((None, None, 3))
+    stem = keras.Sequential(
+        [
+            LAYERS.Conv2D(4, 3, 2, padding="same", activation="relu"),
+            LAYERS.Conv2D(6, 3, 2, padding="same", name="four"),
+        ]
+    )
+    maps = stem(LAYERS.Rescaling(1 / 255)(images))
+    maps = LAYERS.Conv2D(6, 3, 2, "same", activation="relu", name="eight")(maps)
+    maps = LAYERS.Conv2D(6, 3, 2, "same", activation="relu", name="cut")(maps)
+    inside = LAYERS.Conv2D(6, 1, activation="relu", name="inside")(maps)
+    maps = LAYERS.Dropout(0.5)(inside) + maps
+    maps = LAYERS.Conv2D(8, 3, 2, padding="same", name="head")(maps)
+    return keras.Model(images, LAYERS.ReLU()(maps))
+
+
+OWN = f"{__name__}:branched_network"
+
+
+def test_a_network_of_ones_own_is_cut_where_the_graph_allows_it():
+    backbone = build_backbone(OWN)
+    assert backbone.layers["sub"] == "eight"
+    assert backbone.layers["base"] == backbone.features.layers[-1].name
+    images = tf.random.uniform([1, 64, 64, 3], 0, 255)
+    features = backbone.extract(images, training=True)  # without dropout
+    again = backbone.extract(images, training=True)
+    np.testing.assert_array_equal(features["base"], again["base"])
+    assert features["base"].shape == (1, 4, 4, 6)
+    assert backbone.second_stage("any")(tf.zeros([2, 7, 7, 6])).shape[1] == 4
+    dense = build_backbone(OWN, base_layer="cut", dense_second_stage=True)
+    assert dense.layers["base"] == "cut"
+    assert dense.second_stage("any")(tf.zeros([2, 7, 7, 6])).shape[1] == 7
+
+
+def test_a_second_stage_can_begin_further_behind():
+    stage = build_backbone(OWN, base_layer="cut", head_from="head")
+    names = [layer.name for layer in stage.second_stage("any").layers]
+    assert names[1] == "any_head"
+
+
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        ({"base_layer": "inside"}, "inside.* past it"),
+        ({"base_layer": "cut", "head_from": "nothing"}, "head_from 'nothing'"),
+        ({"base_layer": "eight", "sub_layer": "cut"}, "no such layer up to"),
+        ({"head_from": "conv"}, "nearest name"),
+        ({"alpha": 0.5}, "one width only"),
+        ({"weights": "imagenet"}, "no weights 'imagenet'"),
+    ],
+)
+def test_where_a_network_cannot_be_cut_is_said(arguments, message):
+    error = DataError if "weights" in arguments else ConfigError
+    with pytest.raises(error, match=message):
+        build_backbone(OWN, **arguments)
+
+
+def fails():
+    raise KeyError("missing")
+
+
+def fixed_size():
+    images = keras.Input((32, 32, 3))
+    return keras.Model(images, LAYERS.ReLU()(images))
+
+
+def adapted():
+    images = keras.Input((None, None, 3))
+    return keras.Model(images, LAYERS.Normalization()(images))
+
+
+def subclassed():
+    return keras.Model()
+
+
+@pytest.mark.parametrize(
+    "name,message",
+    [
+        ("MobileNetV9", "nearest name is 'MobileNetV[23]"),
+        (f"{__name__}:fails", "failed: KeyError"),
+        (f"{__name__}:fixed_size", r"keras.Input\(\(None, None, 3\)\)"),
+        (f"{__name__}:subclassed", "functional keras.Model"),
+        (f"{__name__}:adapted", "normalization.* adapted"),
+        (f"{__name__}:fan_out", "cannot be imported .*fan_out"),
+        ("no_such_package:build", "installed package"),
+        ("../evil:build", "package.module:function"),
+    ],
+)
+def test_a_factory_that_gives_no_network_is_named(name, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        build_backbone(name)
+    assert "\n" not in str(error.value)
+
+
+def test_code_of_the_working_folder_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "evil_near.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    # What `python -m` puts first, and an interactive Python.
+    monkeypatch.setattr(sys, "path", [str(tmp_path), "", *sys.path])
+    with pytest.raises(ConfigError, match="installed package"):
+        build_backbone("evil_near:build")
+    assert not (tmp_path / "ran").exists()
+    assert sys.path[:2] == [str(tmp_path), ""]
+
+
+@pytest.mark.slow
+def test_efficientnets_pixels_are_normalized_without_their_weights():
+    network = keras.applications.EfficientNetB0(
+        include_top=False, weights=None, input_shape=(None, None, 3)
+    )
+    backbone = build_backbone("EfficientNetB0")
+    assert backbone.features.layers[1].name == "stem_conv_pad"
+    images = tf.constant([[[[0.485 * 255, 0.456 * 255, 255.0]]]])
+    np.testing.assert_allclose(
+        backbone.preprocess(images)[0, 0, 0],
+        [0, 0, (1 - 0.406) / 0.225 / 0.225**0.5],
+        atol=1e-5,
+    )
+    names = {layer.name for layer in network.layers}
+    assert {layer.name for layer in backbone.features.layers[1:]} < names
+
+
+@pytest.mark.parametrize(
+    "name,file",
+    [
+        ("MobileNetV2", "mobilenet_v2_1.0"),
+        (
+            "featsr_tf.model.efficientnet_lite:efficientnet_lite0",
+            "efficientnet_lite0",
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_other_shared_weights_keep_the_signal_alive(name, file, shared):
+    path = str(shared / "weights" / f"{file}_notop.weights.h5")
+    backbone = build_backbone(name, weights=path)
+    images = tf.random.uniform([1, 64, 64, 3], 0, 255)
+    assert 0.05 < np.mean(backbone.extract(images)["base"]) < 3.0

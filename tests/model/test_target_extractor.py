@@ -16,8 +16,14 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.geometry.receptive_field import receptive_field
 from featsr_tf.geometry.roi_align import roi_align
 from featsr_tf.model.backbone import build_backbone
+from featsr_tf.model.network_graph import output_of
+from featsr_tf.model.network_graph import plain_network
+from featsr_tf.model.network_graph import propose_layers
+from featsr_tf.model.speed import PolyphaseCall
 from featsr_tf.model.target_extractor import POOLINGS
 from featsr_tf.model.target_extractor import AtrousConvolution
+from featsr_tf.model.target_extractor import AtrousGlobalPooling
+from featsr_tf.model.target_extractor import AtrousMultiply
 from featsr_tf.model.target_extractor import build_target_extractor
 
 BACKBONES = [
@@ -53,6 +59,8 @@ def randomize(features):
 
 
 def fan_in(kernel):
+    if len(kernel.shape) == 2:
+        return kernel.shape[0]
     is_depthwise = kernel.shape[3] == 1
     return np.prod(kernel.shape[: 2 if is_depthwise else 3])
 
@@ -268,6 +276,152 @@ def test_the_twin_works_in_a_graph_on_two_replicas():
         np.testing.assert_allclose(output, expected, atol=1e-6)
 
 
+def excited_network(inputs=(None, None, 3)):
+    """What networks of Keras have beyond MobileNet v1 and ResNets, in small.
+
+    Patches, padded depthwise convolutions with a multiplier, groups, swish,
+    layer normalization, dropout, squeeze-and-excite in both spellings, and
+    `x + y`; strides 4, 8, 16 and 32.
+    """
+    images = keras.Input(inputs)
+    maps = LAYERS.Conv2D(8, 4, 4, name="patches")(images)
+    maps = LAYERS.LayerNormalization(name="norm")(maps)
+    maps = LAYERS.Activation("silu", name="swish")(maps)
+    for number, stride in (("8", 2), ("16", 2), ("mixed", 1), ("32", 2)):
+        skip = maps
+        maps = LAYERS.ZeroPadding2D(((1, stride), (1, stride)))(maps)
+        maps = LAYERS.DepthwiseConv2D(
+            4 if stride == 2 else 3, stride, depth_multiplier=2
+        )(maps)
+        maps = LAYERS.Conv2D(8, 3, padding="same", groups=2)(maps)
+        maps = excite(maps, keepdims=number != "16")
+        if stride == 1:
+            maps = LAYERS.Dropout(0.5, noise_shape=(None, 1, 1, 1))(maps) + skip
+        maps = LAYERS.Activation("gelu", name=f"stride{number}")(maps)
+    return keras.Model(images, maps)
+
+
+def excite(maps, keepdims):
+    """Weighs channels by their means over the whole frame."""
+    channels = maps.shape[-1]
+    means = LAYERS.GlobalAveragePooling2D(keepdims=keepdims)(maps)
+    if keepdims:
+        means = LAYERS.Conv2D(4, 1, activation="silu")(means)
+        gates = LAYERS.Conv2D(channels, 1, activation="sigmoid")(means)
+    else:
+        gates = LAYERS.Dense(channels, activation="sigmoid")(means)
+        gates = LAYERS.Reshape((1, 1, channels))(gates)
+    return LAYERS.Multiply()([maps, gates])
+
+
+def excited_features():
+    network = plain_network(excited_network())
+    names = dict(zip(("base", "sub"), propose_layers(network), strict=True))
+    outputs = {key: output_of(network, name) for key, name in names.items()}
+    features = keras.Model(network.input, outputs)
+    randomize(features)
+    return features, names
+
+
+def test_squeeze_and_excite_swish_groups_and_patches_have_an_exact_twin():
+    features, names = excited_features()
+    assert names == {"base": "stridemixed", "sub": "stride8"}
+    images = np.random.default_rng(5).normal(size=(2, 64, 96, 3))
+    images = images.astype("float32")
+    expected = features(images[:, ::2, ::2], training=False)
+    outputs = build_target_extractor(features, "STRIDE")(images)
+    for key in ("base", "sub"):
+        scale = np.abs(expected[key]).max()
+        assert scale > 0.01
+        np.testing.assert_allclose(
+            outputs[key][:, ::2, ::2], expected[key], atol=1e-5 * scale
+        )
+    twin = build_target_extractor(features, "PAPER")
+    expected = twin(images)
+    for key, found in PolyphaseCall(twin)(images).items():
+        np.testing.assert_allclose(found, expected[key], atol=1e-5)
+
+
+def test_what_squeeze_and_excite_pools_is_the_mean_of_each_phase():
+    maps = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    means = AtrousGlobalPooling()(maps)
+    np.testing.assert_array_equal(means[0, :, :, 0], [[5, 6], [9, 10]])
+    weighted = AtrousMultiply()([means, tf.constant(maps)])
+    np.testing.assert_array_equal(
+        weighted[0, 0, :, 0], [0 * 5, 1 * 6, 2 * 5, 3 * 6]
+    )
+
+
+def test_pooled_features_that_are_added_are_refused_by_layer():
+    images = keras.Input((None, None, 3))
+    means = LAYERS.GlobalAveragePooling2D(keepdims=True)(images)
+    sums = LAYERS.Add(name="culprit")([images, means])
+    with pytest.raises(ConfigError, match="culprit"):
+        build_target_extractor(keras.Model(images, {"base": sums}))
+
+
+# Receptive field of the extractor, and of the paper's twin.
+APPLICATIONS = {
+    "MobileNetV2": (267, 548),
+    "EfficientNetB0": (339, 692),
+    "DenseNet121": (1031, 2062),
+    "ConvNeXtTiny": (1096, 2206),
+    "featsr_tf.model.efficientnet_lite:efficientnet_lite0": (339, 692),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_networks_of_keras_have_exact_twins(name):
+    features = build_backbone(name).features
+    randomize(features)
+    images = np.random.default_rng(1).normal(size=(1, 128, 192, 3))
+    images = images.astype("float32")
+    expected = features(images[:, ::2, ::2], training=False)
+    outputs = build_target_extractor(features, "STRIDE")(images)
+    for key in ("base", "sub"):
+        assert np.abs(expected[key]).max() > 0.1
+        np.testing.assert_allclose(
+            outputs[key][:, ::2, ::2], expected[key], atol=1e-5
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_networks_of_keras_see_as_far_as_computed(name):
+    features = build_backbone(name).features
+    twin = build_target_extractor(features, "PAPER")
+    sizes = APPLICATIONS[name]
+    for model, size in zip((features, twin), sizes, strict=True):
+        assert receptive_field(model, "base").size == size
+    if name in ("ConvNeXtTiny", "DenseNet121"):
+        # Layer normalization of equal channels has no gradient, and what comes
+        # from the edge of DenseNet's field is below the least float.
+        return
+    let_every_pixel_count(features)
+    width = 32 * (sizes[1] // 32 + 4)
+    for model, size in zip((features, twin), sizes, strict=True):
+        # Sums of residual branches must not reach the 6 of ReLU6.
+        dark = functools.partial(call_darkly, model)
+        assert footprint(dark, width, cell=width // 32) == size
+
+
+def call_darkly(model, images, training):
+    return model(1e-3 * images, training=training)
+
+
+def let_every_pixel_count(features):
+    """Positive kernels, and weights of channels that do not see the frame."""
+    for layer in features._flatten_layers():
+        if isinstance(layer, LAYERS.Rescaling):
+            layer.scale, layer.offset = 1.0, 0.0
+        for variable in layer.trainable_variables:
+            if "kernel" in variable.path:
+                is_gate = "_se_" in variable.path
+                value = 0.0 if is_gate else 1.0 / fan_in(variable)
+                variable.assign(np.full(variable.shape, value))
+
+
 def small_network(*layers):
     inputs = keras.Input((None, None, 3))
     outputs = inputs
@@ -312,6 +466,7 @@ def test_other_networks_have_an_exact_twin_as_well(layers):
         [LAYERS.Conv2D(4, 3, dilation_rate=2, name="culprit")],
         [LAYERS.Conv2D(4, 3, strides=3, name="culprit")],
         [LAYERS.Conv2D(4, 3, strides=2, name="culprit")],
+        [LAYERS.Reshape((1, 1, -1), name="culprit")],
         [LAYERS.Conv2D(4, (1, 3), name="culprit")],
         [LAYERS.MaxPooling2D(3, 2, name="culprit")],
         [LAYERS.MaxPooling2D(3, 1, padding="same", name="culprit")],

@@ -25,6 +25,7 @@ from featsr_tf.config.schema.faster_rcnn import ImageResizer
 from featsr_tf.config.schema.faster_rcnn import ResizeType
 from featsr_tf.config.schema.faster_rcnn import ScoreConverter
 from featsr_tf.config.schema.super_resolution import AreaFrame
+from featsr_tf.config.schema.super_resolution import BackboneOptions
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
 from featsr_tf.config.schema.super_resolution import GeneratorBlock
 from featsr_tf.config.schema.super_resolution import Precision

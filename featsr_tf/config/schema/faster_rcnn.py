@@ -252,7 +252,9 @@ class FeatureExtractor:
     type: str = field(
         "",
         "Backbone: faster_rcnn_mobilenet_v1, faster_rcnn_resnet50 or "
-        "faster_rcnn_resnet101, each also with the ending _keras or _v1.",
+        "faster_rcnn_resnet101, each also with the ending _keras or _v1; "
+        "faster_rcnn_keras: what feature_super_resolution.backbone.name or "
+        "factory says.",
     )
     batch_norm_trainable: bool = field(
         False,

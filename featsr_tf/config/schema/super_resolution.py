@@ -89,11 +89,39 @@ class BackboneOptions:
         MODEL | BASE | CACHE,
         limits=(0.01, 4),
     )
+    name: str = field(
+        "",
+        "Network of keras.applications, such as MobileNetV2, for "
+        "feature_extractor.type faster_rcnn_keras.",
+        MODEL | BASE | CACHE,
+    )
+    factory: str = field(
+        "",
+        "Instead of `name`: package.module:function of an installed package, "
+        "which gives a functional keras.Model of RGB images 0..255.",
+        MODEL | BASE | CACHE,
+    )
+    base_layer: str = field(
+        "",
+        "Keras layer that gives F, at stride 16; nothing = the default of the "
+        "backbone or, of faster_rcnn_keras, a proposal from its graph.",
+        MODEL | BASE | CACHE,
+    )
     sub_layer: str = field(
         "",
-        "Keras layer that gives F_sub (section 4.2); nothing = the default "
-        "of the backbone.",
+        "Keras layer that gives F_sub (section 4.2); nothing likewise.",
         MODEL | CACHE,
+    )
+    head_from: str = field(
+        "",
+        "First layer of the second stage; nothing = the one behind the base "
+        "layer.",
+        MODEL | BASE | CACHE,
+    )
+    dense_second_stage: bool = field(
+        False,
+        "Whether strides in the second stage become 1, as they do in ResNets.",
+        MODEL | BASE | CACHE,
     )
 
 

@@ -17,6 +17,8 @@ from featsr_tf.model.speed.folding import clone_folded
 from featsr_tf.model.speed.folding import folded_weights
 from featsr_tf.model.speed.winograd import add_bias
 from featsr_tf.model.target_extractor import AtrousConvolution
+from featsr_tf.model.target_extractor import AtrousGlobalPooling
+from featsr_tf.model.target_extractor import AtrousMultiply
 
 _REDUCTIONS = {
     keras.layers.MaxPooling2D: tf.maximum,
@@ -103,6 +105,11 @@ def _call_layer(layer: keras.Layer, normalization, *args, **kwargs):
     if isinstance(layer, keras.layers.ZeroPadding2D):
         halves = [(begin // 2, end // 2) for begin, end in layer.padding]
         return keras.layers.ZeroPadding2D(halves, name=name)(*args)
+    if isinstance(layer, AtrousGlobalPooling):
+        pool = keras.layers.GlobalAveragePooling2D(keepdims=True, name=name)
+        return pool(*args)
+    if isinstance(layer, AtrousMultiply):
+        return keras.layers.Multiply(name=name)(*args)
     reduce = _REDUCTIONS.get(type(layer))
     if reduce and layer.pool_size == layer.strides == (2, 2):
         return keras.layers.Lambda(
