@@ -43,7 +43,8 @@ class Recipe:
 
     Args:
         batch: images per step.
-        gigabytes: of memory that training takes with crops of 384 px.
+        gigabytes: of memory that training takes with crops of 384 px, one of
+            them whatever the crops are.
         frozen: regular expressions of the variables that keep the ImageNet
             values.
     """
@@ -57,13 +58,13 @@ class Recipe:
     rpn_depth: int
 
 
-_RESNET = Recipe(4, 6.0, "momentum", ("conv1_", "conv2_"), 14, 2, 512)
+_RESNET = Recipe(4, 4.0, "momentum", ("conv1_", "conv2_"), 14, 2, 512)
 RECIPES = {
     "mobilenet_v1": Recipe(
         2, 1.5, "adam", ("conv1", "conv_(dw|pw)_[123](_|/|$)"), 7, 1, 256
     ),
     "resnet50": _RESNET,
-    "resnet101": dataclasses.replace(_RESNET, gigabytes=8.0),
+    "resnet101": dataclasses.replace(_RESNET, gigabytes=4.5),
 }
 
 
@@ -261,7 +262,7 @@ def _choose_crop(
         most = 4 / 3 * usual
     most = max(most, 1.25 * usual)
     least = min(least, crop / longest)
-    memory = recipe.gigabytes * (crop / _CROPS[0]) ** 2
+    memory = 1 + (recipe.gigabytes - 1) * (crop / _CROPS[0]) ** 2
     return {
         "crop": crop,
         "minimum_scale": float(f"{least:.2g}"),
