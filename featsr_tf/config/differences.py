@@ -56,6 +56,7 @@ def affects_of(path: str) -> Affects:
 
 # Kept caches may be older than these fields: they count where they are set.
 _YOUNGER = (
+    f"{_EXTENSION}.geometry",
     f"{_EXTENSION}.second_look.",
     f"{_EXTENSION}.training_crop.log_uniform_scale",
 )

@@ -16,6 +16,7 @@ from featsr_tf.config.backbones import BackboneEntry
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model import speed
+from featsr_tf.model.rewiring import rewired
 
 
 class Backbone:
@@ -27,6 +28,7 @@ class Backbone:
 
     Args:
         jit_compile: whether XLA compiles the extractor.
+        strided_head: whether the second stage keeps its strides in any case.
 
     Attributes:
         features: functional model from preprocessed images `[B, H, W, 3]` to
@@ -39,6 +41,7 @@ class Backbone:
         network: keras.Model,
         sub_layer: str,
         jit_compile: bool = False,
+        strided_head: bool = False,
     ):
         base = network.get_layer(entry.base_layer).output
         sub = _sub_features(keras.Model(network.input, base), sub_layer)
@@ -48,6 +51,7 @@ class Backbone:
         self._jit_compile = jit_compile
         self._call_features = speed.FoldedCall(self.features, jit_compile)
         self._entry = entry
+        self._is_dense = entry.dense_second_stage and not strided_head
         self._tail = keras.Model(base, network.output)
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
@@ -83,7 +87,7 @@ class Backbone:
         def copy_layer(layer: keras.Layer) -> keras.Layer:
             config = layer.get_config()
             config["name"] = f"{name}_{layer.name}"
-            if self._entry.dense_second_stage and "strides" in config:
+            if self._is_dense and "strides" in config:
                 config["strides"] = (1, 1)
             if type(layer) is keras.layers.Conv2D:
                 return speed.WinogradConv2D.from_config(config)
@@ -109,6 +113,8 @@ def build_backbone(
     weights: str = "",
     sub_layer: str = "",
     jit_compile: bool = False,
+    as_api: bool = False,
+    stride: int = 16,
 ) -> Backbone:
     """Builds a backbone and loads its weights.
 
@@ -119,6 +125,9 @@ def build_backbone(
         sub_layer: name of the layer that gives the sub features; "" stands
             for the backbone's own choice.
         jit_compile: whether XLA compiles the extractor.
+        as_api: whether a ResNet pools, and strides in its second stage, as
+            that of the TF Object Detection API.
+        stride: px per cell of the base features, 16, or 8 for a ResNet.
 
     Raises:
         ConfigError: there is no such backbone, width or layer.
@@ -145,11 +154,14 @@ def build_backbone(
         network = entry.constructor(weights=None, **arguments)
         if weights:
             _read_weights(network, weights, title)
+    if as_api or stride == 8:
+        network = rewired(network, pools_same=as_api, is_dilated=stride == 8)
     return Backbone(
         entry=entry,
         network=network,
         sub_layer=sub_layer or entry.sub_layer,
         jit_compile=jit_compile,
+        strided_head=as_api,
     )
 
 

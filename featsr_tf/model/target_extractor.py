@@ -140,10 +140,15 @@ class _AtrousRules:
     def _pool(self, layer: keras.Layer, inputs):
         size, stride = _window(layer)
         padded = layer.name in self._padded
-        if stride != 2 or not (padded or size == 2):
+        if stride != 2 or not (
+            padded or size == 2 or layer.padding == "same"
+        ):
             raise _no_rule(
                 layer, "a pool but 2x2/2 or zero-padded with stride 2"
             )
+        if not padded and size > 2:
+            inputs = _same_padding(layer, size, stride)(inputs)
+            padded = True
         padding = "valid" if padded else "same"
         name = f"{layer.name}_atrous"
         if self._pooling == "STRIDE":
@@ -157,8 +162,7 @@ class _AtrousRules:
         size, stride = _window(layer)
         padding = layer.padding
         if padding == "same" and (stride == 2 or size % 2 == 0):
-            begin = (size - stride) // 2
-            inputs = _padding(layer, 2 * begin, 2 * (size - 1 - begin))(inputs)
+            inputs = _same_padding(layer, size, stride)(inputs)
             padding = "valid"
         elif stride == 2 and layer.name not in self._padded:
             raise _no_rule(layer, "stride 2 without padding")
@@ -218,6 +222,12 @@ def _padding(layer: keras.Layer, begin: int, end: int) -> keras.Layer:
     return keras.layers.ZeroPadding2D(
         ((begin, end), (begin, end)), name=f"{layer.name}_padding"
     )
+
+
+def _same_padding(layer: keras.Layer, size: int, stride: int) -> keras.Layer:
+    """Pads maps with even sides twice as wide as "same" does."""
+    begin = (size - stride) // 2
+    return _padding(layer, 2 * begin, 2 * (size - 1 - begin))
 
 
 def _subsampling(layer: keras.Layer) -> keras.Layer:

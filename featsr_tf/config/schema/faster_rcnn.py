@@ -254,6 +254,11 @@ class FeatureExtractor:
         "Backbone: faster_rcnn_mobilenet_v1, faster_rcnn_resnet50 or "
         "faster_rcnn_resnet101, each also with the ending _keras or _v1.",
     )
+    first_stage_features_stride: int = field(
+        16,
+        "Pixels of the frame per feature cell: 16, or 8 for a ResNet, whose "
+        "fourth group of blocks is dilated then.",
+    )
     batch_norm_trainable: bool = field(
         False,
         "Whether batch normalization learns its statistics in stage 1.",
@@ -267,6 +272,12 @@ class GridAnchorGenerator:
 
     height: int = field(256, "Height in pixels of scale 1.", limits=(1, 16384))
     width: int = field(256, "Width in pixels of scale 1.", limits=(1, 16384))
+    height_stride: int = field(
+        16, "Vertical stride in pixels, as first_stage_features_stride."
+    )
+    width_stride: int = field(
+        16, "Horizontal stride in pixels, as first_stage_features_stride."
+    )
     scales: list[float] = field(
         [0.25, 0.5, 1.0, 2.0],
         "Sides as multiples of `height` and `width`.",
