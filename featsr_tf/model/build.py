@@ -94,7 +94,7 @@ def build_detector(
     )
     parts = {
         "backbone": backbone,
-        "proposal_network": _proposal_network(config),
+        "proposal_network": _proposal_network(pipeline),
         "proposal_settings": _proposal_settings(pipeline, operations.suppress),
         "pool_base": _pooling(
             pipeline, backbone.features, "base", operations.sample
@@ -217,12 +217,16 @@ def _pooling(
     )
 
 
-def _proposal_network(config) -> ProposalNetwork:
+def _proposal_network(pipeline) -> ProposalNetwork:
+    config = pipeline.model.faster_rcnn
     grid = config.first_stage_anchor_generator.grid_anchor_generator
     hyperparams = config.first_stage_box_predictor_conv_hyperparams
     options = {}
     if hyperparams is not None:
         options["activation"] = _ACTIVATIONS[hyperparams.activation]
+    if has_api_geometry(pipeline):
+        # Whatever its hyperparameters say.
+        options["activation"] = "relu6"
     return ProposalNetwork(
         anchors_per_cell=len(grid.scales) * len(grid.aspect_ratios),
         depth=config.first_stage_box_predictor_depth,
