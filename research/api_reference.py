@@ -148,6 +148,7 @@ def _detect(model, image: np.ndarray) -> dict[str, np.ndarray]:
     number = int(found["num_detections"][0])
     return {
         "image": inputs[0].numpy(),
+        "lost": _lost(predicted)[:count],
         "proposals": predicted["proposal_boxes"][0, :count].numpy(),
         "boxes": np.clip(boxes[:count].numpy(), 0, sides),
         "scores": scores[:count].numpy(),
@@ -155,6 +156,21 @@ def _detect(model, image: np.ndarray) -> dict[str, np.ndarray]:
         "detection_scores": found["detection_scores"][0, :number],
         "detection_classes": found["detection_classes"][0, :number] + 1,
     }
+
+
+def _lost(predicted) -> np.ndarray:
+    """Tells of which proposals rounding pushes a last sample off the map.
+
+    There the API's kernel reads zeros, at the edge of a frame, whatever the
+    features are: the computation is that of the kernel.
+    """
+    boxes = predicted["proposal_boxes_normalized"][0].numpy()
+    (features,) = predicted["rpn_features_to_crop"]
+    last = np.array(features.shape[1:3], "float32") - np.float32(1)
+    begin, end = boxes[:, :2], boxes[:, 2:]
+    steps = np.float32(13)
+    ends = begin * last + steps * ((end - begin) * last / steps)
+    return (ends > last).any(axis=1)
 
 
 if __name__ == "__main__":
