@@ -41,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "training one, to compare variants of the later stages",
     )
     parser.add_argument(
+        "--start_from",
+        metavar="DIR",
+        help="begin stage 1 with what fits of another detector, a model folder "
+        "or an exported SavedModel; its classes may be others",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="read config, label map and records, build the model, print its "
@@ -79,7 +85,14 @@ def _train_or_check(pipeline: Pipeline, arguments: argparse.Namespace) -> None:
     if arguments.check:
         from featsr_tf.training.check import check
 
-        print(check(pipeline, arguments.model_dir, arguments.base_from))
+        print(
+            check(
+                pipeline,
+                arguments.model_dir,
+                arguments.base_from,
+                arguments.start_from,
+            )
+        )
         return
     from featsr_tf.training.trainer import set_determinism
     from featsr_tf.training.trainer import train
@@ -91,6 +104,7 @@ def _train_or_check(pipeline: Pipeline, arguments: argparse.Namespace) -> None:
         model_dir_of(arguments),
         base_from=arguments.base_from,
         data_services=arguments.data_service,
+        start_from=arguments.start_from,
     )
 
 

@@ -57,16 +57,18 @@ def model_card(
     stages: Mapping[str, int],
     trained: Mapping[str, Mapping[int, Pipeline]],
     options: ExportOptions,
+    started_from: Mapping | None = None,
 ) -> str:
     """Writes the model card.
 
     Args:
         stages: the steps of each stage.
         trained: the configs that each was trained with, by their first steps.
+        started_from: the detector that stage 1 started from; None = none.
     """
     sections = {
         "Use": _use(name, pipeline, signatures, options),
-        "Data": _data(trained),
+        "Data": _data(trained, started_from),
         "Figures": "" if options.metrics is None else _figures(options.metrics),
         "Limits": _TEXTS["limits"],
         "Licence": _TEXTS["licence"],
@@ -171,13 +173,22 @@ def _by_stage(
     return "; ".join(f"{stage} {text}" for stage, text in texts.items())
 
 
-def _data(trained: Mapping[str, Mapping[int, Pipeline]]) -> str:
+def _data(
+    trained: Mapping[str, Mapping[int, Pipeline]], started_from: Mapping | None
+) -> str:
     first = next(iter(next(iter(trained.values())).values()))
     weights = without_folders(_extension(first).backbone.weights)
     lines = [
         f"Records: {_by_stage(trained, _records)}.",
         f"Initial weights: {f'`{weights}`' if weights else 'random'}.",
     ]
+    if started_from is not None:
+        taken = "; ".join(
+            f"{part}: {text}" for part, text in started_from["taken"].items()
+        )
+        lines.append(
+            f"First of all the detector `{started_from['stage']}`: {taken}."
+        )
     before = first
     for stage, configs in trained.items():
         for step, config in configs.items():

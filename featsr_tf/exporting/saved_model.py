@@ -90,6 +90,7 @@ def export(
                 for stage in steps
             },
             options,
+            checkpoints.first_values(model_dir),
         )
         write_text(folder / model_folder.PIPELINE_FILE, to_text(pipeline))
         write_text(folder / model_folder.LABEL_MAP_FILE, label_map.to_text())

@@ -23,18 +23,21 @@ from featsr_tf.training.origins import with_checkpoints
 from featsr_tf.training.problems import find_problems
 from featsr_tf.training.problems import object_shapes
 from featsr_tf.training.problems import scale_line
+from featsr_tf.training.start import start_detector
 
 
 def check(
     pipeline: Pipeline,
     model_dir: str | None = None,
     base_from: str | None = None,
+    start_from: str | None = None,
 ) -> str:
     """Reads config, label maps and records and builds the model.
 
     Args:
         model_dir: folder that would be trained in, or None.
         base_from: folder whose base stage would be taken, or None.
+        start_from: detector that stage 1 would begin with, or None.
 
     Returns:
         The summary for people: data, strides, variables per stage, and how
@@ -45,6 +48,7 @@ def check(
             on with this one.
         DataError: records or label maps are missing or unsound.
     """
+    check_one_start(base_from, start_from)
     if model_dir:
         model_folder.check(model_dir, pipeline)
         check_later_stages(pipeline, model_dir, base_from)
@@ -62,6 +66,8 @@ def check(
     lines += [_data_line("evaluation", records) for records in evaluated]
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
+    if start_from is not None:
+        lines.append(start_detector(detector, start_from, source.label_map)[0])
     lines += ["anchors, best IoU with the objects of the training records:"]
     lines += _anchor_lines(pipeline, detector, source)
     lines.append(_batch_line(pipeline, source))
@@ -138,6 +144,20 @@ def is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
     return step >= num_steps(pipeline, stage) or history.patience_exceeded(
         patience
     )
+
+
+def check_one_start(base_from: str | None, start_from: str | None) -> None:
+    """Refuses two detectors to start from.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    if base_from is not None and start_from is not None:
+        raise ConfigError(
+            f"--base_from {base_from} and --start_from {start_from}: expected "
+            "one of both: the first takes a finished stage 1, the second the "
+            "first values of one"
+        )
 
 
 def check_later_stages(

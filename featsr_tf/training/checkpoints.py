@@ -334,6 +334,12 @@ def used_step(model_dir: str, stage: str) -> int | None:
     return None if path is None else step_of(path)
 
 
+def first_values(model_dir: str) -> dict | None:
+    """Tells which detector stage 1 started from; see `start_detector`."""
+    path = find_used(model_dir, BASE)
+    return None if path is None else read_notes(path).get(STARTED_FROM)
+
+
 def step_of(path: str) -> int:
     """Tells how many steps a checkpoint has, by its path."""
     return int(path.rpartition("-")[2])

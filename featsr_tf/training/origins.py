@@ -152,6 +152,9 @@ def import_base_stage(run: "Run", base_from: str) -> None:
         saved = checkpoints.StageCheckpoints(
             run.model_dir, checkpoints.BASE, stage.checkpointed()
         )
+        saved.started_from = checkpoints.read_notes(path).get(
+            checkpoints.STARTED_FROM
+        )
         saved.save(total)
         print(f"base: taken from {base_from}", flush=True)
     check_agreement(

@@ -42,6 +42,7 @@ from featsr_tf.training.callbacks import Validation
 from featsr_tf.training.callbacks import validate
 from featsr_tf.training.check import check_init_from_base
 from featsr_tf.training.check import check_later_stages
+from featsr_tf.training.check import check_one_start
 from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.distribution import any_worker
 from featsr_tf.training.distribution import check_agreement
@@ -60,6 +61,7 @@ from featsr_tf.training.origins import import_base_stage
 from featsr_tf.training.origins import origin_of
 from featsr_tf.training.problems import find_problems
 from featsr_tf.training.stage import Stage
+from featsr_tf.training.start import start_detector
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 
@@ -110,6 +112,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     base_from: str | None = None,
     data_services: Sequence[str] = (),
+    start_from: str | None = None,
 ) -> Detector:
     """Trains a detector through all stages.
 
@@ -123,6 +126,9 @@ def train(
             starts from instead of training its own. Default none.
         data_services: addresses of `python -m featsr_tf.data_service`, which
             decode the images. Default none: this process does.
+        start_from: a model folder or an exported SavedModel, of other classes
+            perhaps, that stage 1 begins with; see `start_detector`. Default
+            none; a stage 1 that has begun goes on without it.
 
     Raises:
         ConfigError: the model folder belongs to another config, later stages
@@ -138,6 +144,7 @@ def train(
     warn_of_idle_devices(pipeline.train_config.batch_size, strategy)
     check_services(data_services)
     num_steps(pipeline, checkpoints.BASE)
+    check_one_start(base_from, start_from)
     source, *shown = _check_and_load(pipeline, model_dir, base_from)
     if is_chief(strategy):
         for problem in find_problems(pipeline, source, shown):
@@ -161,7 +168,7 @@ def train(
         translate_worker_errors(strategy),
         watch_services(data_services),
     ):
-        _train_stages(run, base_from)
+        _train_stages(run, base_from, start_from)
     return detector
 
 
@@ -185,7 +192,9 @@ def _check_and_load(
     return [source, *shown]
 
 
-def _train_stages(run: Run, base_from: str | None) -> None:
+def _train_stages(
+    run: Run, base_from: str | None, start_from: str | None
+) -> None:
     check_agreement(
         run.strategy,
         "config or records",
@@ -207,7 +216,7 @@ def _train_stages(run: Run, base_from: str | None) -> None:
                 run.detector.start_small_predictor_from_large()
                 run.detector.start_refiner_from_extractor()
             if num_steps(run.pipeline, name):
-                before = _train_stage(run, name, before)
+                before = _train_stage(run, name, before, start_from)
         check_agreement(
             run.strategy,
             "weights",
@@ -218,11 +227,14 @@ def _train_stages(run: Run, base_from: str | None) -> None:
             feature_cache.remove_own_cache(run.pipeline, run.model_dir)
 
 
-def _train_stage(run: Run, name: str, before: Origin | None) -> Origin:
+def _train_stage(
+    run: Run, name: str, before: Origin | None, start_from: str | None
+) -> Origin:
     """Makes the steps that are left of a stage.
 
     Args:
         before: what the stage before has left, as the detector is.
+        start_from: what stage 1 begins with, or None.
 
     Returns:
         What this one leaves.
@@ -243,6 +255,8 @@ def _train_stage(run: Run, name: str, before: Origin | None) -> Origin:
         if step:
             check_origin(run.model_dir, name, run.detector, recorded, before)
         saved.started_from = dataclasses.asdict(before)
+    else:
+        saved.started_from = _start_base(run, saved.notes, step, start_from)
     history = History(run.model_dir, name)
     if run.writes:
         history.truncate_after(step)
@@ -263,6 +277,31 @@ def _train_stage(run: Run, name: str, before: Origin | None) -> Origin:
         used = checkpoints.step_of(path)
         _check_step(run, f"the best step of stage {name}", used)
     return origin_of(run.detector, name, used)
+
+
+def _start_base(
+    run: Run, notes: dict, step: int, start_from: str | None
+) -> dict | None:
+    """Gives stage 1 its first values, and says what it started from."""
+    if step or start_from is None:
+        started_from = notes.get(checkpoints.STARTED_FROM)
+        if start_from is not None:
+            known = started_from["stage"] if started_from else "no detector"
+            _tell(run, checkpoints.BASE, f"had begun with {known}")
+        return started_from
+    with run.strategy.scope():
+        table, started_from = start_detector(
+            run.detector, start_from, run.source.label_map
+        )
+    if run.writes:
+        print(table, flush=True)
+    check_agreement(
+        run.strategy,
+        "the detector of --start_from",
+        started_from["weights"],
+        "give all machines the same",
+    )
+    return started_from
 
 
 def _tell(run: Run, name: str, what: str) -> None:

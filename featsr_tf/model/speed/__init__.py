@@ -3,7 +3,8 @@
 The rest of the package knows this room by the names below alone:
 
 - `FoldedCall` calls a network with its frozen batch normalization folded into
-  the convolutions, `folded_copy` copies it so, `XlaCall` compiles it;
+  the convolutions, `folded_copy` copies it so, `unfolded_weights` leads back
+  from such a copy, `XlaCall` compiles it;
 - `PolyphaseCall` computes the atrous twin without dilation;
 - `BiasedConv2D` and `WinogradConv2D` are convolutions for 16 bits and for the
   small maps of pooled features;
@@ -18,6 +19,7 @@ import keras
 from featsr_tf.model.speed.folding import FoldedCall
 from featsr_tf.model.speed.folding import XlaCall
 from featsr_tf.model.speed.folding import folded_copy
+from featsr_tf.model.speed.folding import unfolded_weights
 from featsr_tf.model.speed.polyphase import PolyphaseCall
 from featsr_tf.model.speed.winograd import BiasedConv2D
 from featsr_tf.model.speed.winograd import WinogradConv2D

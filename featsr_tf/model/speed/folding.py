@@ -1,9 +1,10 @@
 """Networks called fast: batch normalization folded, and compiled by XLA."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -150,6 +151,43 @@ def folded_copy(network: keras.Model) -> keras.Model:
             weights = folded_weights(original, pairs[layer.name])
         layer.set_weights(weights)
     return copy
+
+
+def unfolded_weights(
+    network: keras.Model, weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Gives weights of a folded copy the batch normalization back.
+
+    It changes nothing: its scale and variance are 1, what the copy has as the
+    bias of a convolution is its offset.
+
+    Args:
+        network: a network as it was before it was folded.
+        weights: of `folded_copy`, by the paths of variables; others stay.
+    """
+    unfolded = dict(weights)
+    for name, normalization in foldable_pairs(network).items():
+        layer = network.get_layer(name)
+        bias_path = f"{layer.kernel.path.rpartition('/')[0]}/bias"
+        paths = {
+            v.path.rpartition("/")[2]: v.path for v in normalization.weights
+        }
+        if bias_path not in weights:
+            continue
+        if not weights.keys().isdisjoint(paths.values()):
+            continue
+        bias = weights[bias_path]
+        zeros, ones = np.zeros_like(bias), np.ones_like(bias)
+        values = {
+            "gamma": ones,
+            "beta": bias,
+            "moving_mean": zeros if normalization.center else -bias,
+            "moving_variance": ones - normalization.epsilon,
+        }
+        unfolded |= {path: values[key] for key, path in paths.items()}
+        if layer.use_bias:
+            unfolded[bias_path] = zeros
+    return unfolded
 
 
 def clone_folded(
