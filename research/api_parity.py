@@ -113,7 +113,7 @@ def compare(config: str, api_python: str) -> None:
     """Prints the greatest differences for each frame."""
     from featsr_tf.data.build import build_resizer
     from featsr_tf.model.build import build_detector
-    from featsr_tf.training.api_checkpoint import load_checkpoint
+    from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
 
     pipeline = parse_pipeline(config.encode(), "api_parity")
     frames = {str(i): noise(*size) for i, size in enumerate(FRAMES)}
@@ -135,7 +135,8 @@ def compare(config: str, api_python: str) -> None:
             stderr=subprocess.DEVNULL,
         )
         detector = build_detector(pipeline, load_weights=False)
-        transfer = load_checkpoint(checkpoint, detector, pipeline)
+        pipeline.train_config.fine_tune_checkpoint = checkpoint
+        transfer, _ = load_fine_tune_checkpoint(pipeline, detector)
         theirs = dict(np.load(Path(folder, "outputs.npz")))
     if not transfer.is_complete:
         print(transfer.table())

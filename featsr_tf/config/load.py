@@ -97,8 +97,9 @@ def _look_beside(pipeline: schema.Pipeline, folder: str) -> None:
         found = [look(path) for path in _as_list(value)]
         setattr(message, name, found[0] if isinstance(value, str) else found)
     config = pipeline.train_config
-    index = look(f"{config.fine_tune_checkpoint}.index")
-    config.fine_tune_checkpoint = index.removesuffix(".index")
+    if config.fine_tune_checkpoint:
+        index = look(f"{config.fine_tune_checkpoint}.index")
+        config.fine_tune_checkpoint = index.removesuffix(".index")
 
 
 def parse_pipeline(

@@ -5,7 +5,7 @@ numbered in the order of their depth, as in Keras 3, and say nothing of names.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -18,6 +18,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.weight_transfer import Transfer
 from featsr_tf.model.weight_transfer import transfer_weights
+from featsr_tf.training.distribution import digest
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _EXTRACTOR = "_feature_extractor_for_proposal_features"
@@ -35,38 +36,19 @@ Arrays = dict[str, np.ndarray]
 
 def load_fine_tune_checkpoint(
     pipeline: Pipeline, detector: Detector
-) -> Transfer:
-    """Loads what `train_config` names into a detector.
+) -> tuple[Transfer, dict]:
+    """Loads what fits of the checkpoint that `train_config` names.
 
-    Raises:
-        DataError: there is no such checkpoint, or nothing of it fits.
-    """
-    config = pipeline.train_config
-    return load_checkpoint(
-        config.fine_tune_checkpoint,
-        detector,
-        pipeline,
-        extractor_only=config.fine_tune_checkpoint_type == "classification",
-    )
-
-
-def load_checkpoint(
-    path: str,
-    detector: Detector,
-    pipeline: Pipeline,
-    extractor_only: bool = False,
-) -> Transfer:
-    """Loads what fits of a checkpoint into a detector.
-
-    Args:
-        path: without `.index`.
-        extractor_only: whether proposal network and dense layers are left
-            as they are.
+    Returns:
+        What was taken; and what checkpoints of stage 1 tell of it.
 
     Raises:
         DataError: it cannot be read, is of another kind or network, or
             nothing of it fits.
     """
+    config = pipeline.train_config
+    path = config.fine_tune_checkpoint
+    extractor_only = config.fine_tune_checkpoint_type == "classification"
     found = ObjectGraph(path)
     head = detector.large_predictor.second_stage
     parts = {"extractor": detector.extractor.variables}
@@ -84,7 +66,16 @@ def load_checkpoint(
             (len(grid.aspect_ratios), len(grid.scales)),
         )
         arrays |= _predictor_arrays(found, detector.large_predictor.name)
-    return transfer_weights(parts, arrays, path)
+    transfer = transfer_weights(parts, arrays, path)
+    detector.start_small_predictor_from_large()
+    notes = {
+        # Folders above would be those of one machine.
+        "stage": "/".join(Path(path).parts[-3:]),
+        "step": None,
+        "weights": digest(*detector.get_weights()),
+        "taken": {n: got.describe() for n, got in transfer.parts.items()},
+    }
+    return transfer, notes
 
 
 class ObjectGraph:
@@ -224,7 +215,7 @@ def _layers_of(network: keras.Model) -> list[keras.Layer]:
     return [layer for layer in network.layers if layer.weights]
 
 
-def _layer_arrays(layer: keras.Layer, values: Arrays) -> Iterator | Arrays:
+def _layer_arrays(layer: keras.Layer, values: Arrays) -> Arrays:
     values = dict(values)
     if "moving_variance" in values:
         values["moving_variance"] = (

@@ -15,6 +15,7 @@ from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
+from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
@@ -68,6 +69,9 @@ def check(
     lines += _model_lines(pipeline, detector)
     if start_from is not None:
         lines.append(start_detector(detector, start_from, source.label_map)[0])
+    elif pipeline.train_config.fine_tune_checkpoint and base_from is None:
+        transfer, _ = load_fine_tune_checkpoint(pipeline, detector)
+        lines.append(transfer.table())
     lines += ["anchors, best IoU with the objects of the training records:"]
     lines += _anchor_lines(pipeline, detector, source)
     lines.append(_batch_line(pipeline, source))
