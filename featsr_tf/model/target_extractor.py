@@ -140,9 +140,8 @@ class _AtrousRules:
     def _pool(self, layer: keras.Layer, inputs):
         size, stride = _window(layer)
         padded = layer.name in self._padded
-        if stride != 2 or not (
-            padded or size == 2 or layer.padding == "same"
-        ):
+        pads_itself = layer.padding == "same" and isinstance(layer, _POOLS[0])
+        if stride != 2 or not (padded or size == 2 or pads_itself):
             raise _no_rule(
                 layer, "a pool but 2x2/2 or zero-padded with stride 2"
             )

@@ -24,6 +24,8 @@ _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _EXTRACTOR = "_feature_extractor_for_proposal_features"
 _HEAD = "_feature_extractor_for_box_classifier_features"
 _CLASSIFICATION = "feature_extractor"
+# What TensorFlow raises of damaged checkpoints.
+_READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
 # Of its ResNets.
 _EPSILON = 1e-5
 _WANTED = (
@@ -98,7 +100,7 @@ class ObjectGraph:
                     "model.feature_super_resolution.backbone.weights"
                 )
             content = self._reader.get_tensor(_GRAPH)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _READ_ERRORS as error:
             raise _damaged(path, error) from error
         graph = trackable_object_graph_pb2.TrackableObjectGraph()
         self._nodes = graph.FromString(content).nodes
@@ -127,7 +129,7 @@ class ObjectGraph:
                     found[name] = self._reader.get_tensor(
                         attribute.checkpoint_key
                     )
-                except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                except _READ_ERRORS as error:
                     raise _damaged(self.path, error) from error
         return found
 
