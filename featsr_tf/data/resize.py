@@ -162,7 +162,9 @@ def resize_image(
     """
     size = tf.convert_to_tensor(size)
     if as_api:
-        return tf.cast(tf.compat.v1.image.resize(image, size, method), tf.float32)
+        return tf.cast(
+            tf.compat.v1.image.resize(image, size, method), tf.float32
+        )
     if method == AREA:
         return _resize_by_area(image, size)
     resized = tf.cast(tf.image.resize(image, size, method), tf.float32)

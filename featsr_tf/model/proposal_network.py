@@ -198,7 +198,9 @@ def place_anchors(
         height,
         width,
         stride=cells.stride,
-        first_center=-0.5 if settings.anchors_at_corners else cells.first_center,
+        first_center=-0.5
+        if settings.anchors_at_corners
+        else cells.first_center,
     )
     if settings.clip_anchors:
         if image_size is None:

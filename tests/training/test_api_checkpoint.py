@@ -144,7 +144,8 @@ def model(**changes):
             _class_prediction_head=checkpoint(
                 _class_predictor_layers=listed(
                     layer(
-                        kernel=numbers(6, CLASSES + 1), bias=numbers(CLASSES + 1)
+                        kernel=numbers(6, CLASSES + 1),
+                        bias=numbers(CLASSES + 1),
                     ),
                     1,
                 )
@@ -152,7 +153,8 @@ def model(**changes):
             _box_prediction_head=checkpoint(
                 _box_encoder_layers=listed(
                     layer(
-                        kernel=numbers(6, 4 * CLASSES), bias=numbers(4 * CLASSES)
+                        kernel=numbers(6, 4 * CLASSES),
+                        bias=numbers(4 * CLASSES),
                     ),
                     1,
                 )
