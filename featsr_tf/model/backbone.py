@@ -17,6 +17,8 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model import speed
 from featsr_tf.model.rewiring import rewired
+from featsr_tf.model.weight_files import read_weights
+from featsr_tf.model.weight_transfer import transfer_weights
 
 
 class Backbone:
@@ -120,8 +122,9 @@ def build_backbone(
 
     Args:
         weights: "" for random ones, "imagenet" to download those of
-            `keras.applications`, or the path of a weights file of the network
-            without its classification layer.
+            `keras.applications`, the path of a weights file of the network
+            without its classification layer, or of anything that
+            `read_weights` takes, whose names are to match.
         sub_layer: name of the layer that gives the sub features; "" stands
             for the backbone's own choice.
         jit_compile: whether XLA compiles the extractor.
@@ -199,11 +202,9 @@ def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
 
 
 def _read_weights(network: keras.Model, path: str, title: str) -> None:
-    if not os.path.isfile(path):
-        raise DataError(
-            f'backbone weights {path}: no such file; expected "imagenet", '
-            "an empty string or the path of a .weights.h5 file"
-        )
+    if not os.path.isfile(path) or path.endswith((".keras", ".index")):
+        _take_weights(network, path, title)
+        return
     try:
         with warnings.catch_warnings():
             # Keras warns of every container that an older file does not have.
@@ -215,6 +216,27 @@ def _read_weights(network: keras.Model, path: str, title: str) -> None:
             f"weights of {title} without its classification layer "
             f"({_one_line(error)})"
         ) from error
+    count = len(network.weights)
+    print(f"{title}: {count} of {count} variables taken of {path}", flush=True)
+
+
+def _take_weights(network: keras.Model, path: str, title: str) -> None:
+    """Takes what fits of a network that is matched by names."""
+    arrays = {
+        # The second stage of a detector is the end of a network.
+        name.removeprefix("large_predictor_"): values
+        for name, values in read_weights(path).items()
+    }
+    transfer = transfer_weights(
+        {title: network.weights},
+        speed.unfolded_weights(network, arrays),
+        f"backbone weights {path}",
+    )
+    text = f"{title}: {transfer.parts[title].describe()} of {path}"
+    if transfer.is_complete:
+        print(text, flush=True)
+    else:
+        warnings.warn(f"{text}; the rest is random", stacklevel=2)
 
 
 def _one_line(error: Exception) -> str:

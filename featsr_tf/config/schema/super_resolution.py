@@ -86,8 +86,8 @@ class BackboneOptions:
 
     weights: str = field(
         "",
-        'First values: "imagenet", the path of a .weights.h5 file, or '
-        "nothing for random values.",
+        'First values: "imagenet", the path of a .weights.h5 or .keras file, '
+        "a SavedModel or a checkpoint, or nothing for random values.",
         BASE | CACHE,
     )
     alpha: float = field(
