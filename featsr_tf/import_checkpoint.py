@@ -90,8 +90,8 @@ def import_checkpoint(pipeline: Pipeline, model_dir: str) -> None:
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training import model_folder
-    from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
     from featsr_tf.training.build import build_stage
+    from featsr_tf.training.build import load_fine_tune_checkpoint
 
     label_map = load_label_map(pipeline.train_input_reader.label_map_path)
     check_num_classes(label_map, pipeline.model.faster_rcnn.num_classes)

@@ -113,7 +113,7 @@ def compare(config: str, api_python: str) -> None:
     """Prints the greatest differences for each frame."""
     from featsr_tf.data.build import build_resizer
     from featsr_tf.model.build import build_detector
-    from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
+    from featsr_tf.training.build import load_fine_tune_checkpoint
 
     pipeline = parse_pipeline(config.encode(), "api_parity")
     frames = {str(i): noise(*size) for i, size in enumerate(FRAMES)}

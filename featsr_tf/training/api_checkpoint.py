@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import DataError
 from featsr_tf.model.detector import Detector
 from featsr_tf.model.weight_transfer import Transfer
@@ -36,10 +35,22 @@ _WANTED = (
 Arrays = dict[str, np.ndarray]
 
 
-def load_fine_tune_checkpoint(
-    pipeline: Pipeline, detector: Detector
+def load_checkpoint(
+    path: str,
+    detector: Detector,
+    *,
+    num_scales: int,
+    num_ratios: int,
+    extractor_only: bool = False,
 ) -> tuple[Transfer, dict]:
-    """Loads what fits of the checkpoint that `train_config` names.
+    """Loads what fits of a checkpoint into a detector.
+
+    Args:
+        path: without `.index`.
+        num_scales: of the anchors of a cell.
+        num_ratios: aspect ratios of these.
+        extractor_only: whether proposal network and dense layers stay as they
+            are.
 
     Returns:
         What was taken; and what checkpoints of stage 1 tell of it.
@@ -48,9 +59,6 @@ def load_fine_tune_checkpoint(
         DataError: it cannot be read, is of another kind or network, or
             nothing of it fits.
     """
-    config = pipeline.train_config
-    path = config.fine_tune_checkpoint
-    extractor_only = config.fine_tune_checkpoint_type == "classification"
     found = ObjectGraph(path)
     head = detector.large_predictor.second_stage
     parts = {"extractor": detector.extractor.variables}
@@ -60,12 +68,8 @@ def load_fine_tune_checkpoint(
     else:
         parts["proposal network"] = detector.proposal_network.variables
         parts["large predictor"] = detector.large_predictor.variables
-        grid = pipeline.model.faster_rcnn.first_stage_anchor_generator
-        grid = grid.grid_anchor_generator
         arrays |= _proposal_arrays(
-            found,
-            detector.proposal_network.name,
-            (len(grid.aspect_ratios), len(grid.scales)),
+            found, detector.proposal_network.name, (num_ratios, num_scales)
         )
         arrays |= _predictor_arrays(found, detector.large_predictor.name)
     transfer = transfer_weights(parts, arrays, path)

@@ -15,8 +15,8 @@ from featsr_tf.model.build import build_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
-from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.build import load_fine_tune_checkpoint
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.origins import what_to_delete

@@ -29,9 +29,9 @@ from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
 from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
-from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import is_cached
+from featsr_tf.training.build import load_fine_tune_checkpoint
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.build import record_names
 from featsr_tf.training.build import stage_batches

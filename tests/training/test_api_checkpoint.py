@@ -12,7 +12,7 @@ from featsr_tf.config import parse_pipeline
 from featsr_tf.errors import DataError
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
-from featsr_tf.training.api_checkpoint import load_fine_tune_checkpoint
+from featsr_tf.training.build import load_fine_tune_checkpoint
 from tests.odapi.configs import SECOND_GENERATION
 
 LAYERS = keras.layers
