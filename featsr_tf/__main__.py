@@ -46,6 +46,10 @@ COMMANDS = {
     },
     "make a detector": {
         "train": ("featsr_tf.train", "train all three stages, or continue"),
+        "import": (
+            "featsr_tf.import_checkpoint",
+            "a model folder of a checkpoint of the Object Detection API",
+        ),
         "evaluate": ("featsr_tf.evaluate", "figures by object size"),
         "choose_threshold": (
             "featsr_tf.choose_threshold",

@@ -2,6 +2,7 @@
 
 from featsr_tf.config.checks import backbone_name
 from featsr_tf.config.checks import find_warnings
+from featsr_tf.config.checks import has_api_geometry
 from featsr_tf.config.differences import affects_of
 from featsr_tf.config.differences import all_differences
 from featsr_tf.config.differences import base_differences

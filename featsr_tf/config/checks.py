@@ -59,6 +59,7 @@ def _problems(pipeline: Pipeline, trains: bool) -> _Problems:
         yield from _field_problems(path, field, value)
     yield from _resizer_problems(pipeline)
     yield from _backbone_problems(pipeline)
+    yield from _stride_problems(pipeline)
     yield from _second_stage_problems(pipeline, trains)
     yield from _super_resolution_problems(pipeline)
     yield from _optimizer_problems(pipeline)
@@ -106,6 +107,12 @@ def backbone_name(pipeline: Pipeline) -> str:
     extractor = pipeline.model.faster_rcnn.feature_extractor.type
     backbone = pipeline.model.feature_super_resolution.backbone
     return EXTRACTOR_TYPES[extractor] or backbone.factory or backbone.name
+
+
+def has_api_geometry(pipeline: Pipeline) -> bool:
+    """Tells whether anchors and samples stand where those of the API do."""
+    geometry = pipeline.model.feature_super_resolution.geometry
+    return geometry == schema.Geometry.OBJECT_DETECTION_API
 
 
 def _extractor_problems(pipeline: Pipeline) -> _Problems:
@@ -184,6 +191,32 @@ def _network_problems(path: str, backbone: schema.BackboneOptions) -> _Problems:
         )
     if ":" in backbone.name:
         yield f"{path}.name", "holds a colon; expected factory instead"
+
+
+def _stride_problems(pipeline: Pipeline) -> _Problems:
+    detector = pipeline.model.faster_rcnn
+    extractor = detector.feature_extractor
+    stride = extractor.first_stage_features_stride
+    path = f"{_DETECTOR}.feature_extractor.first_stage_features_stride"
+    built = (8, 16) if "resnet" in extractor.type else (16,)
+    if stride not in built:
+        expected = " or ".join(map(str, built))
+        yield path, f"is {stride}; expected {expected} for {extractor.type}"
+    grid = detector.first_stage_anchor_generator.grid_anchor_generator
+    path = f"{_DETECTOR}.first_stage_anchor_generator.grid_anchor_generator"
+    for name in ("height_stride", "width_stride"):
+        if (found := getattr(grid, name)) != stride:
+            yield (
+                f"{path}.{name}",
+                f"is {found}; expected {stride}, first_stage_features_stride",
+            )
+    for name in ("height_offset", "width_offset"):
+        found = getattr(grid, name)
+        if found and has_api_geometry(pipeline):
+            yield (
+                f"{path}.{name}",
+                f"is {found}; expected 0 with geometry OBJECT_DETECTION_API",
+            )
 
 
 def _second_stage_problems(pipeline: Pipeline, trains: bool) -> _Problems:
@@ -329,8 +362,19 @@ def _schedule_problems(path: str, name: str, schedule: Any) -> _Problems:
             )
 
 
+# What `fine_tune_checkpoint_type` may say.
+_CHECKPOINT_TYPES = ("detection", "full", "classification")
+
+
 def _train_config_problems(pipeline: Pipeline) -> _Problems:
     config = pipeline.train_config
+    kind = config.fine_tune_checkpoint_type
+    if kind and kind not in _CHECKPOINT_TYPES:
+        yield (
+            "train_config.fine_tune_checkpoint_type",
+            f"is {printable(repr(kind))}; expected one of "
+            f"{', '.join(_CHECKPOINT_TYPES)}",
+        )
     for name in ("freeze_variables", "update_trainable_variables"):
         for pattern in getattr(config, name):
             try:

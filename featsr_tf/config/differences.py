@@ -61,6 +61,7 @@ _YOUNGER = (
     f"{_EXTENSION}.backbone.base_layer",
     f"{_EXTENSION}.backbone.head_from",
     f"{_EXTENSION}.backbone.dense_second_stage",
+    f"{_EXTENSION}.geometry",
     f"{_EXTENSION}.second_look.",
     f"{_EXTENSION}.training_crop.log_uniform_scale",
 )

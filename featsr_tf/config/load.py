@@ -96,6 +96,10 @@ def _look_beside(pipeline: schema.Pipeline, folder: str) -> None:
         value = getattr(message, name)
         found = [look(path) for path in _as_list(value)]
         setattr(message, name, found[0] if isinstance(value, str) else found)
+    config = pipeline.train_config
+    if config.fine_tune_checkpoint:
+        index = look(f"{config.fine_tune_checkpoint}.index")
+        config.fine_tune_checkpoint = index.removesuffix(".index")
 
 
 def parse_pipeline(

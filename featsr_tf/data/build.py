@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from featsr_tf.config import has_api_geometry
 from featsr_tf.config.schema import InputReader
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
@@ -85,6 +86,7 @@ def _image_resizer(pipeline: Pipeline) -> resize.Resizer:
             height=fixed.height,
             width=fixed.width,
             method=_METHODS[fixed.resize_method],
+            as_api=has_api_geometry(pipeline),
         )
     # `config.checks` refuses a config with neither of the two.
     keep: Any = options.keep_aspect_ratio_resizer
@@ -93,6 +95,7 @@ def _image_resizer(pipeline: Pipeline) -> resize.Resizer:
         max_dimension=keep.max_dimension,
         pad_to_max_dimension=keep.pad_to_max_dimension,
         method=_METHODS[keep.resize_method],
+        as_api=has_api_geometry(pipeline),
     )
 
 

@@ -23,6 +23,7 @@ from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import pad_to
+from featsr_tf.data.resize import padded_size
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import round_up
 from featsr_tf.data.sharding import Shard
@@ -107,13 +108,14 @@ def training_dataset(
     """
     _warn_of_cut_boxes(record_files, options.batches)
     shard = options.shard or Shard(options.batches.batch_size)
+    shape = round_up(options.view.height), round_up(options.view.width)
 
     def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
         seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
         original, labeled = training_image(serialized, seed, options)
         return {
             **_original(original, options.batches),
-            **_entries(labeled, seed, options.view, options.batches),
+            **_entries(labeled, seed, shape, options.batches),
         }
 
     dataset = shuffled_records(
@@ -264,12 +266,16 @@ def evaluation_dataset(
         labeled = _resized(original, view.resizer)
         named = tf.strings.length(labeled.source_id) > 0
         details = decode_details(serialized)
+        shape = round_up(view.height), round_up(view.width)
+        if view.resizer.as_api:
+            size = tf.shape(labeled.image)[:2]
+            shape = tf.unstack(padded_size(size, view.resizer))
         return {
             Batch.CROWD: _padded(details.crowd, options.max_boxes),
             Batch.DIFFICULT: _padded(details.difficult, options.max_boxes),
             Batch.AREAS: _padded(details.areas, options.max_boxes),
             **_original(original, options),
-            **_entries(labeled, seed, view, options),
+            **_entries(labeled, seed, shape, options),
             Batch.SOURCE_IDS: tf.where(
                 named, labeled.source_id, tf.strings.as_string(number)
             ),
@@ -289,7 +295,12 @@ def evaluation_dataset(
             lambda number, _: tf.reduce_any(number == wanted)
         )
     dataset = dataset.map(example, num_parallel_calls=_PARALLEL_CALLS)
-    return _with_halves(dataset.batch(options.batch_size), options)
+    if view.resizer.as_api:
+        # Frames of one batch may differ in size.
+        batches = dataset.padded_batch(options.batch_size)
+    else:
+        batches = dataset.batch(options.batch_size)
+    return _with_halves(batches, options)
 
 
 def _warn_of_cut_boxes(
@@ -341,10 +352,9 @@ def _original(
 def _entries(
     labeled: LabeledImage,
     seed: tf.Tensor,
-    view: TrainingCrop | WholeFrames,
+    shape: Sequence[int | tf.Tensor],
     options: BatchOptions,
 ) -> dict[str, tf.Tensor]:
-    shape = round_up(view.height), round_up(view.width)
     max_boxes = options.max_boxes
     return {
         Batch.IMAGES: pad_to(labeled.image, *shape),

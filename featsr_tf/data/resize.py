@@ -23,12 +23,15 @@ class KeepAspectRatioResizer:
         max_dimension: when the longer side would get longer than this many
             px, it is scaled to just this length instead; 0 = no limit.
         method: interpolation, see `resize_image`.
+        as_api: whether pixels are sampled from the corner of the image on,
+            and sides are not padded, as in the TF Object Detection API.
     """
 
     min_dimension: int = 600
     max_dimension: int = 1024
     pad_to_max_dimension: bool = False
     method: str = AREA
+    as_api: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +42,13 @@ class FixedShapeResizer:
         height: of the result in px.
         width: of the result in px.
         method: interpolation, see `resize_image`.
+        as_api: see `KeepAspectRatioResizer`.
     """
 
     height: int = 300
     width: int = 300
     method: str = AREA
+    as_api: bool = False
 
 
 Resizer = KeepAspectRatioResizer | FixedShapeResizer
@@ -113,7 +118,7 @@ def round_up(side: int) -> int:
 def resize(image: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     """Resizes an image, `[height, width, 3]`, to float32 of another size."""
     size = size_in_graph(tf.shape(image)[:2], resizer)
-    return resize_image(image, size, resizer.method)
+    return resize_image(image, size, resizer.method, resizer.as_api)
 
 
 def size_in_graph(old_size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
@@ -131,7 +136,10 @@ def size_in_graph(old_size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
 
 
 def resize_image(
-    image: tf.Tensor, size: tf.Tensor, method: str = AREA
+    image: tf.Tensor,
+    size: tf.Tensor,
+    method: str = AREA,
+    as_api: bool = False,
 ) -> tf.Tensor:
     """Resizes, by default by area where the image shrinks, else bilinearly.
 
@@ -146,12 +154,17 @@ def resize_image(
         size: `[2]` int32, new height and width in px.
         method: AREA as said, or BILINEAR, BICUBIC or NEAREST, which skip
             pixels where the image shrinks. Default AREA.
+        as_api: see `KeepAspectRatioResizer`.
 
     Returns:
         `[size[0], size[1], 3]` float32 in the range of the image's values. A
         point at (y, x) px of the image lies at (y, x) * size / old size.
     """
     size = tf.convert_to_tensor(size)
+    if as_api:
+        return tf.cast(
+            tf.compat.v1.image.resize(image, size, method), tf.float32
+        )
     if method == AREA:
         return _resize_by_area(image, size)
     resized = tf.cast(tf.image.resize(image, size, method), tf.float32)
@@ -172,6 +185,17 @@ def _resize_by_area(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         lambda: tf.image.resize(reduced, size),
         lambda: reduced,
     )
+
+
+def padded_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
+    """Tells the sides of images of a size, resized and padded, `[2]` px."""
+    if isinstance(resizer, KeepAspectRatioResizer):
+        if resizer.pad_to_max_dimension:
+            size = tf.fill([2], resizer.max_dimension)
+    if resizer.as_api:
+        return size
+    # Not of negative numbers: converters round their quotients elsewhere.
+    return (size + SIDE_MULTIPLE - 1) // SIDE_MULTIPLE * SIDE_MULTIPLE
 
 
 def pad_to(image: tf.Tensor, height: int, width: int) -> tf.Tensor:

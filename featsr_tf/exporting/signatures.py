@@ -9,9 +9,8 @@ from featsr_tf.data.decode import decode_image
 from featsr_tf.data.decode import parsing_spec
 from featsr_tf.data.keys import Example
 from featsr_tf.data.resize import AREA
-from featsr_tf.data.resize import SIDE_MULTIPLE
-from featsr_tf.data.resize import KeepAspectRatioResizer
 from featsr_tf.data.resize import Resizer
+from featsr_tf.data.resize import padded_size
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import resize_image
 from featsr_tf.data.resize import size_in_graph
@@ -69,13 +68,7 @@ def network_inputs(
     """
     resized = resize_images(images, resizer)
     size, old_size = tf.shape(resized)[1:3], tf.shape(images)[1:3]
-    padded_size = size
-    if isinstance(resizer, KeepAspectRatioResizer):
-        if resizer.pad_to_max_dimension:
-            padded_size = tf.fill([2], resizer.max_dimension)
-    # Not of negative numbers: converters round their quotients elsewhere.
-    multiples = (padded_size + SIDE_MULTIPLE - 1) // SIDE_MULTIPLE
-    height, width = tf.unstack(multiples * SIDE_MULTIPLE)
+    height, width = tf.unstack(padded_size(size, resizer))
     padded = tf.image.pad_to_bounding_box(resized, 0, 0, height, width)
     ones = tf.ones([tf.shape(images)[0], 1])
     size = tf.cast(size, tf.float32)
@@ -267,7 +260,7 @@ def resize_by_matrices(images: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     old_size = tf.shape(images)[1:3]
     size = size_in_graph(old_size, resizer)
     if resizer.method != AREA:
-        return resize_image(images, size, resizer.method)
+        return resize_image(images, size, resizer.method, resizer.as_api)
     planes = tf.transpose(tf.cast(images, tf.float32), [0, 3, 1, 2])
     rows = _weights(old_size[0], size[0])
     columns = _weights(old_size[1], size[1])

@@ -10,8 +10,8 @@ from keras_cv.layers import AnchorGenerator
 # 10, 10, 5, 5; these are the same numbers as variances.
 DELTA_VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
-# exp() of a larger size delta is no box that an anchor could mean.
-MAXIMUM_SIZE_DELTA = 20.0
+# A box 20,000 times as long as its anchor is longer than any image.
+MAXIMUM_SIZE_DELTA = 50.0
 
 
 def area(boxes: tf.Tensor) -> tf.Tensor:

@@ -105,6 +105,44 @@ def roi_align(
     return sample(features, indices, image_indices)
 
 
+def crop(
+    features: tf.Tensor,
+    boxes: tf.Tensor,
+    image_indices: tf.Tensor,
+    *,
+    crop_size: int,
+    image_size: tf.Tensor,
+    sample: Sampling = sample_by_crops,
+) -> tf.Tensor:
+    """Samples features bilinearly as the TF Object Detection API does.
+
+    The first and last samples lie on the edges of a box, and the edges of the
+    image on the first and last cells of the map, whatever these look at.
+
+    Args:
+        features: `[B, h, w, C]`.
+        boxes: `[n, 4]`, px of the extractor's image.
+        image_indices: `[n]` int32, the row of `features` that each box is in.
+        image_size: `[2]` float32, height and width of that image with its
+            padding, px.
+
+    Returns:
+        `[n, k, k, C]`.
+    """
+    last = tf.cast(tf.shape(features)[1:3] - 1, tf.float32)
+    indices = _from_edge_to_edge(boxes, crop_size) * (last / image_size)
+    return sample(features, tf.clip_by_value(indices, 0.0, last), image_indices)
+
+
+def _from_edge_to_edge(boxes: tf.Tensor, crop_size: int) -> tf.Tensor:
+    """Evenly spaced places along both axes: [n, k, 2], y and x."""
+    fractions = tf.constant([0.5])
+    if crop_size > 1:
+        fractions = tf.linspace(0.0, 1.0, crop_size)
+    begin, end = boxes[:, tf.newaxis, :2], boxes[:, tf.newaxis, 2:]
+    return begin + (end - begin) * fractions[:, tf.newaxis]
+
+
 def _bin_centers(boxes: tf.Tensor, crop_size: int) -> tf.Tensor:
     """Centres of the bins along both axes: [n, k, 2], y and x."""
     fractions = (tf.range(crop_size, dtype=tf.float32) + 0.5) / crop_size
@@ -121,12 +159,17 @@ def _grid(axes: tf.Tensor) -> tf.Tensor:
 
 
 class RoiPooling:
-    """Samples one feature map at the true centres of its cells.
+    """Samples one feature map, by default at the true centres of its cells.
 
     Args:
         cells: stride and first centre of the feature map, px of the image
             that its extractor saw.
         maxpool_kernel_size: side of the max-pool on the samples; 1 = none.
+        crops: whether it samples by `crop` instead.
+        halved_cells: those of the map at half scale that this one is a target
+            of: where that one is cropped, this one is sampled at the points
+            that its samples look at, so that a pair stays aligned (section
+            4.1). None = this map is sampled for itself.
     """
 
     def __init__(
@@ -136,12 +179,16 @@ class RoiPooling:
         *,
         maxpool_kernel_size: int = 1,
         maxpool_stride: int = 1,
+        crops: bool = False,
+        halved_cells: ReceptiveField | None = None,
         sample: Sampling = sample_by_crops,
     ):
         self.cells = cells
         self.crop_size = crop_size
         self.maxpool_kernel_size = maxpool_kernel_size
         self.maxpool_stride = maxpool_stride
+        self.crops = crops
+        self.halved_cells = halved_cells
         self.sample = sample
 
     @property
@@ -156,6 +203,7 @@ class RoiPooling:
         boxes: tf.Tensor,
         image_indices: tf.Tensor,
         image_scale: float = 1.0,
+        image_size: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Pools the features of boxes.
 
@@ -165,22 +213,54 @@ class RoiPooling:
             image_indices: `[n]` int32, row of `features` of each box.
             image_scale: px of the extractor's image per px of I^1.0: 1.0 for
                 F^1.0 and T^1.0, 0.5 for F^0.5.
+            image_size: `[2]` int32, sides of the extractor's image with its
+                padding, px, which crops go by. Default None: multiples of
+                the stride.
 
         Returns:
             `[n, k, k, C]`.
         """
-        pooled = roi_align(
-            features,
-            boxes,
-            image_indices,
-            crop_size=self.crop_size,
-            stride=self.cells.stride,
-            first_center=self.cells.first_center,
-            scale=image_scale,
-            sample=self.sample,
-        )
+        if self.crops:
+            pooled = self._crop(
+                features, boxes * image_scale, image_indices, image_size
+            )
+        else:
+            pooled = roi_align(
+                features,
+                boxes,
+                image_indices,
+                crop_size=self.crop_size,
+                stride=self.cells.stride,
+                first_center=self.cells.first_center,
+                scale=image_scale,
+                sample=self.sample,
+            )
         if self.maxpool_kernel_size == 1:
             return pooled
         return tf.nn.max_pool2d(
             pooled, self.maxpool_kernel_size, self.maxpool_stride, "VALID"
+        )
+
+    def _crop(self, features, boxes, image_indices, image_size):
+        cells = tf.cast(tf.shape(features)[1:3], tf.float32)
+        if image_size is None:
+            image_size = cells * self.cells.stride
+        image_size = tf.cast(image_size, tf.float32)
+        if self.halved_cells is None:
+            return crop(
+                features,
+                boxes,
+                image_indices,
+                crop_size=self.crop_size,
+                image_size=image_size,
+                sample=self.sample,
+            )
+        half = self.halved_cells
+        # What is at the edge of the image is in the last cell at half scale.
+        last = image_size / (2 * half.stride) - 1.0
+        places = _from_edge_to_edge(boxes, self.crop_size) / image_size * last
+        pixels = 2.0 * (half.stride * places + half.first_center + 0.5) - 0.5
+        indices = (pixels - self.cells.first_center) / self.cells.stride
+        return self.sample(
+            features, tf.clip_by_value(indices, 0.0, cells - 1.0), image_indices
         )

@@ -17,6 +17,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.model import network_graph
 from featsr_tf.model import speed
 from featsr_tf.model.networks import find_network
+from featsr_tf.model.rewiring import rewired
 from featsr_tf.model.weight_files import read_weights
 from featsr_tf.model.weight_transfer import transfer_weights
 
@@ -125,6 +126,8 @@ def build_backbone(
     alpha: float = 1.0,
     weights: str = "",
     jit_compile: bool = False,
+    as_api: bool = False,
+    stride: int = 16,
     **layers: str | bool,
 ) -> Backbone:
     """Builds a backbone and loads its weights.
@@ -136,6 +139,9 @@ def build_backbone(
             without its classification layer, or of anything that
             `read_weights` takes, whose names are to match.
         jit_compile: whether XLA compiles the extractor.
+        as_api: whether a ResNet pools, and strides in its second stage, as
+            that of the TF Object Detection API.
+        stride: px per cell of the base features, 16, or 8 for a ResNet.
         **layers: `sub_layer`, `base_layer`, `head_from` and
             `dense_second_stage` of `BackboneEntry`; what is empty stands for
             the backbone's own choice.
@@ -164,6 +170,10 @@ def build_backbone(
         network = entry.constructor(weights=None, **arguments)
         if weights:
             _read_weights(network, weights, title)
+    if as_api or stride == 8:
+        network = rewired(network, pools_same=as_api, is_dilated=stride == 8)
+    if as_api:
+        entry = dataclasses.replace(entry, dense_second_stage=False)
     return Backbone(entry=entry, network=network, jit_compile=jit_compile)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from featsr_tf.config import backbone_name
 from featsr_tf.config import chosen
+from featsr_tf.config import has_api_geometry
 from featsr_tf.config.schema import Activation
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import FeatureSuperResolution
@@ -22,6 +23,7 @@ from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
 from featsr_tf.geometry.boxes import anchors_of_one_cell
 from featsr_tf.geometry.nms import Suppression
+from featsr_tf.geometry.receptive_field import ReceptiveField
 from featsr_tf.geometry.receptive_field import receptive_field
 from featsr_tf.geometry.roi_align import RoiPooling
 from featsr_tf.geometry.roi_align import Sampling
@@ -90,15 +92,17 @@ def build_detector(
         sub_layer=extension.backbone.sub_layer,
         head_from=extension.backbone.head_from,
         dense_second_stage=extension.backbone.dense_second_stage,
+        as_api=has_api_geometry(pipeline),
+        stride=config.feature_extractor.first_stage_features_stride,
     )
     parts = {
         "backbone": backbone,
-        "proposal_network": _proposal_network(config),
-        "proposal_settings": _proposal_settings(config, operations.suppress),
+        "proposal_network": _proposal_network(pipeline),
+        "proposal_settings": _proposal_settings(pipeline, operations.suppress),
         "pool_base": _pooling(
             pipeline, backbone.features, "base", operations.sample
         ),
-        "postprocess": _postprocess(config, operations.suppress),
+        "postprocess": _postprocess(pipeline, operations.suppress),
         "can_skip": operations.can_branch,
     }
     # The seeds of initial weights follow the order in which layers are made.
@@ -143,7 +147,12 @@ def build_target_features(
     )
     return (
         speed.PolyphaseCall(twin, extension.jit_compile),
-        _pooling(pipeline, twin, "base"),
+        _pooling(
+            pipeline,
+            twin,
+            "base",
+            halved_cells=receptive_field(detector.extractor, "base"),
+        ),
     )
 
 
@@ -197,6 +206,7 @@ def _pooling(
     features: keras.Model,
     layer: str,
     sample: Sampling = sample_by_crops,
+    halved_cells: ReceptiveField | None = None,
 ) -> RoiPooling:
     config = pipeline.model.faster_rcnn
     return RoiPooling(
@@ -204,16 +214,22 @@ def _pooling(
         crop_size=config.initial_crop_size,
         maxpool_kernel_size=config.maxpool_kernel_size,
         maxpool_stride=config.maxpool_stride,
+        crops=has_api_geometry(pipeline),
+        halved_cells=halved_cells,
         sample=sample,
     )
 
 
-def _proposal_network(config) -> ProposalNetwork:
+def _proposal_network(pipeline) -> ProposalNetwork:
+    config = pipeline.model.faster_rcnn
     grid = config.first_stage_anchor_generator.grid_anchor_generator
     hyperparams = config.first_stage_box_predictor_conv_hyperparams
     options = {}
     if hyperparams is not None:
         options["activation"] = _ACTIVATIONS[hyperparams.activation]
+    if has_api_geometry(pipeline):
+        # Whatever its hyperparameters say.
+        options["activation"] = "relu6"
     return ProposalNetwork(
         anchors_per_cell=len(grid.scales) * len(grid.aspect_ratios),
         depth=config.first_stage_box_predictor_depth,
@@ -224,7 +240,9 @@ def _proposal_network(config) -> ProposalNetwork:
     )
 
 
-def _proposal_settings(config, suppress: Suppression) -> ProposalSettings:
+def _proposal_settings(pipeline, suppress: Suppression) -> ProposalSettings:
+    config = pipeline.model.faster_rcnn
+    as_api = has_api_geometry(pipeline)
     grid = config.first_stage_anchor_generator.grid_anchor_generator
     cell_anchors = anchors_of_one_cell(
         base_height=grid.height,
@@ -237,8 +255,11 @@ def _proposal_settings(config, suppress: Suppression) -> ProposalSettings:
         maximum=config.first_stage_max_proposals,
         iou_threshold=config.first_stage_nms_iou_threshold,
         score_threshold=config.first_stage_nms_score_threshold,
-        clip_anchors=config.clip_anchors_to_image,
+        clip_anchors=config.clip_anchors_to_image or as_api,
         suppress=suppress,
+        anchors_at_corners=as_api,
+        clips_last=as_api,
+        **({"candidates": None} if as_api else {}),
     )
 
 
@@ -281,6 +302,7 @@ def _tail_pooling(backbone: Backbone, pool_base: RoiPooling) -> RoiPooling:
     return RoiPooling(
         cells=cells,
         crop_size=pool_base.output_size * (2 if has_stride else 1),
+        crops=pool_base.crops,
         sample=pool_base.sample,
     )
 
@@ -367,8 +389,8 @@ def _predictor(pipeline, backbone: Backbone, name: str) -> Predictor:
     )
 
 
-def _postprocess(config, suppress: Suppression) -> PostProcessing:
-    options = config.second_stage_post_processing
+def _postprocess(pipeline, suppress: Suppression) -> PostProcessing:
+    options = pipeline.model.faster_rcnn.second_stage_post_processing
     limits = options.batch_non_max_suppression
     return PostProcessing(
         score_threshold=limits.score_threshold,
@@ -378,6 +400,7 @@ def _postprocess(config, suppress: Suppression) -> PostProcessing:
         score_converter=options.score_converter.value,
         logit_scale=options.logit_scale,
         suppression=suppress,
+        clips_last=has_api_geometry(pipeline),
     )
 
 

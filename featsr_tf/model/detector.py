@@ -137,10 +137,10 @@ class Detector(keras.Model):
         candidates, views = self.look(
             images, image_sizes, scales, super_resolve, originals
         )
-        found = self.postprocess.suppress(candidates)
+        found = self.postprocess.suppress(candidates, image_sizes)
         if views is not None:
             found = found._replace(windows=views.windows(image_sizes))
-        return found, candidates
+        return found, candidates.clip(image_sizes)
 
     def find_raw_detections(
         self, images, image_sizes, scales, super_resolve=True, originals=None
@@ -159,7 +159,8 @@ class Detector(keras.Model):
             The candidates, and the views of the second look; None without one.
         """
         features = self.extract(images)
-        proposals = self.propose(features, image_sizes)
+        padded_size = tf.shape(images)[1:3]
+        proposals = self.propose(features, image_sizes, padded_size)
         if super_resolve:
             proposals = proposals.above(self.objectness_threshold)
         # From here on there are valid proposals alone: padding is not pooled.
@@ -168,7 +169,9 @@ class Detector(keras.Model):
         boxes, image_indices = gather_rows(
             rows, *flatten_boxes(proposals.boxes)
         )
-        pooled = self.pool_base(features["base"], boxes, image_indices)
+        pooled = self.pool_base(
+            features["base"], boxes, image_indices, image_size=padded_size
+        )
         if super_resolve and self.second_look is None:
             predictions = self.predict_by_size(
                 ChosenProposals(boxes, image_indices, pooled, features, images),
@@ -188,7 +191,7 @@ class Detector(keras.Model):
                     images, image_sizes, tf.ones_like(scales)
                 )
             return self.second_look(
-                found,
+                found.clip(image_sizes),
                 lambda *boxes: self.is_small(*boxes, scales),
                 frames,
                 self.find_peaks(features, image_sizes),
@@ -209,11 +212,15 @@ class Detector(keras.Model):
         """Makes feature maps `{"base", "sub"}` of images `[B, H, W, 3]`."""
         return self.backbone.extract(images, training=training)
 
-    def propose(self, features, image_sizes) -> Proposals:
-        """Finds regions that may hold an object."""
+    def propose(self, features, image_sizes, padded_size=None) -> Proposals:
+        """Finds regions that may hold an object.
+
+        Args:
+            padded_size: see `place_anchors`.
+        """
         logits, deltas = self.proposal_network(features["base"])
         return self.choose_proposals(
-            logits, deltas, self.anchors(features), image_sizes
+            logits, deltas, self.anchors(features, padded_size), image_sizes
         )
 
     def choose_proposals(
@@ -224,10 +231,13 @@ class Detector(keras.Model):
             logits, deltas, anchors, image_sizes, self.proposal_settings
         )
 
-    def anchors(self, features) -> tf.Tensor:
+    def anchors(self, features, padded_size=None) -> tf.Tensor:
         """Places the anchors `[N, 4]`, px, on the base feature map's cells."""
         return place_anchors(
-            features["base"], self.pool_base.cells, self.proposal_settings
+            features["base"],
+            self.pool_base.cells,
+            self.proposal_settings,
+            padded_size,
         )
 
     def predict_by_size(

@@ -16,7 +16,7 @@ class RawDetections(NamedTuple):
 
     Attributes:
         boxes: `[B, P, C, 4]`, or `[B, P, 1, 4]` shared by all classes, px of
-            I^1.0, clipped to the image.
+            I^1.0.
         scores: `[B, P, C + 1]`, column 0 is background.
         valid: `[B, P]` bool, false for padding.
     """
@@ -24,6 +24,13 @@ class RawDetections(NamedTuple):
     boxes: tf.Tensor
     scores: tf.Tensor
     valid: tf.Tensor
+
+    def clip(self, image_sizes: tf.Tensor) -> "RawDetections":
+        """Clips the boxes to images of sizes `[B, 2]`, px."""
+        shape = tf.shape(self.boxes)
+        boxes = tf.reshape(self.boxes, [shape[0], -1, 4])
+        boxes = tf.reshape(box_ops.clip(boxes, image_sizes), shape)
+        return self._replace(boxes=tf.ensure_shape(boxes, self.boxes.shape))
 
 
 class DetectionBatch(NamedTuple):
@@ -64,6 +71,7 @@ class PostProcessing:
         score_converter: SOFTMAX, SIGMOID or IDENTITY.
         logit_scale: divisor of the logits before that.
         suppression: one of `geometry/nms.py`.
+        clips_last: whether boxes are suppressed before they are clipped.
     """
 
     score_threshold: float = 0.0
@@ -73,6 +81,7 @@ class PostProcessing:
     score_converter: str = "SOFTMAX"
     logit_scale: float = 1.0
     suppression: nms.Suppression = nms.suppress
+    clips_last: bool = False
 
     def scores(self, class_logits: tf.Tensor) -> tf.Tensor:
         """Converts logits `[n, C + 1]` to scores of the same shape."""
@@ -85,11 +94,14 @@ class PostProcessing:
         proposals: Proposals,
         image_sizes: tf.Tensor,
     ) -> RawDetections:
-        """Decodes boxes, clips them to the image and converts scores.
+        """Decodes boxes and converts scores.
 
         Args:
             proposals: `[B, P, ...]`.
             image_sizes: `[B, 2]` valid height and width, px.
+
+        Returns:
+            Candidates, clipped to the image if not later.
         """
         batch, count = tf.unstack(tf.shape(proposals.scores))
         scores = self.scores(predictions.class_logits)
@@ -98,16 +110,27 @@ class PostProcessing:
             tf.reshape(proposals.boxes, [batch * count, 1, 4]),
         )
         box_classes = predictions.box_deltas.shape[1]
-        boxes = tf.reshape(boxes, [batch, count * box_classes, 4])
-        boxes = box_ops.clip(boxes, image_sizes)
-        return RawDetections(
+        raw = RawDetections(
             tf.reshape(boxes, [batch, count, box_classes, 4]),
             tf.reshape(scores, [batch, count, scores.shape[-1]]),
             proposals.valid,
         )
+        return raw if self.clips_last else raw.clip(image_sizes)
 
-    def suppress(self, raw: RawDetections) -> DetectionBatch:
-        """Keeps the best of overlapping boxes of a class."""
+    def suppress(
+        self, raw: RawDetections, image_sizes: tf.Tensor | None = None
+    ) -> DetectionBatch:
+        """Keeps the best of overlapping boxes of a class.
+
+        Args:
+            image_sizes: as in `decode`, where boxes are clipped here.
+        """
+        if self.clips_last:
+            inside = box_ops.area(raw.clip(image_sizes).boxes) > 0.0
+            scores = tf.where(inside, raw.scores[..., 1:], -1.0)
+            raw = raw._replace(
+                scores=tf.concat([raw.scores[..., :1], scores], axis=-1)
+            )
         kept = self.suppression(
             raw.boxes,
             tf.where(raw.valid[..., None], raw.scores[..., 1:], -1.0),
@@ -117,8 +140,11 @@ class PostProcessing:
             self.maximum_total,
         )
         is_detection = tf.range(self.maximum_total)[None] < kept.count[:, None]
+        boxes = kept.boxes
+        if self.clips_last:
+            boxes = box_ops.clip(boxes, image_sizes)
         return DetectionBatch(
-            kept.boxes,
+            boxes,
             kept.scores,
             tf.where(is_detection, kept.classes + 1, 0),
             kept.count,

@@ -158,7 +158,11 @@ class ProposalSettings:
         iou_threshold: of the non-maximum suppression.
         score_threshold: objectness below which no proposal is made.
         clip_anchors: whether anchors are clipped to the image.
-        candidates: number of the best anchors that are decoded.
+        candidates: number of the best anchors that are decoded; None = all.
+        anchors_at_corners: whether the anchors of cell (i, j) stand at (i, j)
+            times the stride, as in the TF Object Detection API, rather than
+            at the cell's true centre.
+        clips_last: whether boxes are suppressed before they are clipped.
         suppress: one of `geometry/nms.py`.
     """
 
@@ -167,18 +171,25 @@ class ProposalSettings:
     iou_threshold: float = 0.7
     score_threshold: float = 0.0
     clip_anchors: bool = False
-    candidates: int = 2000
+    candidates: int | None = 2000
+    anchors_at_corners: bool = False
+    clips_last: bool = False
     suppress: nms.Suppression = nms.suppress
 
 
 def place_anchors(
-    features: tf.Tensor, cells: ReceptiveField, settings: ProposalSettings
+    features: tf.Tensor,
+    cells: ReceptiveField,
+    settings: ProposalSettings,
+    image_size: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Places the anchors `[N, 4]`, px, on the cells of a feature map.
 
     Args:
         features: `[B, h, w, C]` base features.
         cells: stride and first centre of the map, px of its image.
+        image_size: `[2]` int32, sides of that image with its padding, px, to
+            which anchors are clipped. Default None: multiples of the stride.
     """
     height = features.shape[1] or tf.shape(features)[1]
     width = features.shape[2] or tf.shape(features)[2]
@@ -187,11 +198,15 @@ def place_anchors(
         height,
         width,
         stride=cells.stride,
-        first_center=cells.first_center,
+        first_center=-0.5
+        if settings.anchors_at_corners
+        else cells.first_center,
     )
     if settings.clip_anchors:
-        sides = tf.cast(tf.stack([height, width]), tf.float32)
-        anchors = box_ops.clip(anchors[None], sides[None] * cells.stride)[0]
+        if image_size is None:
+            image_size = tf.stack([height, width]) * cells.stride
+        sides = tf.cast(image_size, tf.float32)
+        anchors = box_ops.clip(anchors[None], sides[None])[0]
     return anchors
 
 
@@ -210,15 +225,19 @@ def choose_proposals(
         anchors: `[N, 4]`, px.
         image_sizes: `[B, 2]` valid height and width, px.
     """
-    candidates = tf.minimum(settings.candidates, tf.shape(logits)[1])
+    candidates = tf.shape(logits)[1]
+    if settings.candidates is not None:
+        candidates = tf.minimum(settings.candidates, candidates)
     best = tf.math.top_k(tf.stop_gradient(logits), candidates)
     best_deltas = tf.gather(
         tf.stop_gradient(deltas), best.indices, batch_dims=1
     )
     boxes = box_ops.decode(best_deltas, tf.gather(anchors, best.indices))
-    boxes = box_ops.clip(boxes, image_sizes)
-    # A box without area would be pooled from one point; it is no proposal.
-    scores = tf.where(box_ops.area(boxes) >= 1.0, tf.sigmoid(best.values), -1.0)
+    scores = tf.sigmoid(best.values)
+    if not settings.clips_last:
+        boxes = box_ops.clip(boxes, image_sizes)
+        # A box without area would be pooled from one point: no proposal.
+        scores = tf.where(box_ops.area(boxes) >= 1.0, scores, -1.0)
     kept = settings.suppress(
         boxes[:, :, None, :],
         scores[:, :, None],
@@ -228,4 +247,7 @@ def choose_proposals(
         settings.maximum,
     )
     valid = tf.range(settings.maximum)[None, :] < kept.count[:, None]
-    return Proposals(kept.boxes, kept.scores, valid)
+    if not settings.clips_last:
+        return Proposals(kept.boxes, kept.scores, valid)
+    boxes = box_ops.clip(kept.boxes, image_sizes)
+    return Proposals(boxes, kept.scores, valid & (box_ops.area(boxes) > 0.0))

@@ -155,6 +155,7 @@ class GeneratorRefiner(Refiner):
             chosen.boxes,
             chosen.image_indices,
             image_scale,
+            tf.shape(chosen.images)[1:3],
         )
         return chosen.base, sub
 

@@ -199,10 +199,14 @@ class _AtrousRules:
     def _pool(self, layer: keras.Layer, inputs):
         size, stride = _window(layer)
         padded = layer.name in self._padded
-        if stride != 2 or not (padded or size == 2):
+        pads_itself = layer.padding == "same" and isinstance(layer, _POOLS[0])
+        if stride != 2 or not (padded or size == 2 or pads_itself):
             raise _no_rule(
                 layer, "a pool but 2x2/2 or zero-padded with stride 2"
             )
+        if not padded and size > 2:
+            inputs = _same_padding(layer, size, stride)(inputs)
+            padded = True
         padding = "valid" if padded else "same"
         name = f"{layer.name}_atrous"
         if self._pooling == "STRIDE":
@@ -218,8 +222,7 @@ class _AtrousRules:
         if size <= stride:
             padding = "same"  # Windows that do not overlap need no padding.
         if padding == "same" and (stride > 1 or size % 2 == 0):
-            begin = max(size - stride, 0) // 2
-            inputs = _padding(layer, 2 * begin, 2 * (size - 1 - begin))(inputs)
+            inputs = _same_padding(layer, size, stride)(inputs)
             padding = "valid"
         elif stride > 1 and layer.name not in self._padded:
             raise _no_rule(layer, f"stride {stride} without padding")
@@ -284,6 +287,12 @@ def _padding(layer: keras.Layer, begin: int, end: int) -> keras.Layer:
     return keras.layers.ZeroPadding2D(
         ((begin, end), (begin, end)), name=f"{layer.name}_padding"
     )
+
+
+def _same_padding(layer: keras.Layer, size: int, stride: int) -> keras.Layer:
+    """Pads maps with even sides twice as wide as "same" does."""
+    begin = max(size - stride, 0) // 2
+    return _padding(layer, 2 * begin, 2 * (size - 1 - begin))
 
 
 def _subsampling(layer: keras.Layer, stride: int) -> keras.Layer:

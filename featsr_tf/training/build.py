@@ -18,8 +18,10 @@ from featsr_tf.model.build import build_discriminator
 from featsr_tf.model.build import build_target_features
 from featsr_tf.model.build import build_zoom
 from featsr_tf.model.detector import Detector
+from featsr_tf.model.weight_transfer import Transfer
 from featsr_tf.training import checkpoints
 from featsr_tf.training import losses
+from featsr_tf.training.api_checkpoint import load_checkpoint
 from featsr_tf.training.base_stage import AnchorSampling
 from featsr_tf.training.base_stage import BaseStage
 from featsr_tf.training.feature_cache import SEED_OFFSET
@@ -296,3 +298,18 @@ def _targets(pipeline, detector) -> TargetSource | None:
 
 def _twin(pipeline, detector) -> AtrousTargets:
     return AtrousTargets(detector, *build_target_features(pipeline, detector))
+
+
+def load_fine_tune_checkpoint(
+    pipeline: Pipeline, detector: Detector
+) -> tuple[Transfer, dict]:
+    """Loads what fits of a checkpoint of the API; see `load_checkpoint`."""
+    config = pipeline.train_config
+    anchors = pipeline.model.faster_rcnn.first_stage_anchor_generator
+    return load_checkpoint(
+        config.fine_tune_checkpoint,
+        detector,
+        num_scales=len(anchors.grid_anchor_generator.scales),
+        num_ratios=len(anchors.grid_anchor_generator.aspect_ratios),
+        extractor_only=config.fine_tune_checkpoint_type == "classification",
+    )

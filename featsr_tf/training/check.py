@@ -17,6 +17,7 @@ from featsr_tf.model.detector import Detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
+from featsr_tf.training.build import load_fine_tune_checkpoint
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.origins import what_to_delete
@@ -69,6 +70,9 @@ def check(
     lines += _model_lines(pipeline, detector)
     if start_from is not None:
         lines.append(start_detector(detector, start_from, source.label_map)[0])
+    elif pipeline.train_config.fine_tune_checkpoint and base_from is None:
+        transfer, _ = load_fine_tune_checkpoint(pipeline, detector)
+        lines.append(transfer.table())
     lines += ["anchors, best IoU with the objects of the training records:"]
     lines += _anchor_lines(pipeline, detector, source)
     lines.append(_batch_line(pipeline, source))

@@ -31,6 +31,7 @@ from featsr_tf.training import feature_cache
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import is_cached
+from featsr_tf.training.build import load_fine_tune_checkpoint
 from featsr_tf.training.build import num_steps
 from featsr_tf.training.build import record_names
 from featsr_tf.training.build import stage_batches
@@ -283,21 +284,28 @@ def _start_base(
     run: Run, notes: dict, step: int, start_from: str | None
 ) -> dict | None:
     """Gives stage 1 its first values, and says what it started from."""
-    if step or start_from is None:
+    checkpoint = run.pipeline.train_config.fine_tune_checkpoint
+    if step or not (start_from or checkpoint):
         started_from = notes.get(checkpoints.STARTED_FROM)
         if start_from is not None:
             known = started_from["stage"] if started_from else "no detector"
             _tell(run, checkpoints.BASE, f"had begun with {known}")
         return started_from
     with run.strategy.scope():
-        table, started_from = start_detector(
-            run.detector, start_from, run.source.label_map
-        )
+        if start_from is not None:
+            table, started_from = start_detector(
+                run.detector, start_from, run.source.label_map
+            )
+        else:
+            transfer, started_from = load_fine_tune_checkpoint(
+                run.pipeline, run.detector
+            )
+            table = transfer.table()
     if run.writes:
         print(table, flush=True)
     check_agreement(
         run.strategy,
-        "the detector of --start_from",
+        "the detector to start from",
         started_from["weights"],
         "give all machines the same",
     )

@@ -48,7 +48,11 @@ def parse(*overrides: str):
         (f"{DETECTOR}.feature_extractor.type=", "is not set; expected one of"),
         (
             f"{DETECTOR}.feature_extractor.first_stage_features_stride=8",
-            "is not supported as 8",
+            "is 8; expected 16 for faster_rcnn_mobilenet_v1",
+        ),
+        (
+            "train_config.fine_tune_checkpoint_type=segmentation",
+            "is 'segmentation'; expected one of detection, full",
         ),
         (f"{DETECTOR}.first_stage_atrous_rate=2", "is not supported as 2"),
         (f"{DETECTOR}.first_stage_nms_iou_threshold=1.5", "at most 1"),
@@ -209,18 +213,17 @@ def test_what_is_set_to_its_default_asks_for_nothing():
     assert "use_static_shapes" not in str(find_warnings(parse(default)))
 
 
-def test_a_checkpoint_of_the_api_is_answered_with_what_to_use():
-    found = find_warnings(
+def test_offsets_of_anchors_are_refused_where_the_api_would_shift_them():
+    offset = (
+        f"{DETECTOR}.first_stage_anchor_generator.grid_anchor_generator"
+        ".height_offset=8"
+    )
+    parse(offset)
+    with pytest.raises(ConfigError, match="height_offset is 8; expected 0"):
         parse(
-            "train_config.fine_tune_checkpoint=model.ckpt",
-            "train_config.fine_tune_checkpoint_version=V2",
+            offset,
+            "model.feature_super_resolution.geometry=OBJECT_DETECTION_API",
         )
-    )
-    (warning,) = (line for line in found if "fine_tune_checkpoint" in line)
-    assert (
-        "fine_tune_checkpoint, train_config.fine_tune_checkpoint_v" in warning
-    )
-    assert "feature_super_resolution.backbone.weights" in warning
 
 
 def test_moving_averages_are_named_as_not_kept():

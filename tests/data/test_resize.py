@@ -1,5 +1,7 @@
 """Scales decide which objects count as small: sizes must be exact."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +16,7 @@ from featsr_tf.data.resize import enlarged_image
 from featsr_tf.data.resize import half_image
 from featsr_tf.data.resize import largest_shape
 from featsr_tf.data.resize import pad_to
+from featsr_tf.data.resize import padded_size
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import resize_image
 from featsr_tf.data.resize import resized_size
@@ -190,3 +193,24 @@ def test_the_largest_shape_holds_frames_of_any_shape(resizer, expected):
         resized = resized_size(*size, resizer)
         assert resized[0] <= expected[0]
         assert resized[1] <= expected[1]
+
+
+@pytest.mark.parametrize(
+    "method, expected", [(BILINEAR, [0, 1.5, 3]), (NEAREST, [0, 1, 3])]
+)
+def test_the_api_samples_from_the_corner_of_the_image_on(method, expected):
+    # New pixel i lies at 6 / 4 i.
+    image = tf.tile(tf.range(6.0)[None, :, None], [2, 1, 3])
+    size = [2, 4]
+    resized = resize_image(image, size, method, as_api=True)
+    np.testing.assert_allclose(resized[0, :3, 0], expected)
+
+
+def test_the_api_pads_to_what_was_asked_for_and_no_further():
+    size = tf.constant([30, 50])
+    resizer = KeepAspectRatioResizer(30, 51, as_api=True)
+    assert padded_size(size, resizer).numpy().tolist() == [30, 50]
+    resizer = dataclasses.replace(resizer, pad_to_max_dimension=True)
+    assert padded_size(size, resizer).numpy().tolist() == [51, 51]
+    resizer = dataclasses.replace(resizer, as_api=False)
+    assert padded_size(size, resizer).numpy().tolist() == [64, 64]

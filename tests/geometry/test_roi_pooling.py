@@ -60,3 +60,36 @@ def test_each_box_is_pooled_from_its_own_image():
     pooled = RoiPooling(CELLS, 4)(features, boxes, tf.constant([1, 0]))
     np.testing.assert_array_equal(pooled[0], -pooled[1])
     assert np.all(pooled[1] > 0)
+
+
+def test_crops_are_those_of_tensorflow_for_boxes_relative_to_the_image():
+    # 11 cells of 4 px are more than the 42 px of the image.
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(2, 11, 8, 3)).astype("float32")
+    boxes = np.array([[3, 2, 40, 31.5], [0, 0, 42, 32], [7, 9, 8, 30.0]])
+    size = np.array([42, 32])
+    rows = tf.constant([1, 0, 1])
+    pooled = RoiPooling(CELLS, 5, crops=True)(
+        features, tf.constant(boxes, tf.float32), rows, image_size=size
+    )
+    expected = tf.image.crop_and_resize(
+        features, boxes / np.tile(size, 2), rows, (5, 5)
+    )
+    np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_crops_reach_from_edge_to_edge():
+    # x of the 32 px lies at cell x / 32 * 7, whose value is 2 + 4 x / 32 * 7.
+    pooled = RoiPooling(CELLS, 3, crops=True)(ramp(), BOX, FIRST)
+    np.testing.assert_allclose(pooled[0, 1, :, 0], [9, 16, 23], rtol=1e-6)
+
+
+def test_targets_are_sampled_where_the_crop_at_half_scale_looks():
+    halved = 2.0 * ramp()[:, :, :4]
+    pooled = RoiPooling(CELLS, 5, crops=True)(halved, BOX, FIRST, 0.5)
+    # Cells of the twin look elsewhere: values tell the place all the same.
+    twin = ReceptiveField(size=14, stride=4, first_center=3.5)
+    targets = RoiPooling(twin, 5, crops=True, halved_cells=CELLS)(
+        ramp() + 2.0, BOX, FIRST
+    )
+    np.testing.assert_allclose(targets[0, 0, :, 0], pooled[0, 0, :, 0])

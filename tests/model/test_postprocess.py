@@ -33,7 +33,7 @@ def detect(boxes, probabilities, deltas=None, valid=None, **options):
 
 
 def process(postprocess, *arguments):
-    return postprocess.suppress(postprocess.decode(*arguments))
+    return postprocess.suppress(postprocess.decode(*arguments), SIZES)
 
 
 def test_classes_are_ids_of_the_label_map_and_padding_is_class_zero():
@@ -213,3 +213,18 @@ def test_candidates_are_decoded_clipped_and_have_the_background():
         found.scores, [[0.5, 0.4, 0.2, 0.1, 0.0]], rtol=1e-5
     )
     np.testing.assert_array_equal(found.classes, [[1, 2, 2, 1, 0]])
+
+
+@pytest.mark.parametrize("clips_last, count", [(False, 1), (True, 2)])
+def test_boxes_may_be_suppressed_before_they_are_clipped(clips_last, count):
+    found = detect(
+        [[50, 0, 70, 20], [50, 0, 90, 20], [70, 0, 90, 20]],
+        [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]],
+        clips_last=clips_last,
+        score_threshold=0.1,
+    )
+    # The third one has no part in the image of 60 px.
+    boxes = found.boxes[0][np.flatnonzero(found.scores[0] > 0.0)[0] :]
+    np.testing.assert_allclose(boxes[0], [50, 0, 60, 20])
+    overlapping = [box for box in boxes.numpy() if box[2] - box[0] == 10]
+    assert len(overlapping) == count

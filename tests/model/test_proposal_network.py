@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.geometry.receptive_field import ReceptiveField
 from featsr_tf.model.proposal_network import ProposalNetwork
 from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
+from featsr_tf.model.proposal_network import place_anchors
 from tests.support import check_layer
 
 # Boxes of 20 x 20: apart, half beyond the border, beyond it, near the first.
@@ -145,3 +147,48 @@ def test_the_shared_convolution_has_its_activation(activation, expected):
         layer.kernel.assign(np.ones((1, 1, 1, 1)))
     logits, _ = network(np.reshape([-1.0, 9.0], (1, 1, 2, 1)))
     np.testing.assert_allclose(logits, [expected], rtol=1e-6)
+
+
+def test_boxes_are_told_apart_before_they_are_clipped_where_asked():
+    # Of the same 10 x 20 px within the image, but twice as tall outside.
+    anchors = tf.constant([[50.0, 0, 70, 20], [50, 0, 90, 20], [70, 0, 90, 20]])
+
+    def valid(**changes):
+        found = choose_proposals(
+            tf.constant([[2.0, 1.0, 0.0]]),
+            tf.zeros([1, 3, 4]),
+            anchors,
+            SIZES,
+            settings(**changes),
+        )
+        boxes = found.boxes[found.valid]
+        np.testing.assert_allclose(boxes[0], [50, 0, 60, 20])
+        return len(boxes)
+
+    # The third one has no part in the image.
+    assert valid() == 1
+    assert valid(clips_last=True) == 2
+
+
+def test_anchors_stand_at_multiples_of_the_stride_where_asked():
+    anchors = place_anchors(
+        tf.zeros([1, 2, 3, 1]),
+        ReceptiveField(stride=16, first_center=3.0),
+        ProposalSettings(
+            cell_anchors=np.array([[-8.0, -4, 8, 4]], "float32"),
+            anchors_at_corners=True,
+            clip_anchors=True,
+        ),
+        image_size=tf.constant([20, 34]),
+    )
+    np.testing.assert_allclose(
+        anchors,
+        [
+            [0, 0, 8, 4],
+            [0, 12, 8, 20],
+            [0, 28, 8, 34],
+            [8, 0, 20, 4],
+            [8, 12, 20, 20],
+            [8, 28, 20, 34],
+        ],
+    )

@@ -443,6 +443,7 @@ def small_network(*layers):
         lambda: [LAYERS.ZeroPadding2D(1), LAYERS.Conv2D(4, 3)],
         lambda: [LAYERS.ZeroPadding2D(2), LAYERS.Conv2D(4, 5, 2)],
         lambda: [LAYERS.ZeroPadding2D(1), LAYERS.MaxPooling2D(3, 2)],
+        lambda: [LAYERS.ReLU(), LAYERS.MaxPooling2D(3, 2, padding="same")],
     ],
 )
 def test_other_networks_have_an_exact_twin_as_well(layers):

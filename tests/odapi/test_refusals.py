@@ -38,14 +38,13 @@ FEATURES = {
     ),
     "stride 8": (
         "first_stage_features_stride: 16",
-        "first_stage_features_stride: 8",
-        "first_stage_features_stride is not supported as 8: Stride of the "
-        "features in pixels; 16 is built",
+        "first_stage_features_stride: 32",
+        "first_stage_features_stride is 32; expected 8 or 16",
     ),
     "dense anchors": (
         "height_stride: 16",
         "height_stride: 8",
-        "height_stride is not supported as 8",
+        "height_stride is 8; expected 16, first_stage_features_stride",
     ),
     "atrous": (
         "initial_crop_size: 14",

@@ -28,6 +28,7 @@ from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.config.schema.super_resolution import BackboneOptions
 from featsr_tf.config.schema.super_resolution import FeatureSuperResolution
 from featsr_tf.config.schema.super_resolution import GeneratorBlock
+from featsr_tf.config.schema.super_resolution import Geometry
 from featsr_tf.config.schema.super_resolution import Precision
 from featsr_tf.config.schema.super_resolution import RefinerType
 from featsr_tf.config.schema.super_resolution import SecondLookOptions

@@ -256,6 +256,11 @@ class FeatureExtractor:
         "faster_rcnn_keras: what feature_super_resolution.backbone.name or "
         "factory says.",
     )
+    first_stage_features_stride: int = field(
+        16,
+        "Pixels of the frame per feature cell: 16, or 8 for a ResNet, whose "
+        "fourth group of blocks is dilated then.",
+    )
     batch_norm_trainable: bool = field(
         False,
         "Whether batch normalization learns its statistics in stage 1.",
@@ -269,6 +274,12 @@ class GridAnchorGenerator:
 
     height: int = field(256, "Height in pixels of scale 1.", limits=(1, 16384))
     width: int = field(256, "Width in pixels of scale 1.", limits=(1, 16384))
+    height_stride: int = field(
+        16, "Vertical stride in pixels, as first_stage_features_stride."
+    )
+    width_stride: int = field(
+        16, "Horizontal stride in pixels, as first_stage_features_stride."
+    )
     scales: list[float] = field(
         [0.25, 0.5, 1.0, 2.0],
         "Sides as multiples of `height` and `width`.",

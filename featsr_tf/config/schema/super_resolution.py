@@ -65,6 +65,13 @@ class TwinPooling(enum.StrEnum):
     ROOT_MAX = "ROOT_MAX"
 
 
+class Geometry(enum.StrEnum):
+    """Where anchors stand and what is sampled."""
+
+    TRUE_CENTERS = "TRUE_CENTERS"
+    OBJECT_DETECTION_API = "OBJECT_DETECTION_API"
+
+
 class Precision(enum.StrEnum):
     """Numbers that the networks compute with."""
 
@@ -289,6 +296,14 @@ class FeatureSuperResolution:
         4.0,
         "Pairs F^0.5 / T^1.0: the area stays below this ratio.",
         MODEL | CACHE,
+    )
+    geometry: Geometry = field(
+        Geometry.TRUE_CENTERS,
+        "TRUE_CENTERS: anchors and samples stand where feature cells look; "
+        "OBJECT_DETECTION_API: pixels, pooling, anchors, crops, second stage "
+        "and suppression are those of the API, for its checkpoints, see "
+        "docs/object_detection_api.md.",
+        MODEL | BASE | CACHE,
     )
     backbone: BackboneOptions = message(
         BackboneOptions, "Weights of the extractor."

@@ -174,6 +174,17 @@ class TrainConfig:
     gradient_clipping_by_norm: float = field(
         0.0, "Greatest norm of the gradient; 0 = no limit.", BASE
     )
+    fine_tune_checkpoint: str = field(
+        "",
+        "First values of stage 1: a checkpoint of the API in TensorFlow 2, "
+        "such as DIR/checkpoint/ckpt-0, and how its geometry is kept, see "
+        "docs/object_detection_api.md.",
+    )
+    fine_tune_checkpoint_type: str = field(
+        "",
+        "What is taken of it: all that fits (detection or full, the default) "
+        "or the feature extractor alone (classification).",
+    )
     num_steps: int = field(
         0,
         "Steps of stage 1; training needs at least one (0 is without end in "
