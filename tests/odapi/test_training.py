@@ -24,6 +24,7 @@ SMALL = {
     f"{EXTENSION}.fine_tune_stage.num_steps": 1,
     "train_config.batch_size": 2,
     "train_config.num_steps": 2,
+    "train_config.fine_tune_checkpoint": "",
 }
 
 BASE_ONLY = (
