@@ -63,6 +63,7 @@ _YOUNGER = (
     f"{_EXTENSION}.backbone.dense_second_stage",
     f"{_EXTENSION}.second_look.",
     f"{_EXTENSION}.training_crop.log_uniform_scale",
+    "train_config.class_balance_threshold",
 )
 
 
