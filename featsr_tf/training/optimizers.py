@@ -240,8 +240,9 @@ class Minimizer:
         A second call puts all back, to the bit.
         """
         optimizer = _inner(self.optimizer)
+        steps = int(tf.convert_to_tensor(optimizer.iterations))
         # Before the first step the averages are zero.
-        if not self.keeps_averages or not int(optimizer.iterations):
+        if not self.keeps_averages or not steps:
             return
         for variable, average in zip(
             optimizer._trainable_variables,

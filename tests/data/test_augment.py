@@ -171,7 +171,7 @@ def grey(value):
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_values_stay_within_0_and_255_and_follow_the_seed(name):
-    source = labeled(noise_image(16, 16), [[2, 3, 9, 12]])
+    source = labeled(noise_image(32, 32), [[2, 3, 9, 12]])
     seen = set()
     for number in range(40):
         changed, again = (
