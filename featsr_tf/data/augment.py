@@ -251,9 +251,8 @@ def augment(
             )
         own_seed = tf.random.experimental.stateless_fold_in(seed, position)
         labeled = labeled._replace(image=tf.cast(labeled.image, tf.float32))
-        if name in augment_mixing.PARTNERS:
-            arguments = {**arguments, "partner": partner}
-        labeled = AUGMENTATIONS[name](labeled, own_seed, **arguments)
+        others = {"partner": partner} if name in augment_mixing.PARTNERS else {}
+        labeled = AUGMENTATIONS[name](labeled, own_seed, **arguments, **others)
     return labeled
 
 

@@ -211,9 +211,12 @@ def test_a_step_has_the_seed_of_its_position():
         (["random_crop_image", "random_adjust_hue"], 1),
         (["random_adjust_hue", "random_rotation90", "random_adjust_hue"], 2),
         (["random_image_scale", "random_square_crop_by_scale"], 2),
+        (["random_adjust_hue", "random_mosaic", "random_adjust_hue"], 2),
     ],
 )
-def test_what_changes_sizes_comes_before_resizing_as_in_the_api(names, count):
+def test_what_changes_sizes_or_mixes_comes_before_resizing_as_in_the_api(
+    names, count
+):
     assert count_before_resizing([(name, {}) for name in names]) == count
 
 

@@ -185,7 +185,7 @@ def test_mixed_examples_continue_and_hold_objects_of_other_images(records):
     mixed = {
         "augmentations": [
             ("random_mosaic", {"probability": 1.0}),
-            ("random_copy_paste", {"probability": 1.0}),
+            ("random_copy_paste", {"probability": 1.0, "num_copies": 1}),
         ],
         "batches": batches(max_boxes=8),
     }
