@@ -253,10 +253,10 @@ def partial_inputs(pipeline, source) -> dict[str, Callable[[], object]]:
         "taking a record": work(lambda record, _: record),
         "parsing and decoding": work(lambda record, _: decode_example(record)),
         "cropping and resizing": work(
-            lambda record, seed: training_image(record, seed, plain)[1]
+            lambda record, seed: training_image([record], seed, plain)[1]
         ),
         "augmentation": work(
-            lambda record, seed: training_image(record, seed, options)[1]
+            lambda record, seed: training_image([record], seed, options)[1]
         ),
     }
 

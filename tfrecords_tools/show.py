@@ -234,7 +234,7 @@ def training_picture(
     from featsr_tf.data.resize import round_up
 
     _, frame = training_image(
-        tf.constant(serialized), tf.constant(seed), options
+        [tf.constant(serialized)], tf.constant(seed), options
     )
     height, width = frame.image.shape[:2]
     padded = pad_to(frame.image, round_up(height), round_up(width))

@@ -35,6 +35,8 @@ _RANGES = (
     ("min_area", "max_area"),
     ("scale_min", "scale_max"),
 )
+# Steps that take pixels of other images.
+_MIXING = ("random_mosaic", "random_copy_paste")
 
 
 def check(pipeline: Pipeline, trains: bool = True) -> None:
@@ -385,9 +387,17 @@ def _train_config_problems(pipeline: Pipeline) -> _Problems:
                     f"has {printable(repr(pattern))}, which is no regular "
                     f"expression: {error}",
                 )
+    earlier: list[str] = []
     for index, step in enumerate(config.data_augmentation_options):
         path = f"train_config.data_augmentation_options.{index}"
         name, options = chosen(step)
+        if name in _MIXING and "random_image_scale" in earlier:
+            yield (
+                path,
+                f"is {name} after random_image_scale; expected it before: the "
+                "other images have the scale of their records",
+            )
+        earlier.append(name)
         if options is None:
             yield (
                 path,

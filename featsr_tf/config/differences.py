@@ -64,6 +64,7 @@ _YOUNGER = (
     f"{_EXTENSION}.geometry",
     f"{_EXTENSION}.second_look.",
     f"{_EXTENSION}.training_crop.log_uniform_scale",
+    "train_config.class_balance_threshold",
 )
 
 

@@ -10,7 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from featsr_tf.data import augment_geometry
+from featsr_tf.data import augment_mixing
+from featsr_tf.data.augment_geometry import MINIMUM_VISIBLE_SHARE
 from featsr_tf.data.augment_geometry import clip_objects
+from featsr_tf.data.augment_geometry import draw_offset
+from featsr_tf.data.augment_mixing import PartnerFunction
 from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.resize import resize_image
 from featsr_tf.errors import ConfigError
@@ -106,10 +110,6 @@ def _with_image(labeled: LabeledImage, image: tf.Tensor) -> LabeledImage:
     return labeled._replace(image=tf.clip_by_value(image, 0.0, 255.0))
 
 
-# Less than this share of an object's area inside the crop = ignored.
-MINIMUM_VISIBLE_SHARE = 0.5
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainingCrop:
     """How training crops are cut out of the frames.
@@ -159,15 +159,7 @@ def training_crop(
     """
     draws = tf.random.stateless_uniform([5], seed)
     window, size = _window_and_size(labeled, crop.scale(draws[0]), crop)
-    low, high = tf.cond(
-        (draws[1] < crop.object_probability) & tf.reduce_any(~labeled.ignored),
-        lambda: _offsets_around_object(labeled, window, draws[2]),
-        lambda: (tf.zeros_like(window), _image_size(labeled) - window),
-    )
-    offset = low + tf.cast(
-        draws[3:] * tf.cast(high - low + 1, tf.float32), tf.int32
-    )
-    offset = tf.minimum(offset, high)
+    offset = draw_offset(labeled, window, draws[1:], crop.object_probability)
     # Only the window is rescaled, which is several times cheaper than the
     # whole frame.
     end = offset + window
@@ -187,6 +179,8 @@ AUGMENTATIONS: Mapping[str, Callable[..., LabeledImage]] = {
         augment_geometry.random_horizontal_flip,
         augment_geometry.random_vertical_flip,
         *augment_geometry.RESHAPING,
+        augment_mixing.random_mosaic,
+        augment_mixing.random_copy_paste,
         random_adjust_brightness,
         random_adjust_contrast,
         random_adjust_saturation,
@@ -200,17 +194,31 @@ AUGMENTATIONS: Mapping[str, Callable[..., LabeledImage]] = {
 Augmentations = Sequence[tuple[str, Mapping[str, float]]]
 
 
+_RESHAPING = {function.__name__ for function in augment_geometry.RESHAPING}
+
+
+def changes_sizes(augmentations: Augmentations) -> bool:
+    """Tells whether an augmentation may change the size of an image."""
+    return any(name in _RESHAPING for name, _ in augmentations)
+
+
+def count_partners(augmentations: Augmentations) -> int:
+    """Tells how many other images augmentations take for each image."""
+    counts = [augment_mixing.PARTNERS.get(name, 0) for name, _ in augmentations]
+    return max(counts, default=0)
+
+
 def count_before_resizing(augmentations: Augmentations) -> int:
     """Tells how many augmentations work on the original frame.
 
-    They are all up to the last one that may change the size of an image;
-    those after it do the same to fewer pixels once the image is resized.
+    They are all up to the last one that may change the size of an image, or
+    takes pixels of others; those after it do the same to fewer pixels once
+    the image is resized.
     """
-    reshaping = {function.__name__ for function in augment_geometry.RESHAPING}
     positions = [
         position
         for position, (name, _) in enumerate(augmentations, start=1)
-        if name in reshaping
+        if name in _RESHAPING or name in augment_mixing.PARTNERS
     ]
     return max(positions, default=0)
 
@@ -220,6 +228,7 @@ def augment(
     seed: tf.Tensor,
     augmentations: Augmentations,
     first_position: int = 0,
+    partner: PartnerFunction | None = None,
 ) -> LabeledImage:
     """Applies augmentations in their order, each with another seed.
 
@@ -228,6 +237,8 @@ def augment(
         seed: `[2]` int32, stateless seed of the example.
         augmentations: names out of `AUGMENTATIONS`, each with the arguments
             that differ from the defaults.
+        partner: gives other images of the data set; None = the image itself
+            stands in for them.
 
     Raises:
         ConfigError: an augmentation of an unknown name.
@@ -240,7 +251,8 @@ def augment(
             )
         own_seed = tf.random.experimental.stateless_fold_in(seed, position)
         labeled = labeled._replace(image=tf.cast(labeled.image, tf.float32))
-        labeled = AUGMENTATIONS[name](labeled, own_seed, **arguments)
+        others = {"partner": partner} if name in augment_mixing.PARTNERS else {}
+        labeled = AUGMENTATIONS[name](labeled, own_seed, **arguments, **others)
     return labeled
 
 
@@ -264,19 +276,3 @@ def _window_and_size(
         full_size,
     )
     return window, size
-
-
-def _offsets_around_object(
-    labeled: LabeledImage, window: tf.Tensor, draw: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """First and last window corner that keeps a random object inside."""
-    candidates = tf.boolean_mask(labeled.boxes, ~labeled.ignored)
-    count = tf.shape(candidates)[0]
-    chosen = tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
-    box = candidates[tf.minimum(chosen, count - 1)]
-    first = tf.cast(tf.math.ceil(box[2:]), tf.int32) - window
-    last = tf.cast(tf.math.floor(box[:2]), tf.int32)
-    highest = _image_size(labeled) - window
-    bounds = tf.clip_by_value(tf.stack([first, last]), 0, highest)
-    # An object larger than the window swaps the two: it then fills the crop.
-    return tf.reduce_min(bounds, axis=0), tf.reduce_max(bounds, axis=0)

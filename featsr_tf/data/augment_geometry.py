@@ -12,6 +12,8 @@ import tensorflow as tf
 from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.resize import resize_image
 
+# Less than this share of an object's area inside a crop = ignored.
+MINIMUM_VISIBLE_SHARE = 0.5
 # Below this share of its area an object can shrink to a line.
 _SLIVER_SHARE = 0.5
 
@@ -20,14 +22,14 @@ def random_horizontal_flip(
     labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
 ) -> LabeledImage:
     """Mirrors image and boxes left to right."""
-    return _sometimes(labeled, seed, probability, lambda: _mirror(labeled, 1))
+    return sometimes(labeled, seed, probability, lambda: _mirror(labeled, 1))
 
 
 def random_vertical_flip(
     labeled: LabeledImage, seed: tf.Tensor, probability: float = 0.5
 ) -> LabeledImage:
     """Mirrors image and boxes top to bottom."""
-    return _sometimes(labeled, seed, probability, lambda: _mirror(labeled, 0))
+    return sometimes(labeled, seed, probability, lambda: _mirror(labeled, 0))
 
 
 def _mirror(labeled: LabeledImage, axis: int) -> LabeledImage:
@@ -59,7 +61,7 @@ def random_rotation90(
             original_size=labeled.original_size[::-1],
         )
 
-    return _sometimes(labeled, seed, probability, turned)
+    return sometimes(labeled, seed, probability, turned)
 
 
 def random_image_scale(
@@ -111,9 +113,11 @@ def random_crop_image(
             use_image_if_no_bounding_boxes=True,
         )
         kept = clip_objects(labeled, begin[:2], size[:2], overlap_thresh)
-        return kept._replace(image=_window(labeled.image, begin[:2], size[:2]))
+        return kept._replace(
+            image=window_of(labeled.image, begin[:2], size[:2])
+        )
 
-    return _sometimes(labeled, seed, 1.0 - random_coef, cropped)
+    return sometimes(labeled, seed, 1.0 - random_coef, cropped)
 
 
 def random_square_crop_by_scale(
@@ -148,7 +152,7 @@ def random_square_crop_by_scale(
     end = tf.minimum(corner + side, tf.shape(labeled.image)[:2])
     before = begin - corner
     image = tf.image.pad_to_bounding_box(
-        _window(labeled.image, begin, end - begin),
+        window_of(labeled.image, begin, end - begin),
         *tf.unstack(before),
         *tf.unstack(side),
     )
@@ -203,16 +207,67 @@ def clip_objects(
     )
 
 
-def _sometimes(
+def _offsets_around_object(
+    labeled: LabeledImage, window: tf.Tensor, draw: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """First and last window corner that keeps a random object inside."""
+    candidates = tf.boolean_mask(labeled.boxes, ~labeled.ignored)
+    count = tf.shape(candidates)[0]
+    chosen = tf.cast(draw * tf.cast(count, tf.float32), tf.int32)
+    box = candidates[tf.minimum(chosen, count - 1)]
+    first = tf.cast(tf.math.ceil(box[2:]), tf.int32) - window
+    last = tf.cast(tf.math.floor(box[:2]), tf.int32)
+    highest = tf.shape(labeled.image)[:2] - window
+    bounds = tf.clip_by_value(tf.stack([first, last]), 0, highest)
+    # An object larger than the window swaps the two: it then fills the crop.
+    return tf.reduce_min(bounds, axis=0), tf.reduce_max(bounds, axis=0)
+
+
+def draw_offset(
+    labeled: LabeledImage,
+    window: tf.Tensor,
+    draws: tf.Tensor,
+    object_probability: float,
+) -> tf.Tensor:
+    """Draws the upper left corner of a window.
+
+    Args:
+        window: `[2]` int32, height and width in px, at most the image's.
+        draws: `[4]` numbers in 0..1.
+        object_probability: that it holds a random object which is not
+            ignored, where there is one.
+
+    Returns:
+        `[2]` int32 px.
+    """
+    low, high = tf.cond(
+        (draws[0] < object_probability) & tf.reduce_any(~labeled.ignored),
+        lambda: _offsets_around_object(labeled, window, draws[1]),
+        lambda: (
+            tf.zeros_like(window),
+            tf.shape(labeled.image)[:2] - window,
+        ),
+    )
+    count = tf.cast(high - low + 1, tf.float32)
+    return tf.minimum(low + tf.cast(draws[2:] * count, tf.int32), high)
+
+
+def sometimes(
     labeled: LabeledImage,
     seed: tf.Tensor,
     probability: float,
     changed: Callable[[], LabeledImage],
 ) -> LabeledImage:
+    """Changes a share of the images.
+
+    Args:
+        changed: makes the changed image.
+    """
     draw = tf.random.stateless_uniform([], seed)
     return tf.cond(draw < probability, changed, lambda: labeled)
 
 
-def _window(image: tf.Tensor, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def window_of(image: tf.Tensor, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Cuts a window, `[2]` px of corner and size each, out of an image."""
     end = begin + size
     return image[begin[0] : end[0], begin[1] : end[1]]

@@ -13,6 +13,7 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import ResizeType
 from featsr_tf.data import augment
+from featsr_tf.data import augment_mixing
 from featsr_tf.data import input_pipeline
 from featsr_tf.data import resize
 from featsr_tf.data.examples import feature_texts
@@ -148,7 +149,7 @@ def training_options(
             batch_size=config.batch_size,
             max_boxes=min(
                 config.max_number_of_boxes,
-                max(record_files.summary.max_boxes, 1),
+                _room_for_boxes(config.data_augmentation_options, record_files),
             ),
             with_half_images=with_half_images,
             originals_shape=_largest(record_files) if with_originals else None,
@@ -157,6 +158,7 @@ def training_options(
         augmentations=_augmentations(config.data_augmentation_options),
         seed=extension.seed + seed_offset,
         skip_examples=skip_steps * config.batch_size,
+        class_balance_threshold=config.class_balance_threshold,
     )
 
 
@@ -174,14 +176,18 @@ def training_names(
     options = training_options(pipeline, record_files, seed_offset=seed_offset)
     names = []
     for number in numbers:
-        (record,) = input_pipeline.shuffled_records(
-            record_files, options.seed, number, options.shuffle_buffer_mb
+        (records,) = input_pipeline.training_records(
+            record_files, options, number
         ).take(1)
-        features = parse_example(record.numpy())
-        found = feature_texts(features, Example.SOURCE_ID)
-        found += feature_texts(features, Example.FILENAME)
-        names.append(next(filter(None, found), "without a name"))
+        names.append(" with ".join(map(_record_name, records)))
     return names
+
+
+def _record_name(record: tf.Tensor) -> str:
+    features = parse_example(record.numpy())
+    found = feature_texts(features, Example.SOURCE_ID)
+    found += feature_texts(features, Example.FILENAME)
+    return next(filter(None, found), "without a name")
 
 
 def evaluation_batches(
@@ -228,7 +234,7 @@ def _training_view(
     if crop is not None:
         return augment.TrainingCrop(**dataclasses.asdict(crop))
     steps = _augmentations(pipeline.train_config.data_augmentation_options)
-    if augment.count_before_resizing(steps):
+    if augment.changes_sizes(steps):
         resizer = build_resizer(pipeline)
         return input_pipeline.WholeFrames(
             resizer, *resize.largest_shape(resizer)
@@ -251,6 +257,17 @@ def _whole_frames(
     )
 
 
+def _room_for_boxes(steps, record_files: RecordFiles) -> int:
+    """Counts the boxes that an augmented image can have."""
+    room = max(record_files.summary.max_boxes, 1)
+    for step in steps:
+        if step.random_mosaic is not None:
+            room *= 1 + augment_mixing.PARTNERS["random_mosaic"]
+        if step.random_copy_paste is not None:
+            room += step.random_copy_paste.num_copies
+    return room
+
+
 def _augmentations(steps) -> list[tuple[str, dict[str, float]]]:
     chosen = []
     for step in steps:
@@ -258,6 +275,10 @@ def _augmentations(steps) -> list[tuple[str, dict[str, float]]]:
             options = getattr(step, name)
             if options is not None:
                 _, _, *parameters = inspect.signature(function).parameters
-                arguments = {key: getattr(options, key) for key in parameters}
+                arguments = {
+                    key: getattr(options, key)
+                    for key in parameters
+                    if key != "partner"
+                }
                 chosen.append((name, arguments))
     return chosen

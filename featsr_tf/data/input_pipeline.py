@@ -1,5 +1,6 @@
 """`tf.data` from records to batches, for training and for evaluation."""
 
+import collections
 import dataclasses
 import math
 import os
@@ -7,11 +8,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from featsr_tf.data.augment import TrainingCrop
 from featsr_tf.data.augment import augment
 from featsr_tf.data.augment import count_before_resizing
+from featsr_tf.data.augment import count_partners
 from featsr_tf.data.augment import training_crop
 from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.decode import decode_details
@@ -35,6 +38,8 @@ from featsr_tf.data.sharding import shard_examples
 _PARALLEL_CALLS = max(os.cpu_count() or 1, 2)
 _FILES_READ_AT_ONCE = 4
 _MEGABYTE = 2**20
+# Between the seeds of the orders in which partners come, far from stages'.
+_BETWEEN_SEEDS = 1_000_003
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +81,8 @@ class TrainingOptions:
     Args:
         seed: seed of all randomness, 0 or more.
         shuffle_buffer_mb: encoded records held for shuffling, in megabytes.
+        class_balance_threshold: see `RecordSummary.repeat_factors`; 0 = every
+            record once per epoch.
         shard: what this worker sees of every batch; None = all of it.
         services: addresses of `python -m featsr_tf.data_service`, which
             decode instead of this process.
@@ -87,6 +94,7 @@ class TrainingOptions:
     seed: int = 0
     skip_examples: int = 0
     shuffle_buffer_mb: float = 64
+    class_balance_threshold: float = 0.0
     shard: Shard | None = None
     services: Sequence[str] = ()
 
@@ -110,20 +118,15 @@ def training_dataset(
     shard = options.shard or Shard(options.batches.batch_size)
     shape = round_up(options.view.height), round_up(options.view.width)
 
-    def example(number: tf.Tensor, serialized: tf.Tensor) -> dict:
+    def example(number: tf.Tensor, records: tuple[tf.Tensor, ...]) -> dict:
         seed = tf.stack([options.seed, tf.cast(number, tf.int32)])
-        original, labeled = training_image(serialized, seed, options)
+        original, labeled = training_image(records, seed, options)
         return {
             **_original(original, options.batches),
             **_entries(labeled, seed, shape, options.batches),
         }
 
-    dataset = shuffled_records(
-        record_files,
-        options.seed,
-        options.skip_examples,
-        options.shuffle_buffer_mb,
-    )
+    dataset = training_records(record_files, options, options.skip_examples)
     # The count leaves out whole batches: a row is a number's remainder.
     dataset = dataset.enumerate(start=options.skip_examples)
     dataset = shard_examples(dataset, shard)
@@ -137,13 +140,37 @@ def training_dataset(
     return _with_halves(dataset, options.batches, shard.num_devices)
 
 
+def training_records(
+    record_files: RecordFiles, options: TrainingOptions, skip: int = 0
+) -> tf.data.Dataset:
+    """Endless tuples of the records that training examples are made of.
+
+    The first is that of the example; others are drawn where a step of
+    augmentation takes their pixels, in orders of their own.
+    """
+    orders = range(1 + count_partners(options.augmentations))
+    return tf.data.Dataset.zip(
+        tuple(
+            shuffled_records(
+                record_files,
+                options.seed + order * _BETWEEN_SEEDS,
+                skip,
+                options.shuffle_buffer_mb,
+                options.class_balance_threshold,
+            )
+            for order in orders
+        )
+    )
+
+
 def training_image(
-    serialized: tf.Tensor, seed: tf.Tensor, options: TrainingOptions
+    records: Sequence[tf.Tensor], seed: tf.Tensor, options: TrainingOptions
 ) -> tuple[LabeledImage, LabeledImage]:
     """What training sees of a record: a crop or the whole frame, augmented.
 
     Args:
-        serialized: `[]` string, the record.
+        records: `[]` strings, the record and those of `training_records`
+            beside it; without these the image itself stands in for them.
         seed: `[2]` int32, stateless seed of the example.
 
     Returns:
@@ -155,7 +182,13 @@ def training_image(
         # Both are to show the same.
         count = len(steps)
     own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-    original = augment(decode_example(serialized), own_seed, steps[:count])
+    serialized, *others = records
+    original = augment(
+        decode_example(serialized),
+        own_seed,
+        steps[:count],
+        partner=(lambda k: decode_example(others[k])) if others else None,
+    )
     labeled = _training_view(original, seed, options.view)
     labeled = augment(labeled, own_seed, steps[count:], first_position=count)
     return original, labeled
@@ -166,6 +199,7 @@ def shuffled_records(
     seed: int,
     skip: int = 0,
     buffer_mb: float = 64,
+    class_balance_threshold: float = 0.0,
 ) -> tf.data.Dataset:
     """Serialized good records, each epoch all of them in another order.
 
@@ -178,19 +212,80 @@ def shuffled_records(
             `FailedPreconditionError`.
         seed: seed of the order, 0 or more.
         buffer_mb: how much a block may hold, in megabytes.
+        class_balance_threshold: see `RecordSummary.repeat_factors`; 0 = every
+            record once per epoch.
     """
     files = list(record_files.paths)
     num_records = record_files.summary.num_examples
+    read: Callable[..., tf.data.Dataset] = file_reader(record_files)
+    if not class_balance_threshold:
 
-    def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(files, epoch_seed)
-        return tf.data.Dataset.from_tensor_slices(order).interleave(
-            file_reader(record_files),
-            cycle_length=min(_FILES_READ_AT_ONCE, len(files)),
-        )
+        def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
+            return _interleaved(files, epoch_seed, read)
+
+    else:
+        factors = record_files.summary.repeat_factors(class_balance_threshold)
+        counts = collections.Counter(p for p, *_ in record_files.places())
+        starts = np.cumsum([0, *(counts[path] for path in files[:-1])])
+        repeats = _Repeats(factors)
+        num_read, num_records = num_records, repeats.total
+
+        def records(epoch_seed: tf.Tensor) -> tf.data.Dataset:
+            times = repeats.of_epoch(epoch_seed)
+            numbered = _interleaved(
+                range(len(files)),
+                epoch_seed,
+                lambda file: read(tf.gather(files, file)).enumerate(
+                    tf.gather(starts, file)
+                ),
+            ).apply(tf.data.experimental.assert_cardinality(num_read))
+            return numbered.flat_map(
+                lambda number, record: tf.data.Dataset.from_tensors(
+                    record
+                ).repeat(times[number])
+            )
 
     block_size = _block_size(files, num_records, buffer_mb)
     return shuffled_blocks(records, num_records, block_size, seed, skip)
+
+
+class _Repeats:
+    """How often each record is there in an epoch, always as many in all.
+
+    Every epoch rounds the sums of the factors up to each record by another
+    number: a record is there its factor's whole part of times, or once more,
+    on average its factor (all are enlarged so far that their sum is whole).
+
+    Args:
+        factors: `[num_records]`, 1 or more.
+
+    Attributes:
+        total: number of records of an epoch.
+    """
+
+    def __init__(self, factors: np.ndarray):
+        self.total = math.ceil(factors.sum() - 1e-6)
+        sums = np.cumsum(factors) * (self.total / factors.sum())
+        sums[-1] = self.total
+        self._sums = np.concatenate([[0.0], sums])
+
+    def of_epoch(self, seed: tf.Tensor) -> tf.Tensor:
+        """`[num_records]` int64, by the epoch's seed `[2]`."""
+        draw = tf.random.stateless_uniform([], seed, dtype=tf.float64)
+        floors = tf.cast(tf.floor(self._sums + draw), tf.int64)
+        return floors[1:] - floors[:-1]
+
+
+def _interleaved(
+    files: Sequence[Any],
+    seed: tf.Tensor,
+    read: Callable[[tf.Tensor], tf.data.Dataset],
+) -> tf.data.Dataset:
+    """Reads some files at once, in a random order."""
+    order = tf.random.experimental.stateless_shuffle(files, seed)
+    return tf.data.Dataset.from_tensor_slices(order).interleave(
+        read, cycle_length=min(_FILES_READ_AT_ONCE, len(files))
+    )
 
 
 def shuffled_blocks(

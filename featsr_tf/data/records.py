@@ -92,6 +92,24 @@ class RecordSummary:
         counts = collections.Counter(self.object_labels.tolist())
         return dict(sorted(counts.items()))
 
+    def repeat_factors(self, threshold: float) -> np.ndarray:
+        """`[num_examples]`: how often images are seen to balance classes.
+
+        Repeat factor sampling (Gupta et al., LVIS, CVPR 2019): an image counts
+        as its rarest class does, max(1, sqrt(threshold / f)) where a share f
+        of the images holds the class; one without objects counts once.
+        """
+        images = np.repeat(np.arange(self.num_examples), self.boxes_per_image)
+        pairs = np.unique(np.stack([images, self.object_labels]), axis=1)
+        images, labels = pairs
+        _, classes, counts = np.unique(
+            labels, return_inverse=True, return_counts=True
+        )
+        shares = counts / self.num_examples
+        factors = np.ones(self.num_examples)
+        np.maximum.at(factors, images, np.sqrt(threshold / shares)[classes])
+        return factors
+
     def resized_object_sizes(
         self, resized: Callable[[int, int], tuple[int, int]]
     ) -> np.ndarray:

@@ -238,7 +238,8 @@ class CheckpointWriter(StageCallback):
         self.signals.stepped()
         if self.is_due or self.signals.is_stopping:
             if self.log is not None:
-                self.checkpoints.save(self.step, self.log.pending())
+                with self.model.averaged():
+                    self.checkpoints.save(self.step, self.log.pending())
             self.signals.saved(self.checkpoints.stage, self.step)
 
 
@@ -368,7 +369,10 @@ class DetectionImages(StageCallback):
     def on_step(self, logs):
         """Draws when it is time."""
         if self.is_due:
-            with self.writer.as_default(step=self.step):
+            with (
+                self.model.averaged(),
+                self.writer.as_default(step=self.step),
+            ):
                 for index, batch in enumerate(self.batches):
                     tf.summary.image(
                         f"truth_and_detections/{index}", self._draw(batch)[None]

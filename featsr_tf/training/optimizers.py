@@ -166,10 +166,16 @@ def build_optimizer(
     """
     if scales_loss:
         return keras.optimizers.LossScaleOptimizer(build_optimizer(options))
+    averages = {
+        "use_ema": options.use_moving_average,
+        "ema_momentum": options.moving_average_decay,
+    }
     if options.adam_optimizer is not None:
         adam = options.adam_optimizer
         return keras.optimizers.Adam(
-            build_learning_rate(adam.learning_rate), epsilon=adam.epsilon
+            build_learning_rate(adam.learning_rate),
+            epsilon=adam.epsilon,
+            **averages,
         )
     if options.rms_prop_optimizer is not None:
         rms_prop = options.rms_prop_optimizer
@@ -178,11 +184,13 @@ def build_optimizer(
             rho=rms_prop.decay,
             momentum=rms_prop.momentum_optimizer_value,
             epsilon=rms_prop.epsilon,
+            **averages,
         )
     momentum = options.momentum_optimizer
     return keras.optimizers.SGD(
         build_learning_rate(momentum.learning_rate),
         momentum=momentum.momentum_optimizer_value,
+        **averages,
     )
 
 
@@ -221,6 +229,30 @@ class Minimizer:
         )
         return others, norm / num_replicas()
 
+    @property
+    def keeps_averages(self) -> bool:
+        """Whether the optimizer keeps moving averages of the variables."""
+        return _inner(self.optimizer).use_ema
+
+    def swap_averages(self) -> None:
+        """Exchanges the variables' values with their averages, if any are kept.
+
+        A second call puts all back, to the bit.
+        """
+        optimizer = _inner(self.optimizer)
+        steps = int(tf.convert_to_tensor(optimizer.iterations))
+        # Before the first step the averages are zero.
+        if not self.keeps_averages or not steps:
+            return
+        for variable, average in zip(
+            optimizer._trainable_variables,
+            optimizer._model_variables_moving_average,
+            strict=True,
+        ):
+            trained = variable.numpy()
+            variable.assign(average.numpy())
+            average.assign(trained)
+
 
 def apply_gradients(
     optimizer: keras.optimizers.Optimizer,
@@ -248,8 +280,7 @@ def apply_gradients(
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         # The optimizer would send them all around once more.
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        inner._all_reduce_sum_gradients = list
+        _inner(optimizer)._all_reduce_sum_gradients = list
     scaled_norm = tf.linalg.global_norm(gradients)
     if clip_norm:
         gradients, _ = tf.clip_by_global_norm(
@@ -269,6 +300,11 @@ def loss_scale(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return tf.convert_to_tensor(optimizer.dynamic_scale)
     return tf.constant(1.0)
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> Any:
+    """Takes what scales losses off an optimizer."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def num_replicas() -> int:

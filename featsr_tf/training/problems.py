@@ -7,7 +7,6 @@ import numpy as np
 
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.config.schema import Pipeline
-from featsr_tf.data import augment
 from featsr_tf.data import augment_geometry
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import looks_again
@@ -119,7 +118,7 @@ def _objects_too_large(
     windows = np.minimum(sides / crop.minimum_scale, frames)
     sizes = summary.object_sizes
     shares = np.minimum(windows / sizes, 1).prod(axis=1)
-    too_large = shares < augment.MINIMUM_VISIBLE_SHARE
+    too_large = shares < augment_geometry.MINIMUM_VISIBLE_SHARE
     if too_large.any():
         whole = (sides / sizes[too_large]).min()
         height, width = (sides / crop.minimum_scale).round().astype(int)

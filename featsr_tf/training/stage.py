@@ -1,6 +1,8 @@
 """What the three stages of training have in common (section 4.3)."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -269,12 +271,40 @@ class Stage(keras.Model):
         """Changes the trained variables."""
         raise NotImplementedError
 
+    @property
+    def minimizers(self) -> dict[str, Minimizer]:
+        """What changes variables, by the names of checkpoints."""
+        return {"optimizer": self.minimizer}
+
     def checkpointed(self) -> dict:
         """The objects whose state makes up this stage, by name."""
-        return {
-            "detector": self.detector,
-            "optimizer": self.minimizer.optimizer,
+        # Others hold no averages: the name keeps them apart.
+        optimizers = {
+            f"averaging_{name}" if minimizer.keeps_averages else name: (
+                minimizer.optimizer
+            )
+            for name, minimizer in self.minimizers.items()
         }
+        return {"detector": self.detector, **optimizers}
+
+    def swap_averages(self) -> None:
+        """Exchanges all values with their moving averages, where these are."""
+        for minimizer in self.minimizers.values():
+            minimizer.swap_averages()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Lets the detector have the moving averages for a while.
+
+        Checkpoints are written so: what they call the detector is what is
+        used, and the averages of the optimizer are the values to train on
+        with.
+        """
+        self.swap_averages()
+        try:
+            yield
+        finally:
+            self.swap_averages()
 
     def add_regularization(
         self, total: tf.Tensor, losses: dict[str, tf.Tensor]

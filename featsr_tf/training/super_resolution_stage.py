@@ -177,16 +177,21 @@ class SuperResolutionStage(Stage):
         """Whether there are windows of them to learn from."""
         return self.detector.second_look is not None
 
+    @property
+    def minimizers(self):
+        """Adds those of discriminator and focus head; see `Stage`."""
+        found = super().minimizers
+        if self.adversarial is not None:
+            found["discriminator_optimizer"] = self.adversarial.minimizer
+        if self.focus is not None:
+            found["focus_optimizer"] = self.focus.minimizer
+        return found
+
     def checkpointed(self):
-        """Adds the discriminator and its optimizer; see `Stage`."""
+        """Adds the discriminator; see `Stage`."""
         objects = super().checkpointed()
         if self.adversarial is not None:
             objects["discriminator"] = self.discriminator
-            objects["discriminator_optimizer"] = (
-                self.adversarial.minimizer.optimizer
-            )
-        if self.focus is not None:
-            objects["focus_optimizer"] = self.focus.minimizer.optimizer
         return objects
 
     def compute_frozen(self, batch):

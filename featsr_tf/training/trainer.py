@@ -250,6 +250,9 @@ def _train_stage(
         keep=run.pipeline.model.feature_super_resolution.keep_checkpoints,
     )
     step = saved.restore()
+    if step:
+        # What a checkpoint calls the detector are the averages.
+        stage.swap_averages()
     _check_step(run, f"the step of stage {name}", step)
     if before is not None:
         recorded = saved.notes.get(checkpoints.STARTED_FROM)
@@ -261,7 +264,7 @@ def _train_stage(
     history = History(run.model_dir, name)
     if run.writes:
         history.truncate_after(step)
-    callbacks = _callbacks(run, saved, history, step)
+    callbacks = _callbacks(run, stage, saved, history, step)
     for callback in callbacks:
         callback.catch_up()
     is_finished = step >= total or any(c.should_stop() for c in callbacks)
@@ -270,6 +273,7 @@ def _train_stage(
         _tell(run, name, f"finished at step {step}, not repeated")
     else:
         _make_steps(run, stage, name, step, callbacks)
+    stage.swap_averages()
     used = checkpoints.newest_step(run.model_dir, name)
     has_best = run.writes and history.best_step() is not None
     if any_worker(run.strategy, has_best):
@@ -377,7 +381,11 @@ def _make_steps(
 
 
 def _callbacks(
-    run: Run, saved: checkpoints.StageCheckpoints, history: History, step: int
+    run: Run,
+    stage: Stage,
+    saved: checkpoints.StageCheckpoints,
+    history: History,
+    step: int,
 ) -> list[StageCallback]:
     """Lists what happens on this worker between steps, in this order."""
     name = history.stage
@@ -406,14 +414,17 @@ def _callbacks(
     detect = run.detection_functions(super_resolve)
     options = extension.validation
     if options is not None:
-        evaluate = functools.partial(
-            validate,
-            run.pipeline,
-            detect,
-            run.shown,
-            options.num_images,
-            super_resolve,
-        )
+
+        def evaluate():
+            with stage.averaged():
+                return validate(
+                    run.pipeline,
+                    detect,
+                    run.shown,
+                    options.num_images,
+                    super_resolve,
+                )
+
         callbacks.append(
             Validation(
                 evaluate,

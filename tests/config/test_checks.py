@@ -226,10 +226,20 @@ def test_offsets_of_anchors_are_refused_where_the_api_would_shift_them():
         )
 
 
-def test_moving_averages_are_named_as_not_kept():
+def test_moving_averages_are_kept_only_where_the_config_says_so():
     path = "train_config.optimizer.use_moving_average"
-    assert path not in str(find_warnings(parse(f"{path}=false")))
-    assert f"{path} (No averages" in str(find_warnings(parse(f"{path}=true")))
+    for override, kept in ((), False), ((f"{path}=true",), True):
+        pipeline = parse(*override)
+        assert pipeline.train_config.optimizer.use_moving_average == kept
+        assert path not in str(find_warnings(pipeline))
+
+
+@pytest.mark.parametrize("step", ["random_mosaic", "random_copy_paste"])
+def test_steps_that_take_other_images_come_before_another_scale(step):
+    steps = "train_config.data_augmentation_options"
+    parse(f"{steps}=[{{{step} {{}}}}, {{random_image_scale {{}}}}]")
+    with pytest.raises(ConfigError, match=f"1 is {step} after random_image_s"):
+        parse(f"{steps}=[{{random_image_scale {{}}}}, {{{step} {{}}}}]")
 
 
 def test_a_learning_rate_that_ends_before_the_training_is_named():

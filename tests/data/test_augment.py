@@ -171,7 +171,7 @@ def grey(value):
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_values_stay_within_0_and_255_and_follow_the_seed(name):
-    source = labeled(noise_image(16, 16), [[2, 3, 9, 12]])
+    source = labeled(noise_image(32, 32), [[2, 3, 9, 12]])
     seen = set()
     for number in range(40):
         changed, again = (
@@ -211,9 +211,12 @@ def test_a_step_has_the_seed_of_its_position():
         (["random_crop_image", "random_adjust_hue"], 1),
         (["random_adjust_hue", "random_rotation90", "random_adjust_hue"], 2),
         (["random_image_scale", "random_square_crop_by_scale"], 2),
+        (["random_adjust_hue", "random_mosaic", "random_adjust_hue"], 2),
     ],
 )
-def test_what_changes_sizes_comes_before_resizing_as_in_the_api(names, count):
+def test_what_changes_sizes_or_mixes_comes_before_resizing_as_in_the_api(
+    names, count
+):
     assert count_before_resizing([(name, {}) for name in names]) == count
 
 

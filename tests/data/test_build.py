@@ -1,15 +1,20 @@
 """What the config makes of records, those with corrupt ones among them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.build import training_names
+from featsr_tf.data.build import training_options
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.records import RecordFiles
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
+from tests.data.example_files import unchecked
 from tests.data.example_files import write_records
 from tests.model.small import small_pipeline
 
@@ -39,3 +44,27 @@ def test_records_are_named_although_bad_ones_are_left_out(tmp_path):
         names = training_names(pipeline, source, numbers)
         for image, name in zip(batch[Batch.IMAGES], names, strict=True):
             np.testing.assert_array_equal(image, images[int(name)])
+
+
+def test_mixed_images_have_room_for_their_boxes_and_the_shape_of_others():
+    steps = "train_config.data_augmentation_options"
+    summary = dataclasses.replace(
+        unchecked([]).summary,
+        image_sizes=np.array([[64, 64]]),
+        boxes_per_image=np.array([5]),
+    )
+    records = RecordFiles([], None, summary)
+
+    def shapes(*overrides):
+        made = training_options(small_pipeline(*overrides), records)
+        return made.batches.max_boxes, made.view
+
+    room, view = shapes()
+    assert room == 5
+    mosaic = "{random_mosaic {}}"
+    copies = "{random_copy_paste {num_copies: 2}}"
+    # Four images with 5 boxes, then 2 copies; 5 and 2 copies, in 4 images.
+    assert shapes(f"{steps}=[{mosaic}, {copies}]") == (22, view)
+    assert shapes(f"{steps}=[{copies}, {mosaic}]")[0] == 28
+    limit = "train_config.max_number_of_boxes=12"
+    assert shapes(f"{steps}=[{mosaic}]", limit)[0] == 12

@@ -1,5 +1,7 @@
 """Batches: static shapes, reproducible order, nothing lost in silence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -177,6 +179,64 @@ def test_skipping_may_end_inside_a_block_of_the_shuffle(records):
     sequence = training_dataset(records, options(**blocks))
     tail = training_dataset(records, options(**blocks, skip_examples=10))
     assert_same(examples(sequence, 16)[10:], examples(tail, 6))
+
+
+def test_mixed_examples_continue_and_hold_objects_of_other_images(records):
+    mixed = {
+        "augmentations": [
+            ("random_mosaic", {"probability": 1.0}),
+            ("random_copy_paste", {"probability": 1.0, "num_copies": 1}),
+        ],
+        "batches": batches(max_boxes=8),
+    }
+    sequence = examples(training_dataset(records, options(**mixed)), 12)
+    assert_same(
+        examples(
+            training_dataset(records, options(**mixed, skip_examples=5)), 7
+        ),
+        sequence[5:],
+    )
+    classes = [set(item[Batch.CLASSES].tolist()) - {0} for item in sequence]
+    assert sum(len(found) > 1 for found in classes) > 6
+    assert set().union(*classes) == set(range(1, NUM_EXAMPLES))
+
+
+def test_a_record_of_a_rare_class_comes_as_often_as_its_factor(records):
+    # Every class is in a seventh of the images: sqrt(1.75) = 1.3229 times six
+    # of them and one without an object make 8.94, so 9 per epoch.
+    changed = options(
+        **WHOLE_FRAMES, class_balance_threshold=0.25, shuffle_buffer_mb=0.05
+    )
+    assert np.sqrt(0.25 * 7) * 6 + 1 == pytest.approx(8.937, abs=1e-3)
+    sequence = examples(training_dataset(records, changed), 90)
+    labels = np.array([item[Batch.CLASSES][0] for item in sequence])
+    for epoch in labels.reshape(10, 9):
+        counts = np.bincount(epoch, minlength=NUM_EXAMPLES)
+        assert set(counts) <= {1, 2}
+    # Of 10 epochs 13.3 on average; a sum of roundings is off by less than 10.
+    totals = np.bincount(labels)
+    assert len(set(map(tuple, np.sort(labels.reshape(10, 9))))) > 1
+    assert 10 <= totals[0] <= 12
+    assert np.all(totals[1:] > 10)
+    assert np.all(totals[1:] < 20)
+    skipped = dataclasses.replace(changed, skip_examples=31)
+    assert_same(
+        examples(training_dataset(records, skipped), 9), sequence[31:40]
+    )
+
+
+def test_a_balanced_order_notices_a_record_that_was_not_counted(records):
+    more = dataclasses.replace(
+        records,
+        summary=dataclasses.replace(
+            records.summary,
+            image_sizes=np.full([9, 2], 80),
+            boxes_per_image=np.append(records.summary.boxes_per_image, [0, 0]),
+        ),
+    )
+    changed = options(**WHOLE_FRAMES, class_balance_threshold=0.5)
+    with pytest.raises(tf.errors.OpError, match="9"):
+        examples(training_dataset(more, changed), 30)
 
 
 def test_a_batch_may_be_larger_than_the_data_set(records):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.data.tfrecord_files import record_offsets
@@ -284,3 +285,18 @@ def test_without_a_label_map_the_background_is_no_label(write):
     path = write([make_record(LABEL=[1, 0])])
     with pytest.raises(DataError, match="box 2 has the label 0; expected 1 or"):
         scan_records([path], None)
+
+
+def test_an_image_repeats_as_its_rarest_class_does():
+    # Class 1 in three of four images, class 2 in one; a quarter is wanted of
+    # 0.75: sqrt(1) of class 1, sqrt(3) of class 2. Boxes do not count.
+    summary = RecordSummary(
+        image_sizes=np.full([4, 2], 50),
+        object_sizes=np.ones([6, 2], np.float32),
+        object_labels=np.array([1, 1, 1, 2, 2, 1]),
+        boxes_per_image=np.array([2, 3, 0, 1]),
+    )
+    np.testing.assert_allclose(
+        summary.repeat_factors(0.75), [1, 3**0.5, 1, 1], rtol=1e-12
+    )
+    np.testing.assert_array_equal(summary.repeat_factors(0.1), [1] * 4)

@@ -1,5 +1,6 @@
 """What a run writes down: means, gauges, times, and nothing twice."""
 
+import contextlib
 import json
 import types
 from unittest import mock
@@ -205,8 +206,23 @@ def test_tensorboard_gets_the_same_numbers(tmp_path, clock):
     }
 
 
+class AveragingStage:
+    """Knows whether its variables have their moving averages."""
+
+    def __init__(self):
+        self.is_averaged = False
+
+    @contextlib.contextmanager
+    def averaged(self):
+        self.is_averaged = True
+        yield
+        self.is_averaged = False
+
+
 def test_checkpoints_are_written_at_intervals_and_at_the_end():
+    stage, averaged = AveragingStage(), []
     checkpoints = mock.Mock()
+    checkpoints.save.side_effect = lambda *_: averaged.append(stage.is_averaged)
     writer = CheckpointWriter(
         checkpoints,
         log=mock.Mock(),
@@ -215,16 +231,24 @@ def test_checkpoints_are_written_at_intervals_and_at_the_end():
         num_steps=9,
         interval=4,
     )
+    writer.set_model(stage)
     for _ in range(6):
         writer.on_train_batch_end(0, {})
     steps = [call.args[0] for call in checkpoints.save.call_args_list]
     assert steps == [4, 8, 9]
+    assert averaged == [True] * 3
 
 
 def test_images_with_objects_are_drawn_at_intervals_and_at_the_end():
+    stage = AveragingStage()
     whole = make_batch([SMALL], [], [LARGE])
+
+    def detect(*_):
+        assert stage.is_averaged
+        return nothing_found()
+
     images = DetectionImages(
-        mock.Mock(side_effect=nothing_found),
+        mock.Mock(side_effect=detect),
         tf.data.Dataset.from_tensor_slices(whole).batch(1),
         names={1: "round", 2: "square"},
         writer=SILENT,
@@ -232,13 +256,14 @@ def test_images_with_objects_are_drawn_at_intervals_and_at_the_end():
         num_steps=9,
         interval=4,
     )
+    images.set_model(stage)
     for _ in range(6):
         images.on_train_batch_end(0, {})
     # Steps 4, 8 and 9; two of the three images have objects.
     assert images.detect.call_count == 3 * 2
 
 
-def nothing_found(*_):
+def nothing_found():
     return DetectionBatch(
         boxes=tf.zeros([1, 0, 4]),
         scores=tf.zeros([1, 0]),

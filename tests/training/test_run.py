@@ -20,7 +20,9 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.checkpoints import restore_detector
 from tests.model.small import small_backbone
+from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import LARGE
 from tests.training.batches import SMALL
@@ -147,6 +149,34 @@ def test_a_killed_run_goes_on_as_if_it_had_not_stopped(
     assert written_steps(parts) == history
     output = capsys.readouterr().out
     assert "super_resolution: finished at step 2, not repeated" in output
+
+
+def test_a_killed_run_with_averages_ends_with_the_same_ones(
+    eager, numbered_batches, records, tmp_path
+):
+    pipeline = make_pipeline(
+        records,
+        {BASE: 2, SUPER_RESOLUTION: 0, FINE_TUNE: 0},
+        "train_config.optimizer.use_moving_average=true",
+        "train_config.optimizer.moving_average_decay=0.5",
+    )
+    expected = train(pipeline, tmp_path / "whole")
+    parts = tmp_path / "parts"
+    with killed(BASE, 2), pytest.raises(KeyboardInterrupt):
+        train(pipeline, parts)
+    assert_equal_weights(train(pipeline, parts), expected)
+    # A finished run has the averages again, which are in its checkpoint.
+    assert_equal_weights(train(pipeline, parts), expected)
+    detector = small_detector()
+    restore_detector(detector, str(parts), BASE)
+    # The small predictor is a copy of the large one from here on.
+    found = {
+        v.path: v.numpy()
+        for v in detector.variables
+        if not v.path.startswith("small_predictor")
+    }
+    expected = {path: expected[path] for path in found}
+    assert_equal_weights(found, expected)
 
 
 def test_first_weights_of_a_stage_do_not_depend_on_the_steps_before(

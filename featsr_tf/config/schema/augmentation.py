@@ -147,6 +147,43 @@ class RandomSquareCropByScale:
     )
 
 
+@config_message
+class RandomMosaic:
+    """Shows parts of four images on one canvas of the first one's size."""
+
+    probability: float = field(0.5, "Share of images changed.", limits=(0, 1))
+
+
+@config_message
+class RandomCopyPaste:
+    """Copies small objects, with what is around them, to free places."""
+
+    probability: float = field(0.5, "Share of images changed.", limits=(0, 1))
+    num_copies: int = field(
+        3,
+        "Objects copied to an image, as far as there is room.",
+        limits=(1, 20),
+    )
+    max_size: float = field(
+        32.0,
+        "Greatest root of the area of objects that are copied, in pixels of "
+        "the frame.",
+        limits=(1, 16384),
+    )
+    margin: float = field(
+        0.25,
+        "Context that is copied along on every side, by the longer side of "
+        "the object.",
+        limits=(0, 10),
+    )
+    other_image_probability: float = field(
+        0.5,
+        "Share of changed images whose copies are of another image, not "
+        "their own.",
+        limits=(0, 1),
+    )
+
+
 _STEP = "preprocessing_step"
 
 
@@ -190,4 +227,10 @@ class PreprocessingStep:
     random_crop_image: RandomCropImage | None = optional("Crops.", oneof=_STEP)
     random_square_crop_by_scale: RandomSquareCropByScale | None = optional(
         "Crops a square.", oneof=_STEP
+    )
+    random_mosaic: RandomMosaic | None = optional(
+        "Shows parts of four images.", oneof=_STEP
+    )
+    random_copy_paste: RandomCopyPaste | None = optional(
+        "Copies small objects.", oneof=_STEP
     )

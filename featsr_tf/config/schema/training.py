@@ -151,6 +151,15 @@ class Optimizer:
         "Stochastic gradient descent with momentum.", oneof="optimizer"
     )
     adam_optimizer: AdamOptimizer | None = optional("Adam.", oneof="optimizer")
+    use_moving_average: bool = field(
+        False,
+        "Whether exponential moving averages of the variables are what is "
+        "validated, used and handed to the next stage (true by default in the "
+        "API, which refuses it in TensorFlow 2).",
+    )
+    moving_average_decay: float = field(
+        0.9999, "Share of the old average at every step.", limits=(0, 1)
+    )
 
 
 def constant_adam(learning_rate: float) -> Optimizer:
@@ -210,6 +219,13 @@ class TrainConfig:
         "reported. Evaluation sees all of them.",
         BASE | CACHE,
         limits=(1, 100000),
+    )
+    class_balance_threshold: float = field(
+        0.0,
+        "Share t of images: one with a class that a smaller share f of images "
+        "holds is seen max(1, sqrt(t / f)) times per epoch on average; 0 = "
+        "every image once.",
+        limits=(0, 1),
     )
 
 
