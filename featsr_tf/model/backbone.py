@@ -201,7 +201,8 @@ def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
 
 
 def _read_weights(network: keras.Model, path: str, title: str) -> None:
-    if not os.path.isfile(path) or path.endswith((".keras", ".index")):
+    # Keras reads the weights of its own files and builds nothing of them.
+    if not os.path.isfile(path) or path.endswith(".index"):
         _take_weights(network, path, title)
         return
     try:
@@ -221,10 +222,14 @@ def _read_weights(network: keras.Model, path: str, title: str) -> None:
 
 def _take_weights(network: keras.Model, path: str, title: str) -> None:
     """Takes what fits of a network that is matched by names."""
+    try:
+        found = read_weights(path)
+    except DataError as error:
+        raise DataError(f"backbone weights {error}") from error
     arrays = {
         # The second stage of a detector is the end of a network.
         name.removeprefix("large_predictor_"): values
-        for name, values in read_weights(path).items()
+        for name, values in found.items()
     }
     transfer = transfer_weights(
         {title: network.weights},

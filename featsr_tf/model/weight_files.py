@@ -4,7 +4,6 @@ import os
 import re
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -23,8 +22,8 @@ def read_weights(path: str, preferred: str = "") -> dict[str, np.ndarray]:
     """Reads the weights that others have trained; runs nothing of theirs.
 
     Args:
-        path: a `.keras` file, the folder of a SavedModel, a checkpoint, or a
-            folder whose newest checkpoint is taken.
+        path: the folder of a SavedModel, a checkpoint, or a folder whose
+            newest checkpoint is taken.
         preferred: function of a SavedModel, such as "base", whose variables
             are taken where others have the same names.
 
@@ -36,9 +35,6 @@ def read_weights(path: str, preferred: str = "") -> dict[str, np.ndarray]:
         DataError: there are no weights, or they are damaged.
     """
     try:
-        if path.endswith(".keras") and os.path.isfile(path):
-            model = keras.models.load_model(path, compile=False)
-            return {v.path: v.numpy() for v in model.variables}
         folder, name = os.path.split(find_checkpoint(path))
         first: set[int] = set()
         if preferred and name == "variables":
@@ -49,7 +45,7 @@ def read_weights(path: str, preferred: str = "") -> dict[str, np.ndarray]:
                 name: reader.get_tensor(key)
                 for name, key in _keys_by_name(reader, first).items()
             }
-    # What Keras, TensorFlow and protobuf raise of damage has no common class.
+    # What TensorFlow and protobuf raise of damage has no common class.
     except Exception as error:
         if isinstance(error, DataError):
             raise
