@@ -113,11 +113,11 @@ def choose(
         for key in list(values)
         if key.startswith("why_")
     }
-    anchors = _choose_anchors(sizes, is_small, look)
+    anchors = _choose_anchors(summary.object_sizes, crop)
     sides = 256 * np.array(anchors.scales)
     reasons["anchors"] = (
         f"{len(anchors.shapes)} anchors a cell, of {sides.min():.0f} to "
-        f"{sides.max():.0f} px: what the network sees of objects."
+        f"{sides.max():.0f} px: objects at the scales of crops."
     )
     return Choices(values, reasons, anchors, look["refiner"] != "NONE")
 
@@ -307,30 +307,25 @@ def _choose_augmentation(names: Mapping[int, str]) -> dict[str, Any]:
     return {"augmentation": steps, "why_augmentation": reason}
 
 
-def _choose_anchors(
-    sizes: np.ndarray, is_small: np.ndarray, look: Mapping[str, Any]
-) -> AnchorGrid:
-    """Anchors for objects as the base, the first pass and the windows see them.
+def _choose_anchors(sizes: np.ndarray, crop: Mapping[str, Any]) -> AnchorGrid:
+    """Anchors for objects at all scales at which crops show them.
 
-    Their aspect ratios are those of `stats`; their sizes leave no gap, for
-    training shows objects at all sizes between.
+    Their aspect ratios are those of `stats`; their sizes leave no gap.
+
+    Args:
+        sizes: `[n, 2]` px of the original images.
     """
-    seen = [sizes]
-    if look["refiner"] != "NONE":
-        seen.append(sizes * look["first_pass_scale"])
-        small = sizes[is_small]
-        sides = np.sqrt(small.prod(axis=1, keepdims=True))
-        seen.append(small * np.maximum(look["preferred_size"] / sides, 1.0))
-    shapes = np.concatenate(seen)
-    ratios = propose(ObjectShapes(shapes, {})).aspect_ratios
+    ratios = propose(ObjectShapes(sizes, {})).aspect_ratios
+    scales = np.geomspace(crop["minimum_scale"], crop["maximum_scale"], 9)
+    sides = np.sqrt(sizes.prod(axis=1)) * scales[:, None]
+    sides = sides[sides < crop["crop"]]
     # The rarest sizes do without an anchor of their own.
-    sides = np.sqrt(shapes.prod(axis=1))
-    ends = np.log2(np.quantile(sides, (0.01, 0.99)) / AnchorGrid.height)
+    ends = np.log2(np.quantile(sides, (0.02, 0.98)) / AnchorGrid.height)
     count = min(
         math.ceil(2 * (ends[1] - ends[0])) + 1, _MOST_ANCHORS // len(ratios)
     )
-    scales = 2.0 ** np.linspace(*ends, max(count, 2))
-    return AnchorGrid(tuple(float(f"{s:.3g}") for s in scales), ratios)
+    anchors = 2.0 ** np.linspace(*ends, max(count, 2))
+    return AnchorGrid(tuple(float(f"{a:.3g}") for a in anchors), ratios)
 
 
 def _rounded_up(value: float, multiple: int) -> int:
