@@ -327,4 +327,13 @@ def test_data_services_decode_the_same_images(records, whole):
     )
     changed = options(services=[dispatcher.target], **WHOLE_FRAMES)
     assert_same(examples(training_dataset(records, changed), 21), whole)
+    mixed = dataclasses.replace(
+        options(**WHOLE_FRAMES),
+        augmentations=[("random_mosaic", {"probability": 1.0})],
+    )
+    changed = dataclasses.replace(mixed, services=[dispatcher.target])
+    assert_same(
+        examples(training_dataset(records, changed), 4),
+        examples(training_dataset(records, mixed), 4),
+    )
     del worker
