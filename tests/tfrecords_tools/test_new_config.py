@@ -1,5 +1,6 @@
 """What statistics say about a config, and the file that is written."""
 
+import functools
 import os
 import re
 
@@ -40,18 +41,8 @@ def values(*arguments, names=NAMES, backbone="mobilenet_v1", **settings):
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs the command; its exit code, its text and its error."""
-
-    def tell(*arguments) -> tuple[int, str, str]:
-        code = 0
-        try:
-            new_config.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return tell
+def run(run_command):
+    return functools.partial(run_command, new_config.main)
 
 
 def test_frames_are_as_large_as_small_objects_need():

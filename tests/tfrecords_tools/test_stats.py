@@ -1,6 +1,7 @@
 """Numbers of the statistics, counted by hand, and the files they go to."""
 
 import dataclasses
+import functools
 import html.parser
 import json
 import re
@@ -31,18 +32,8 @@ SUMMARY = RecordSummary(
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs the command; its exit code, its text and its error."""
-
-    def tell(*arguments) -> tuple[int, str, str]:
-        code = 0
-        try:
-            stats.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return tell
+def run(run_command):
+    return functools.partial(run_command, stats.main)
 
 
 def test_the_overview_counts_images_objects_and_sizes():
