@@ -12,6 +12,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.model_card import model_card
+from featsr_tf.exporting.names import BASE_SIGNATURE
 from featsr_tf.exporting.other_runtimes import ExportOptions
 from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.signatures import network_inputs
@@ -127,9 +128,14 @@ def test_a_flipped_bit_of_an_export_is_noticed(source, tmp_path):
     _, exported = source
     damaged = shutil.copytree(exported, tmp_path / "1")
     (data,) = (damaged / "variables").glob("*.data-*")
-    content = bytearray(data.read_bytes())
-    content[len(content) // 2] ^= 1
-    data.write_bytes(content)
+    kernel = read_weights(str(exported), BASE_SIGNATURE)[
+        "large_predictor/classes/kernel"
+    ]
+    right = kernel.tobytes()
+    wrong = bytes([right[0] ^ 1]) + right[1:]
+    # Variables of equal names are kept more than once, and only one is read.
+    assert right in data.read_bytes()
+    data.write_bytes(data.read_bytes().replace(right, wrong))
     with pytest.raises(DataError, match="damaged or incomplete") as error:
         start_detector(new_detector(), str(damaged), classes_of(exported))
     assert "\n" not in str(error.value)
