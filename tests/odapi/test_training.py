@@ -2,10 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from featsr_tf import evaluate
 from featsr_tf import train
+from featsr_tf.model.backbone import build_backbone
+from featsr_tf.model.weight_files import read_weights
+from featsr_tf.training import checkpoints
 from tests.model.small import small_backbone
 from tests.odapi.configs import GENERATIONS
 from tests.odapi.configs import SECOND_GENERATION
@@ -84,6 +89,51 @@ def test_a_stock_config_trains_on_a_record_of_the_api(arguments, tmp_path):
         + base["regularization_loss"],
         rel=1e-4,
     )
+
+
+def write_classifier(path):
+    """Writes an extractor of random values as the API keeps a classifier.
+
+    Returns:
+        Its first kernel, of RGB images.
+    """
+    backbone = build_backbone("mobilenet_v1")
+    networks = (backbone.features, backbone.second_stage("head"))
+    layers = [
+        tf.train.Checkpoint(**{v.name: v.value for v in layer.weights})
+        for network in networks
+        for layer in network.layers
+        if layer.weights
+    ]
+    numbered = {f"layer_with_weights-{i}": own for i, own in enumerate(layers)}
+    classifier = tf.train.Checkpoint(**numbered)
+    tf.train.Checkpoint(feature_extractor=classifier).write(path)
+    return layers[0].kernel.numpy()
+
+
+def test_training_begins_with_a_checkpoint_of_the_api(
+    arguments, tmp_path, capsys
+):
+    flags = arguments(SECOND_GENERATION, 64, "faster_rcnn_mobilenet_v1")
+    model_dir = str(tmp_path / "model")
+    path = str(tmp_path / "classifier" / "ckpt-0")
+    flags += [
+        *("--set", f"train_config.fine_tune_checkpoint={path}"),
+        *("--set", "train_config.fine_tune_checkpoint_type=classification"),
+        *("--set", 'train_config.freeze_variables="conv1"'),
+    ]
+    with small_backbone():
+        kernel = write_classifier(path)
+        train.main([*flags, *BASE_ONLY])
+        assert "second stage" in capsys.readouterr().out
+        # What has begun reads nothing of it.
+        train.main([*flags, *BASE_ONLY])
+        assert "second stage" not in capsys.readouterr().out
+    started_from = checkpoints.first_values(model_dir)
+    assert started_from["stage"].endswith("classifier/ckpt-0")
+    weights = read_weights(checkpoints.find_used(model_dir, checkpoints.BASE))
+    # Frozen, it is as it was there, in Keras' order of colours.
+    np.testing.assert_array_equal(weights["conv1/kernel"], kernel[:, :, ::-1])
 
 
 @pytest.mark.slow
