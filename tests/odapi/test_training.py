@@ -120,7 +120,7 @@ def test_training_begins_with_a_checkpoint_of_the_api(
     flags += [
         *("--set", f"train_config.fine_tune_checkpoint={path}"),
         *("--set", "train_config.fine_tune_checkpoint_type=classification"),
-        *("--set", 'train_config.freeze_variables="conv1"'),
+        *("--set", 'train_config.freeze_variables="first_conv"'),
     ]
     with small_backbone():
         kernel = write_classifier(path)
@@ -133,7 +133,9 @@ def test_training_begins_with_a_checkpoint_of_the_api(
     assert started_from["stage"].endswith("classifier/ckpt-0")
     weights = read_weights(checkpoints.find_used(model_dir, checkpoints.BASE))
     # Frozen, it is as it was there, in Keras' order of colours.
-    np.testing.assert_array_equal(weights["conv1/kernel"], kernel[:, :, ::-1])
+    np.testing.assert_array_equal(
+        weights["first_conv/kernel"], kernel[:, :, ::-1]
+    )
 
 
 @pytest.mark.slow
