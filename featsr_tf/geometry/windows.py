@@ -1,6 +1,58 @@
 """Windows that hold boxes: as few as may be."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
+
+
+class Layout(NamedTuple):
+    """Places for windows, one around each of n boxes.
+
+    Attributes:
+        corners: `[n, 2]`, row and column of the upper left corner, px.
+        holds: `[n, n]` bool, whether the window at the place of a row holds
+            the box of a column.
+        is_taken: `[n]` bool, which places get a window.
+    """
+
+    corners: tf.Tensor
+    holds: tf.Tensor
+    is_taken: tf.Tensor
+
+
+def lay_windows(
+    boxes: tf.Tensor,
+    sides: tf.Tensor,
+    limits: tf.Tensor,
+    margins: tf.Tensor | float,
+    *,
+    may_share: tf.Tensor | bool = True,
+    step: float = 0.0,
+    most: int | None = None,
+) -> Layout:
+    """Lays few windows that hold all boxes that a window can hold.
+
+    Args:
+        boxes: `[n, 4]`, px, n at least 1.
+        sides: height and width of the window around each box, px, `[n, 2]` or
+            what broadcasts to that.
+        limits: likewise, those of its frame.
+        margins: likewise, least distance of the box from the edges of its
+            window, where these are not the frame's.
+        may_share: `[n, n]` bool, which boxes may be in one window.
+        step: corners are multiples of it, px; 0 = they are anywhere.
+        most: see `choose_places`.
+    """
+    corners = (boxes[:, :2] + boxes[:, 2:] - sides) / 2
+    if step:
+        corners = tf.round(corners / step) * step
+    corners = tf.clip_by_value(corners, 0.0, tf.maximum(limits - sides, 0.0))
+    begins = tf.maximum(boxes[:, :2] - margins, 0.0)
+    ends = tf.minimum(boxes[:, 2:] + margins, limits)
+    is_before = corners[:, None] <= begins
+    is_behind = ends <= (corners + sides)[:, None]
+    holds = tf.reduce_all(is_before & is_behind, axis=-1) & may_share
+    return Layout(corners, holds, choose_places(holds, most))
 
 
 def choose_places(holds: tf.Tensor, most: int | None = None) -> tf.Tensor:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.roi_align import RoiPooling
-from featsr_tf.geometry.windows import choose_places
+from featsr_tf.geometry.windows import lay_windows
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.postprocess import RawDetections
@@ -231,26 +231,20 @@ class SecondLook:
         boxes, image_indices, magnifications = places
         sides = settings.size / magnifications[:, None]
         margins = settings.margin / magnifications[:, None]
-        limits = tf.gather(image_sizes, image_indices)
-        centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-        corners = tf.clip_by_value(
-            centers - sides / 2, 0.0, tf.maximum(limits - sides, 0.0)
+        layout = lay_windows(
+            boxes,
+            sides,
+            tf.gather(image_sizes, image_indices),
+            margins,
+            may_share=(image_indices[:, None] == image_indices)
+            & (magnifications[:, None] == magnifications),
         )
-        begins = tf.maximum(boxes[:, :2] - margins, 0.0)
-        ends = tf.minimum(boxes[:, 2:] + margins, limits)
-        windows = corners[:, None]
-        holds = (
-            tf.reduce_all(
-                (windows <= begins) & (ends <= windows + sides[:, None]),
-                axis=-1,
-            )
-            & (image_indices[:, None] == image_indices)
-            & (magnifications[:, None] == magnifications)
-        )
-        is_held = tf.reduce_any(holds, axis=0)
-        rows = rows_where(choose_places(holds))
+        is_held = tf.reduce_any(layout.holds, axis=0)
         corners, magnifications, image_indices = gather_rows(
-            rows, corners, magnifications, image_indices
+            rows_where(layout.is_taken),
+            layout.corners,
+            magnifications,
+            image_indices,
         )
         size = tf.fill([2], settings.size)
         return Views(corners, size, magnifications, image_indices), is_held

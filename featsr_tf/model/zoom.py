@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from featsr_tf.data.resize import enlarged_image
 from featsr_tf.geometry.roi_align import RoiPooling
-from featsr_tf.geometry.windows import choose_places
+from featsr_tf.geometry.windows import lay_windows
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.refiner import ChosenProposals
 from featsr_tf.model.refiner import Refiner
@@ -134,17 +134,16 @@ def place_windows(
     """
     size = tf.minimum(window_size, image_size)
     sides, limits = (tf.cast(x, boxes.dtype) for x in (size, image_size))
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    corners = tf.round((centers - sides / 2) / step) * step
-    corners = tf.clip_by_value(corners, 0.0, limits - sides)
-    begins = tf.maximum(boxes[:, :2] - margin, 0.0)
-    ends = tf.minimum(boxes[:, 2:] + margin, limits)
-    places = corners[:, None]
-    holds = (
-        tf.reduce_all((places <= begins) & (ends <= places + sides), axis=-1)
-    ) & (image_indices[:, None] == image_indices)
+    layout = lay_windows(
+        boxes,
+        sides,
+        limits,
+        margin,
+        may_share=image_indices[:, None] == image_indices,
+        step=step,
+    )
     holds, corners, image_indices = gather_rows(
-        rows_where(choose_places(holds)), holds, corners, image_indices
+        rows_where(layout.is_taken), layout.holds, layout.corners, image_indices
     )
     return Windows(
         tf.cast(corners, tf.int32),

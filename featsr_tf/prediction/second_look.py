@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from featsr_tf.geometry.windows import choose_places
+from featsr_tf.geometry.windows import lay_windows
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import long_sides
 from featsr_tf.prediction.tiling import BORDER
@@ -104,17 +104,18 @@ def make_plan(found: Detections, size: tuple[int, int], tiling: Tiling) -> Plan:
     frame = np.array(size)
     sides = np.minimum(tiling.side, frame)
     magnification = max(1.0, min(size) / tiling.side)
-    corners = (boxes[:, :2] + boxes[:, 2:] - sides) / 2
-    corners = np.clip(corners.round(), 0, frame - sides).astype(int)
     # As far as there is room, half of an object around it: boxes of the first
     # look may be inaccurate.
     room = (tiling.side - lengths) / 2 - 1
-    margins = np.minimum(BORDER + lengths / 2, room)
-    begins = np.maximum(boxes[:, :2] - margins, 0)
-    ends = np.minimum(boxes[:, 2:] + margins, frame)
-    places = corners[:, None]
-    holds = ((places <= begins) & (ends <= places + sides)).all(axis=-1)
-    chosen = corners[choose_places(holds, len(tiles) + 1).numpy()]
+    layout = lay_windows(
+        boxes,
+        sides.astype(boxes.dtype),
+        frame.astype(boxes.dtype),
+        np.minimum(BORDER + lengths / 2, room),
+        step=1.0,
+        most=len(tiles) + 1,
+    )
+    chosen = layout.corners.numpy()[layout.is_taken.numpy()].astype(int)
     if len(chosen) > len(tiles):
         return Plan(tiles, None, magnification)
     windows = np.concatenate([chosen, chosen + sides], axis=1)
