@@ -167,7 +167,8 @@ def _check_files(path: str) -> None:
         there = f"; found {', '.join(names[:3])} there" if names else ""
         raise DataError(
             f"{path}: no such checkpoint ({name}.index is missing); "
-            f"{_WANTED}{there}"
+            f"{_WANTED}{there}; to train without one, give --set "
+            "train_config.fine_tune_checkpoint="
         )
     shards = [n for n in beside if n.startswith(f"{name}.data-")]
     count = int(shards[0].rpartition("-of-")[2]) if shards else 1
