@@ -12,6 +12,7 @@ Tsinghua-Tencent 100K.
 import collections
 import dataclasses
 import importlib
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -30,7 +31,6 @@ from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.create_coco_tf_record import read_splits
 from tfrecords_tools.create_cvat_tf_record import read_cvat
-from tfrecords_tools.create_cvat_tf_record import root_tag
 from tfrecords_tools.create_gtsdb_tf_record import ANNOTATIONS
 from tfrecords_tools.create_labelme_tf_record import read_labelme
 from tfrecords_tools.create_voc_tf_record import read_annotation
@@ -41,7 +41,6 @@ from tfrecords_tools.foreign_records import is_record_file
 from tfrecords_tools.foreign_records import read_records
 from tfrecords_tools.image_folders import ImageFolder
 from tfrecords_tools.layouts import IMAGE_ENDINGS
-from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import VALIDATION_FRACTION
 from tfrecords_tools.layouts import add_data_flags
 from tfrecords_tools.layouts import list_files
@@ -53,12 +52,17 @@ from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import split_of_file
 from tfrecords_tools.layouts import warn_of
 from tfrecords_tools.voc_layout import find_first_pixel
+from tfrecords_tools.voc_layout import read_sets
+from tfrecords_tools.xml_files import load_xml
+from tfrecords_tools.xml_files import root_tag
 from tfrecords_tools.yolo_layout import find_descriptions
 
 Read = tuple[list[Split], LabelMap]
 _SHOWN_FILES = 3
 # So many file names of an annotation file tell which folder it speaks of.
 _NAMES_TRIED = 100
+# How XML files begin that are empty, or a page of an error.
+_OF_NO_LAYOUT = ("", "html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +151,11 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
             found[layout].append(path)
     if yolo := _yolo_files(place):
         found["yolo"] = yolo
+    if "voc" in found:
+        found["voc"] += _spoilt_neighbours(files, found["voc"])
     if not found:
+        if problem := next(filter(None, map(_problem_of, files)), ""):
+            raise DataError(f"{problem}; no other annotations are there")
         shown = ", ".join(source.named(path) for path in files[:_SHOWN_FILES])
         zips = any(path.suffix.lower() == ".zip" for path in files)
         raise DataError(
@@ -169,6 +177,36 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
     return next(iter(found.items()))
 
 
+def _spoilt_neighbours(files: list[Path], known: list[Path]) -> list[Path]:
+    """Files that should be what their neighbours are; read, they say why not.
+
+    Args:
+        known: XML files whose kind is known.
+    """
+    folders = {path.parent for path in known}
+    return [
+        path
+        for path in files
+        if path.suffix.lower() == ".xml"
+        and path.parent in folders
+        and root_tag(path) in _OF_NO_LAYOUT
+    ]
+
+
+def _problem_of(path: Path) -> str:
+    """Why a file cannot be read that might be of annotations."""
+    try:
+        if path.suffix.lower() == ".xml":
+            load_xml(path)
+        elif path.suffix.lower() == ".json":
+            json.loads(read_text(path))
+    except DataError as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return f"{path}: not a JSON file: {error}"
+    return ""
+
+
 def _layout_of(path: Path) -> str | None:
     ending = path.suffix.lower()
     if is_record_file(path):
@@ -183,6 +221,11 @@ def _layout_of(path: Path) -> str | None:
 def _layout_of_json(path: Path) -> str | None:
     text = read_text(path)
     keys = {key for key in _JSON_KEYS if f'"{key}"' in text}
+    if keys and not text.rstrip().endswith(("}", "]")):
+        raise DataError(
+            f"{path}: not a JSON file: its end is missing; export or copy it"
+            " again"
+        )
     return next(
         (layout for layout, needed in _JSON_LAYOUTS.items() if needed <= keys),
         None,
@@ -278,16 +321,17 @@ def _read_voc(source: Source, paths: list[Path]) -> Read:
     root = source.place if source.place.is_dir() else source.place.parent
     parts: dict[str, list[AnnotatedImage]] = collections.defaultdict(list)
     used, names = set(), set()
+    first_pixel = find_first_pixel(root)
+    sets = {folder: read_sets(folder) for folder in _folders_with_sets(root)}
     for folder in dict.fromkeys(path.parent for path in paths):
-        first_pixel = find_first_pixel(folder)
         images = ImageFolder(_image_folder_of_voc(folder, root))
-        sets = _read_sets(folder.parent / "ImageSets" / "Main")
+        own = next((s for f, s in sets.items() if folder.is_relative_to(f)), {})
         for path in (path for path in paths if path.parent == folder):
             image = read_annotation(path, images, first_pixel=first_pixel)
             used.add(str(image.path))
             names.update(item.name for item in image.objects)
-            splits = sets.get(path.stem, {""})
-            if not sets:
+            splits = own.get(path, {""})
+            if not own:
                 splits = {split_of(relative_name(folder, root))}
             for split in sorted(splits):
                 parts[split].append(image)
@@ -295,7 +339,7 @@ def _read_voc(source: Source, paths: list[Path]) -> Read:
     warn_of(bare, "image without an XML file: left out")
     splits = make_splits(
         "voc",
-        parts,
+        _with_own_ids(parts, root),
         lambda image: image.filename,
         source.validation_fraction,
         [Outcome.NOT_ANNOTATED] * len(bare),
@@ -311,19 +355,32 @@ def _image_folder_of_voc(folder: Path, root: Path) -> Path:
     return next((path for path in beside if path.is_dir()), root)
 
 
-def _read_sets(folder: Path) -> dict[str, set[str]]:
-    """The splits of each image by its name; none where there are no sets."""
-    found = {path.stem: path for path in folder.glob("*.txt")}
-    chosen = {SPLITS[stem]: found[stem] for stem in found if stem in SPLITS}
-    if "trainval" in found and not chosen.keys() & {"train", "val"}:
-        chosen["train"] = found["trainval"]
-    splits: dict[str, set[str]] = collections.defaultdict(set)
-    for split, path in chosen.items():
-        for line in read_text(path).splitlines():
-            # Behind the name there may be a flag, 1, 0 or -1.
-            name = re.sub(r"\s+-?[01]$", "", line.strip())
-            splits[re.split(r"[\\/]", name)[-1]].add(split)
-    return dict(splits)
+def _folders_with_sets(root: Path) -> list[Path]:
+    return list(
+        dict.fromkeys(
+            path.parents[2]
+            for path in list_files(root, ".txt")
+            if path.parts[-3:-1] == ("ImageSets", "Main")
+        )
+    )
+
+
+def _with_own_ids(
+    parts: dict[str, list[AnnotatedImage]], root: Path
+) -> dict[str, list[AnnotatedImage]]:
+    """Tells images of one name in several folders apart by their paths."""
+    ids = [(split, i.source_id) for split in parts for i in parts[split]]
+    if len(set(ids)) == len(ids):
+        return parts
+    return {
+        split: [
+            dataclasses.replace(
+                image, source_id=relative_name(Path(str(image.path)), root)
+            )
+            for image in images
+        ]
+        for split, images in parts.items()
+    }
 
 
 _JSON_LAYOUTS = {

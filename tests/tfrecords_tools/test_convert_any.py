@@ -195,6 +195,20 @@ def test_what_records_hold_beside_boxes_is_named(tmp_path):
             "a.json and .*b.json: both are COCO files without a split",
         ),
         ({"a.png": "", "a.txt": LABELS}, "no names of classes; expected data"),
+        ({"a.json": "{"}, "a.json: not a JSON file: .*; no other annotations"),
+        ({"a.xml": "", "a.png": ""}, "a.xml: not an XML.* empty.*; no other"),
+        (
+            {"a.json": coco("a.png"), "b.json": coco("b.png")[:-40]},
+            "b.json: not a JSON file: its end is missing; export or copy",
+        ),
+        (
+            {"a.xml": XML.format("a.png"), "a.png": "", "b.xml": ""},
+            "b.xml: not an XML file: no element found.*the file is empty",
+        ),
+        (
+            {"a.xml": XML.format("a.png"), "a.png": "", "b.xml": "<html/>"},
+            "b.xml: expected <annotation>, found <html>",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_refused(files, message, tmp_path):
@@ -214,6 +228,19 @@ def test_an_image_that_no_set_names_is_counted(tmp_path):
             str(data), options=ConversionOptions(dry_run=True)
         )
     assert "images that are in no split left out" in table
+
+
+def test_images_of_one_name_in_several_folders_have_their_paths_as_ids(
+    tmp_path,
+):
+    files = {f"{name}/1.xml": XML.format("1.png") for name in ("cat", "dog")}
+    images = {f"{name}/1.png": "" for name in ("cat", "dog")}
+    data = write_files(tmp_path / "mine", files | images)
+    output = tmp_path / "out"
+    convert_any.create(str(data), str(output), 0, options=ONE_SHARD)
+    examples = read_examples(*output.glob("voc_train.record-*"))
+    ids = [example["image/source_id"] for example in examples]
+    assert ids == [[b"cat/1.png"], [b"dog/1.png"]]
 
 
 @pytest.mark.parametrize("words", [["{}"], ["--dry_run", "{}"], ["any", "{}"]])
