@@ -27,6 +27,8 @@ _WILDCARDS = set("*?[\\") - {os.sep}
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
 _LONGEST_SUFFIX = 16
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# How pictures of phones begin, behind four bytes.
+_HEIC = (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf")
 # What stands in the place of a file, by how it begins.
 _STAND_INS = {
     b"version https://git-lfs": (
@@ -46,6 +48,8 @@ def stand_in(content: bytes) -> str | None:
     Returns:
         None where it may be the file itself.
     """
+    if content[4:11] in _HEIC:
+        return "a HEIC picture, which is not read: save it as JPEG or PNG"
     beginning = content[:64].lstrip(codecs.BOM_UTF8).lstrip().lower()
     found = (_STAND_INS[key] for key in _STAND_INS if beginning.startswith(key))
     return next(found, None)

@@ -150,6 +150,7 @@ def test_a_bad_image_is_named_and_nothing_left(tmp_path, changes):
     with pytest.raises(DataError, match="signs.json: image 7: ") as caught:
         convert_images(tmp_path / "out", *images, options=ConversionOptions(3))
     assert "\n" not in str(caught.value)
+    assert "leave such images out with --skip_bad_im" in str(caught.value)
     assert file_names(tmp_path) == []
 
 
