@@ -61,6 +61,9 @@ Read = tuple[list[Split], LabelMap]
 _SHOWN_FILES = 3
 # So many file names of an annotation file tell which folder it speaks of.
 _NAMES_TRIED = 100
+_FILE_NAME = re.compile(
+    r'"file_name"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})+")'
+)
 # How XML files begin that are empty, or a page of an error.
 _OF_NO_LAYOUT = ("", "html")
 
@@ -306,8 +309,10 @@ def _folders_of_images(root: Path) -> list[Path]:
 
 def _folder_of_coco(path: Path, split: str, folders: list[Path]) -> Path:
     """The folder in which most of the files are that the images name."""
-    names = re.findall(r'"file_name"\s*:\s*"([^"]+)"', read_text(path))
-    names = [name.replace("\\\\", "/") for name in names[:_NAMES_TRIED]]
+    names = [
+        json.loads(name, strict=False).replace("\\", "/")
+        for name in _FILE_NAME.findall(read_text(path))[:_NAMES_TRIED]
+    ]
 
     def quality(folder: Path) -> tuple:
         count = sum((folder / name).is_file() for name in names)

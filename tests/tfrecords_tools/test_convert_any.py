@@ -230,6 +230,15 @@ def test_an_image_that_no_set_names_is_counted(tmp_path):
     assert "images that are in no split left out" in table
 
 
+@pytest.mark.parametrize("name", ["\u00fc/a b.png", "\u00fc\\a b.png"])
+def test_the_folder_of_images_is_found_by_escaped_names(name, tmp_path, capsys):
+    files = {"json/all.json": coco(name), "mine/\u00fc/a b.png": ""}
+    data = write_files(tmp_path, files | {"other/a b.png": ""})
+    convert_any.create(str(data), options=ConversionOptions(dry_run=True))
+    said = capsys.readouterr().out
+    assert f"all.json: images in {tmp_path}/mine\n" in said
+
+
 def test_images_of_one_name_in_several_folders_have_their_paths_as_ids(
     tmp_path,
 ):

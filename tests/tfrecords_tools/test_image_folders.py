@@ -8,7 +8,7 @@ from tfrecords_tools.image_folders import ImageFolder
 
 FILES = (
     *("a.jpg", "sub/b.jpg", "sub/c.PNG", "one/d.jpg", "two/d.jpg"),
-    *("my photo.jpg", "e.jpg", "e.png", "notes.txt"),
+    *("my photo.jpg", "e.jpg", "e.png", "notes.txt", "cafe\u0301/u\u0308.jpg"),
 )
 
 
@@ -41,6 +41,10 @@ def test_a_path_that_is_there_is_taken_as_it_is(folder, name):
         ("c.jpg", "sub/c.PNG"),
         ("a", "a.jpg"),
         ("two\\d.jpg", "two/d.jpg"),
+        ("x/two/D.jpg", "two/d.jpg"),
+        ("/data/local-files/?d=x%5Csub%2Fb.jpg", "sub/b.jpg"),
+        ("\u00fc.jpg", "cafe\u0301/u\u0308.jpg"),
+        ("caf\u00e9/\u00fc.png", "cafe\u0301/u\u0308.jpg"),
     ],
 )
 def test_other_paths_are_found_by_their_last_parts(folder, name, found):
