@@ -51,6 +51,7 @@ from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import split_of_file
 from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.unread_layouts import unread_layout
 from tfrecords_tools.voc_layout import find_first_pixel
 from tfrecords_tools.voc_layout import read_sets
 from tfrecords_tools.xml_files import load_xml
@@ -159,6 +160,12 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
     if not found:
         if problem := next(filter(None, map(_problem_of, files)), ""):
             raise DataError(f"{problem}; no other annotations are there")
+        for path in files:
+            if title := unread_layout(path):
+                raise DataError(
+                    f"{source.named(path)}: {title}, which is not read; export"
+                    " the data as COCO, YOLO or PASCAL VOC"
+                )
         shown = ", ".join(source.named(path) for path in files[:_SHOWN_FILES])
         zips = any(path.suffix.lower() == ".zip" for path in files)
         raise DataError(

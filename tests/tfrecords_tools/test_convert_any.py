@@ -217,6 +217,37 @@ def test_what_cannot_be_told_is_refused(files, message, tmp_path):
         convert_any.create(str(data))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "title"),
+    [
+        (
+            "a.json",
+            [{"annotations": [{"result": [{"type": "rectanglelabels"}]}]}],
+            "Label Studio",
+        ),
+        (
+            "a.json",
+            {"a.png7": {"regions": [{"shape_attributes": {"name": "rect"}}]}},
+            "VGG Image Annotator",
+        ),
+        ("a.json", {"asset": {"name": "a.png"}, "regions": []}, "VoTT"),
+        ("ann/a.png.json", {"objects": [{"classTitle": "a"}]}, "Supervisely"),
+        (
+            "_annotations.createml.json",
+            [{"image": "a.png", "annotations": [{"coordinates": {"x": 1}}]}],
+            "CreateML",
+        ),
+        ("_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "a table"),
+    ],
+)
+def test_what_is_not_read_is_called_by_its_name(name, content, title, tmp_path):
+    text = content if isinstance(content, str) else json.dumps(content)
+    data = write_files(tmp_path, {name: text, "a.png": ""})
+    message = f"{name}: .*{title}.*, which is not read; export the data as COCO"
+    with pytest.raises(DataError, match=message):
+        convert_any.create(str(data))
+
+
 def test_an_image_that_no_set_names_is_counted(tmp_path):
     files = DATA["voc with sets"] | {
         "data/Annotations/c.xml": XML.format("c.png"),
