@@ -221,7 +221,11 @@ def _find_image(
 ) -> tuple[bytes | None, str | None]:
     """The image inside a file, or else the path of the one it names."""
     if content.get("imageData") is not None:
-        text = member(content, "imageData", str, str(path))
+        text = content["imageData"]
+        if isinstance(text, str):
+            # Some tools break it into lines.
+            text = "".join(text.split())
+        text = check_kind(text, str, f"{path}: 'imageData'")
         # Web tools put the kind of the data before them.
         text = text.partition("base64,")[2] or text
         try:

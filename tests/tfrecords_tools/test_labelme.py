@@ -111,10 +111,11 @@ def test_an_image_inside_the_file_is_the_one_that_was_annotated(tmp_path):
     data = write_image(tmp_path / "elsewhere.jpg", seed=3).read_bytes()
     (tmp_path / "elsewhere.jpg").unlink()
     text = base64.b64encode(data).decode()
-    image, _ = read_one(
-        tmp_path, shape("rectangle", [1, 1], [5, 5]), imageData=text
-    )
-    assert image.data == data
+    lines = base64.encodebytes(data).decode()
+    box = shape("rectangle", [1, 1], [5, 5])
+    for written in (text, lines, f"data:image/png;base64,{text}"):
+        image, _ = read_one(tmp_path, box, imageData=written)
+        assert image.data == data
 
 
 def test_folders_are_splits_and_bare_images_are_counted(tmp_path):
