@@ -65,6 +65,8 @@ _NAMES_TRIED = 100
 _FILE_NAME = re.compile(
     r'"file_name"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})+")'
 )
+# Images lie beside these folders, where there are none in them.
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "xmls")
 # How XML files begin that are empty, or a page of an error.
 _OF_NO_LAYOUT = ("", "html")
 
@@ -259,13 +261,25 @@ def _read_yolo(source: Source, paths: list[Path]) -> Read:
     return read_yolo(place, fraction, source.is_archive)
 
 
+def _root_of(place: Path) -> Path:
+    """The folder of a data set that is given by itself or by a file of it."""
+    if place.is_dir():
+        return place
+    is_beside = place.parent.name.lower() in _ANNOTATION_FOLDERS
+    is_alone = is_beside and not list_images(place.parent)
+    return place.parent.parent if is_alone else place.parent
+
+
 def _read_labelme(source: Source, paths: list[Path]) -> Read:
     folder = source.place if source.place.is_dir() else source.place.parent
     return read_labelme(folder, source.validation_fraction)
 
 
 def _read_cvat(source: Source, paths: list[Path]) -> Read:
-    return read_cvat(source.place, None, source.validation_fraction)
+    root = _root_of(source.place)
+    is_apart = source.place.is_file() and root != source.place.parent
+    image_dir = root if is_apart else None
+    return read_cvat(source.place, image_dir, source.validation_fraction)
 
 
 def _read_records(source: Source, paths: list[Path]) -> Read:
@@ -274,7 +288,7 @@ def _read_records(source: Source, paths: list[Path]) -> Read:
 
 
 def _read_coco(source: Source, paths: list[Path]) -> Read:
-    root = source.place if source.place.is_dir() else source.place.parent
+    root = _root_of(source.place)
     folders = _folders_of_images(root)
     by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for path in paths:
@@ -330,7 +344,7 @@ def _folder_of_coco(path: Path, split: str, folders: list[Path]) -> Path:
 
 
 def _read_voc(source: Source, paths: list[Path]) -> Read:
-    root = source.place if source.place.is_dir() else source.place.parent
+    root = _root_of(source.place)
     parts: dict[str, list[AnnotatedImage]] = collections.defaultdict(list)
     used, names = set(), set()
     first_pixel = find_first_pixel(root)

@@ -9,6 +9,7 @@ Takes a folder with data.yaml, the file itself, or a zip as downloaded. Images
 without a label file have no objects; outlines become the boxes around them.
 """
 
+import collections
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -135,6 +136,10 @@ def _check_labels(
             f"{layout.root}: not one image has a label file, such as"
             f" {label_places(Path(str(first.path)))[0]} for {first.path}"
         )
+    paths = [Path(str(i.path)) for images in parts.values() for i in images]
+    kinds = collections.Counter(path.with_suffix("") for path in set(paths))
+    twins = [path for path in set(paths) if kinds[path.with_suffix("")] > 1]
+    warn_of(sorted(twins), "images of one name share one file of labels")
     for split in sorted(bare):
         warn_of(
             [layout.root],

@@ -66,13 +66,13 @@ class ImageFolder:
             return False
 
     def _of_stem(self, own_name: str, name: str, where: str) -> str | None:
-        stem = os.path.basename(own_name)
+        stem, own_path = os.path.basename(own_name), f"/{own_name}"
         fitting = self._by_stem.get(_plain(stem), [])
         # Each choice is made where it leaves an image.
         for is_better in (
             lambda path: Path(path).stem == stem,
             lambda path: name.replace("\\", "/").endswith(path),
-            lambda path: os.path.splitext(path)[0] == own_name,
+            lambda path: f"/{os.path.splitext(path)[0]}".endswith(own_path),
             lambda path: os.path.basename(path) == name,
         ):
             fitting = list(filter(is_better, fitting)) or fitting

@@ -261,6 +261,24 @@ def test_an_image_that_no_set_names_is_counted(tmp_path):
     assert "images that are in no split left out" in table
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Annotations/a.json", coco("a.png")),
+        ("annotations/a.xml", CVAT.replace("b.png", "c.png")),
+        ("xmls/a.xml", XML.format("a.png")),
+        ("a.json", coco("a.png")),
+    ],
+)
+def test_images_lie_beside_the_folder_of_a_file(name, text, tmp_path):
+    images = {"images/a.png": "", "images/c.png": ""}
+    data = write_files(tmp_path, {name: text, "Annotations/b.json": text})
+    write_files(tmp_path, images)
+    options = ConversionOptions(dry_run=True)
+    table = convert_any.create(str(data / name), None, 0, options)
+    assert "1 stop" in table
+
+
 @pytest.mark.parametrize("name", ["\u00fc/a b.png", "\u00fc\\a b.png"])
 def test_the_folder_of_images_is_found_by_escaped_names(name, tmp_path, capsys):
     files = {"json/all.json": coco(name), "mine/\u00fc/a b.png": ""}

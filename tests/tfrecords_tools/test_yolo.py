@@ -216,6 +216,15 @@ def test_labels_without_an_image_are_found_wherever_they_are(tmp_path):
     assert splits[0].outcomes == (Outcome.LABELS_WITHOUT_IMAGE,) * 2
 
 
+def test_images_that_share_their_labels_are_named(tmp_path):
+    data = {"data.yaml": NAMES, "a.png": "", "a.png.png": "", "a.txt": BOX}
+    write_files(tmp_path, data)
+    (tmp_path / "a.png.png").rename(tmp_path / "a.jpg")
+    with pytest.warns(UserWarning, match="a.jpg and 1 others: images of one"):
+        (split,), _ = read_yolo(tmp_path)
+    assert len(split.images) == 2
+
+
 @pytest.mark.parametrize(
     ("image", "labels"),
     [
