@@ -27,6 +27,9 @@ _WILDCARDS = set("*?[\\") - {os.sep}
 TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}
 _LONGEST_SUFFIX = 16
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_GZIP = b"\x1f\x8b"
+# How pictures of phones begin, behind four bytes.
+_HEIC = (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf")
 # What stands in the place of a file, by how it begins.
 _STAND_INS = {
     b"version https://git-lfs": (
@@ -46,6 +49,8 @@ def stand_in(content: bytes) -> str | None:
     Returns:
         None where it may be the file itself.
     """
+    if content[4:11] in _HEIC:
+        return "a HEIC picture, which is not read: save it as JPEG or PNG"
     beginning = content[:64].lstrip(codecs.BOM_UTF8).lstrip().lower()
     found = (_STAND_INS[key] for key in _STAND_INS if beginning.startswith(key))
     return next(found, None)
@@ -74,7 +79,12 @@ def read_text(path: str | os.PathLike) -> str:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file: {error}") from None
+        reason = f"not a text file: {error}"
+        if content.startswith(_GZIP):
+            reason = "compressed with gzip; decompress it first"
+        elif b"\0" not in content:
+            reason += "; if it is one, save it as UTF-8"
+        raise DataError(f"{path}: {reason}") from None
     if found := stand_in(content):
         raise DataError(f"{path}: {found}")
     # As Python's own reading of texts does.

@@ -25,6 +25,7 @@ _MOST_SMALL_BYTES = 1 << 28
 _MOST_FILES = 5_000_000
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 _IS_ENCRYPTED = 0x1
+_IS_UTF8 = 0x800
 _UNIX_MODE_SHIFT = 16
 
 
@@ -121,8 +122,7 @@ def _checked_members(
         )
     seen: dict[str, zipfile.ZipInfo] = {}
     for member in members:
-        # Some programs for Windows part folders by back slashes.
-        name = member.filename.replace("\\", "/")
+        name = _name_of(member)
         shown = printable(name)
         if member.is_dir() or name.endswith("/") or _is_rubbish(name):
             continue
@@ -139,6 +139,16 @@ def _checked_members(
             raise DataError(f"{path}: holds {shown} twice")
         seen[name] = member
     return [(member, name) for name, member in seen.items()]
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    name = member.filename
+    if not member.flag_bits & _IS_UTF8:
+        # Many programs write it without saying so.
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    # Some programs for Windows part folders by back slashes.
+    return name.replace("\\", "/")
 
 
 def _is_rubbish(name: str) -> bool:

@@ -44,7 +44,7 @@ def read_object(
         annotation["category_id"], f"{where}: 'category_id'"
     )
     crowd = annotation.get("iscrowd") or 0
-    if crowd not in (0, 1):
+    if crowd not in (0, 1, "0", "1"):
         raise DataError(f"{where}: 'iscrowd': expected 0 or 1, found {crowd!r}")
     area = annotation.get("area")
     attributes = annotation.get("attributes")
@@ -64,7 +64,7 @@ def read_object(
         name=names.get(category, f"category_id {category}"),
         where=where,
         difficult=is_difficult,
-        crowd=bool(crowd),
+        crowd=crowd in (1, "1"),
         area=None if area is None else finite(area, f"{where}: 'area'"),
         outcomes=outcomes + unclear,
     )

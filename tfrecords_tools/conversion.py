@@ -25,6 +25,8 @@ from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import package_versions
 from tfrecords_tools.review import review
+from tfrecords_tools.review import warn_of_alike_classes
+from tfrecords_tools.review import warn_of_lost_objects
 from tfrecords_tools.review import warn_of_same_pictures
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
@@ -139,6 +141,7 @@ def convert(
     options = options or ConversionOptions()
     _check(splits, options)
     splits = review(splits)
+    warn_of_alike_classes(label_map)
     if output_path is not None:
         output = storage.absolute(output_path)
         manifest.check_output(output, [s.name for s in splits], label_map)
@@ -192,6 +195,7 @@ def _write(
         for message in shard.left_out:
             warnings.warn(f"left out: {message}", stacklevel=2)
     warn_of_same_pictures(splits, facts)
+    warn_of_lost_objects(manifests)
     _warn_of_dark_pictures(manifests, options)
     return manifests
 

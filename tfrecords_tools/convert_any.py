@@ -12,6 +12,7 @@ Tsinghua-Tencent 100K.
 import collections
 import dataclasses
 import importlib
+import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -30,7 +31,6 @@ from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.create_coco_tf_record import read_splits
 from tfrecords_tools.create_cvat_tf_record import read_cvat
-from tfrecords_tools.create_cvat_tf_record import root_tag
 from tfrecords_tools.create_gtsdb_tf_record import ANNOTATIONS
 from tfrecords_tools.create_labelme_tf_record import read_labelme
 from tfrecords_tools.create_voc_tf_record import read_annotation
@@ -41,7 +41,6 @@ from tfrecords_tools.foreign_records import is_record_file
 from tfrecords_tools.foreign_records import read_records
 from tfrecords_tools.image_folders import ImageFolder
 from tfrecords_tools.layouts import IMAGE_ENDINGS
-from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import VALIDATION_FRACTION
 from tfrecords_tools.layouts import add_data_flags
 from tfrecords_tools.layouts import list_files
@@ -52,13 +51,24 @@ from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import split_of_file
 from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.unread_layouts import unread_layout
 from tfrecords_tools.voc_layout import find_first_pixel
+from tfrecords_tools.voc_layout import read_sets
+from tfrecords_tools.xml_files import load_xml
+from tfrecords_tools.xml_files import root_tag
 from tfrecords_tools.yolo_layout import find_descriptions
 
 Read = tuple[list[Split], LabelMap]
 _SHOWN_FILES = 3
 # So many file names of an annotation file tell which folder it speaks of.
 _NAMES_TRIED = 100
+_FILE_NAME = re.compile(
+    r'"file_name"\s*:\s*("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})+")'
+)
+# Images lie beside these folders, where there are none in them.
+_ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "xmls")
+# How XML files begin that are empty, or a page of an error.
+_OF_NO_LAYOUT = ("", "html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +157,17 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
             found[layout].append(path)
     if yolo := _yolo_files(place):
         found["yolo"] = yolo
+    if "voc" in found:
+        found["voc"] += _spoilt_neighbours(files, found["voc"])
     if not found:
+        if problem := next(filter(None, map(_problem_of, files)), ""):
+            raise DataError(f"{problem}; no other annotations are there")
+        for path in files:
+            if title := unread_layout(path):
+                raise DataError(
+                    f"{source.named(path)}: {title}, which is not read; export"
+                    " the data as COCO, YOLO or PASCAL VOC"
+                )
         shown = ", ".join(source.named(path) for path in files[:_SHOWN_FILES])
         zips = any(path.suffix.lower() == ".zip" for path in files)
         raise DataError(
@@ -169,6 +189,36 @@ def recognise(source: Source) -> tuple[str, list[Path]]:
     return next(iter(found.items()))
 
 
+def _spoilt_neighbours(files: list[Path], known: list[Path]) -> list[Path]:
+    """Files that should be what their neighbours are; read, they say why not.
+
+    Args:
+        known: XML files whose kind is known.
+    """
+    folders = {path.parent for path in known}
+    return [
+        path
+        for path in files
+        if path.suffix.lower() == ".xml"
+        and path.parent in folders
+        and root_tag(path) in _OF_NO_LAYOUT
+    ]
+
+
+def _problem_of(path: Path) -> str:
+    """Why a file cannot be read that might be of annotations."""
+    try:
+        if path.suffix.lower() == ".xml":
+            load_xml(path)
+        elif path.suffix.lower() == ".json":
+            json.loads(read_text(path))
+    except DataError as error:
+        return str(error)
+    except (ValueError, RecursionError) as error:
+        return f"{path}: not a JSON file: {error}"
+    return ""
+
+
 def _layout_of(path: Path) -> str | None:
     ending = path.suffix.lower()
     if is_record_file(path):
@@ -183,6 +233,11 @@ def _layout_of(path: Path) -> str | None:
 def _layout_of_json(path: Path) -> str | None:
     text = read_text(path)
     keys = {key for key in _JSON_KEYS if f'"{key}"' in text}
+    if keys and not text.rstrip().endswith(("}", "]")):
+        raise DataError(
+            f"{path}: not a JSON file: its end is missing; export or copy it"
+            " again"
+        )
     return next(
         (layout for layout, needed in _JSON_LAYOUTS.items() if needed <= keys),
         None,
@@ -206,13 +261,25 @@ def _read_yolo(source: Source, paths: list[Path]) -> Read:
     return read_yolo(place, fraction, source.is_archive)
 
 
+def _root_of(place: Path) -> Path:
+    """The folder of a data set that is given by itself or by a file of it."""
+    if place.is_dir():
+        return place
+    is_beside = place.parent.name.lower() in _ANNOTATION_FOLDERS
+    is_alone = is_beside and not list_images(place.parent)
+    return place.parent.parent if is_alone else place.parent
+
+
 def _read_labelme(source: Source, paths: list[Path]) -> Read:
     folder = source.place if source.place.is_dir() else source.place.parent
     return read_labelme(folder, source.validation_fraction)
 
 
 def _read_cvat(source: Source, paths: list[Path]) -> Read:
-    return read_cvat(source.place, None, source.validation_fraction)
+    root = _root_of(source.place)
+    is_apart = source.place.is_file() and root != source.place.parent
+    image_dir = root if is_apart else None
+    return read_cvat(source.place, image_dir, source.validation_fraction)
 
 
 def _read_records(source: Source, paths: list[Path]) -> Read:
@@ -221,7 +288,7 @@ def _read_records(source: Source, paths: list[Path]) -> Read:
 
 
 def _read_coco(source: Source, paths: list[Path]) -> Read:
-    root = source.place if source.place.is_dir() else source.place.parent
+    root = _root_of(source.place)
     folders = _folders_of_images(root)
     by_split: dict[str, list[Path]] = collections.defaultdict(list)
     for path in paths:
@@ -263,8 +330,10 @@ def _folders_of_images(root: Path) -> list[Path]:
 
 def _folder_of_coco(path: Path, split: str, folders: list[Path]) -> Path:
     """The folder in which most of the files are that the images name."""
-    names = re.findall(r'"file_name"\s*:\s*"([^"]+)"', read_text(path))
-    names = [name.replace("\\\\", "/") for name in names[:_NAMES_TRIED]]
+    names = [
+        json.loads(name, strict=False).replace("\\", "/")
+        for name in _FILE_NAME.findall(read_text(path))[:_NAMES_TRIED]
+    ]
 
     def quality(folder: Path) -> tuple:
         count = sum((folder / name).is_file() for name in names)
@@ -275,19 +344,20 @@ def _folder_of_coco(path: Path, split: str, folders: list[Path]) -> Path:
 
 
 def _read_voc(source: Source, paths: list[Path]) -> Read:
-    root = source.place if source.place.is_dir() else source.place.parent
+    root = _root_of(source.place)
     parts: dict[str, list[AnnotatedImage]] = collections.defaultdict(list)
     used, names = set(), set()
+    first_pixel = find_first_pixel(root)
+    sets = {folder: read_sets(folder) for folder in _folders_with_sets(root)}
     for folder in dict.fromkeys(path.parent for path in paths):
-        first_pixel = find_first_pixel(folder)
         images = ImageFolder(_image_folder_of_voc(folder, root))
-        sets = _read_sets(folder.parent / "ImageSets" / "Main")
+        own = next((s for f, s in sets.items() if folder.is_relative_to(f)), {})
         for path in (path for path in paths if path.parent == folder):
             image = read_annotation(path, images, first_pixel=first_pixel)
             used.add(str(image.path))
             names.update(item.name for item in image.objects)
-            splits = sets.get(path.stem, {""})
-            if not sets:
+            splits = own.get(path, {""})
+            if not own:
                 splits = {split_of(relative_name(folder, root))}
             for split in sorted(splits):
                 parts[split].append(image)
@@ -295,7 +365,7 @@ def _read_voc(source: Source, paths: list[Path]) -> Read:
     warn_of(bare, "image without an XML file: left out")
     splits = make_splits(
         "voc",
-        parts,
+        _with_own_ids(parts, root),
         lambda image: image.filename,
         source.validation_fraction,
         [Outcome.NOT_ANNOTATED] * len(bare),
@@ -311,19 +381,32 @@ def _image_folder_of_voc(folder: Path, root: Path) -> Path:
     return next((path for path in beside if path.is_dir()), root)
 
 
-def _read_sets(folder: Path) -> dict[str, set[str]]:
-    """The splits of each image by its name; none where there are no sets."""
-    found = {path.stem: path for path in folder.glob("*.txt")}
-    chosen = {SPLITS[stem]: found[stem] for stem in found if stem in SPLITS}
-    if "trainval" in found and not chosen.keys() & {"train", "val"}:
-        chosen["train"] = found["trainval"]
-    splits: dict[str, set[str]] = collections.defaultdict(set)
-    for split, path in chosen.items():
-        for line in read_text(path).splitlines():
-            # Behind the name there may be a flag, 1, 0 or -1.
-            name = re.sub(r"\s+-?[01]$", "", line.strip())
-            splits[re.split(r"[\\/]", name)[-1]].add(split)
-    return dict(splits)
+def _folders_with_sets(root: Path) -> list[Path]:
+    return list(
+        dict.fromkeys(
+            path.parents[2]
+            for path in list_files(root, ".txt")
+            if path.parts[-3:-1] == ("ImageSets", "Main")
+        )
+    )
+
+
+def _with_own_ids(
+    parts: dict[str, list[AnnotatedImage]], root: Path
+) -> dict[str, list[AnnotatedImage]]:
+    """Tells images of one name in several folders apart by their paths."""
+    ids = [(split, i.source_id) for split in parts for i in parts[split]]
+    if len(set(ids)) == len(ids):
+        return parts
+    return {
+        split: [
+            dataclasses.replace(
+                image, source_id=relative_name(Path(str(image.path)), root)
+            )
+            for image in images
+        ]
+        for split, images in parts.items()
+    }
 
 
 _JSON_LAYOUTS = {

@@ -18,6 +18,7 @@ import collections
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
@@ -230,6 +231,8 @@ def read_categories(contents: Mapping[Path, dict]) -> dict[int, str]:
 def _read_own_categories(content: dict, path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     categories = member(content, "categories", list, str(path))
+    annotations = member(content, "annotations", list, str(path))
+    has_0 = any(map(_is_of_0, annotations))
     for number, category in enumerate(categories, start=1):
         where = f"{path}: category {number}"
         category = check_kind(category, dict, where)
@@ -240,12 +243,28 @@ def _read_own_categories(content: dict, path: Path) -> dict[int, str]:
         id_ = whole_number(category.get("id"), f"{where}: 'id'")
         if id_ < 0:
             raise DataError(f"{where}: has the id {id_}; ids start at 1")
+        if name in names.values() and names.get(0) == name and not has_0:
+            # Roboflow's root may be called as the one class is.
+            warnings.warn(
+                f"{where}: so is the category with the id 0 called, of which"
+                " no object is: it is left out",
+                stacklevel=2,
+            )
+            del names[0]
         if id_ in names or name in names.values():
-            raise DataError(f"{where}: id or name occurs twice")
+            raise DataError(
+                f"{where}: id or name occurs twice; expected one category for"
+                " each: rename or merge them"
+            )
         names[id_] = name
     if not names:
         raise DataError(f"{path}: 'categories' is empty")
     return names
+
+
+def _is_of_0(annotation: Any) -> bool:
+    is_object = isinstance(annotation, dict)
+    return is_object and annotation.get("category_id") in (0, "0")
 
 
 def _read_entries(content: dict, path: Path) -> dict[Id, dict]:

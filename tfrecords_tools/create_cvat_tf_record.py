@@ -12,7 +12,6 @@ turned, outlines, ellipses and masks become the upright boxes around them.
 import collections
 import math
 import re
-import xml.etree.ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -46,6 +45,8 @@ from tfrecords_tools.layouts import make_splits
 from tfrecords_tools.layouts import numbered
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.xml_files import load_xml
+from tfrecords_tools.xml_files import root_tag
 
 # What CVAT calls the one subset of a task without any.
 _NO_SUBSET = ("", "default")
@@ -140,16 +141,6 @@ def read_cvat(
     return splits, _label_map(root, parts, path)
 
 
-def root_tag(path: Path) -> str:
-    """How an XML file begins; "" where it is none."""
-    try:
-        for _, element in xml.etree.ElementTree.iterparse(path, ("start",)):
-            return element.tag
-    except (OSError, xml.etree.ElementTree.ParseError, ValueError, LookupError):
-        pass
-    return ""
-
-
 def _find_file(folder: Path) -> Path:
     paths = [
         path
@@ -174,13 +165,7 @@ def _image_folders(folder: Path, path: Path) -> list[Path]:
 
 
 def _parse(path: Path) -> Element:
-    # Expat stops entities that grow out of proportion and opens no others.
-    try:
-        root = xml.etree.ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: not an XML file: {error}") from None
+    root = load_xml(path)
     if root.tag != "annotations":
         raise DataError(
             f"{path}: expected <annotations> of CVAT, found"

@@ -25,6 +25,7 @@ import tqdm
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
@@ -35,6 +36,7 @@ from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.annotations import whole_number
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
@@ -53,13 +55,21 @@ from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
 
-# Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle.
-_SHAPES = {"rectangle": 2, "polygon": 3, "circle": 2, "rotation": 3}
+# Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle,
+# "oriented_rectangle" LabelMe's.
+_SHAPES = {
+    **{"rectangle": 2, "polygon": 3, "circle": 2, "mask": 2},
+    **{"rotation": 3, "oriented_rectangle": 3},
+}
 _OUTCOMES = {
     "polygon": Outcome.BOX_OF_OUTLINE,
     "circle": Outcome.BOX_OF_OUTLINE,
+    "mask": Outcome.BOX_OF_OUTLINE,
     "rotation": Outcome.BOX_ROTATED,
+    "oriented_rectangle": Outcome.BOX_ROTATED,
 }
+# What else tools write where there is no group.
+_NO_GROUP = (None, "", -1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -130,6 +140,9 @@ def read_labelme(
     paths = list_files(folder, ".json")
     with tqdm.tqdm(paths, desc="reading", unit="file") as progress:
         for path in progress:
+            if not _is_object(path):
+                others.append(path)
+                continue
             content = load_json(path)
             if "shapes" not in content:
                 others.append(path)
@@ -163,6 +176,11 @@ def read_labelme(
     return splits, numbered(sorted(names), str(folder))
 
 
+def _is_object(path: Path) -> bool:
+    """Whether a JSON file holds no list, as other tools' files may."""
+    return not read_text(path).lstrip().startswith("[")
+
+
 def read_annotation(path: Path, content: dict, root: Path) -> AnnotatedImage:
     """Reads the content of a JSON file.
 
@@ -179,10 +197,10 @@ def read_annotation(path: Path, content: dict, root: Path) -> AnnotatedImage:
     size = None
     if None not in sides:
         height, width = (
-            int(check_kind(side, float, f"{path}: imageHeight or imageWidth"))
+            whole_number(side, f"{path}: imageHeight or imageWidth")
             for side in sides
         )
-        size = (height, width)
+        size = (height, width) if min(height, width) > 0 else None
     # As it stands in the JSON file, whose own place tells images apart.
     name = re.split(r"[\\/]", str(content.get("imagePath") or path))[-1]
     source = path.with_suffix(Path(name).suffix)
@@ -203,7 +221,11 @@ def _find_image(
 ) -> tuple[bytes | None, str | None]:
     """The image inside a file, or else the path of the one it names."""
     if content.get("imageData") is not None:
-        text = member(content, "imageData", str, str(path))
+        text = content["imageData"]
+        if isinstance(text, str):
+            # Some tools break it into lines.
+            text = "".join(text.split())
+        text = check_kind(text, str, f"{path}: 'imageData'")
         # Web tools put the kind of the data before them.
         text = text.partition("base64,")[2] or text
         try:
@@ -261,7 +283,7 @@ def _read_shapes(
         )
         group = shape.get("group_id")
         key = (name, str(group))
-        if group is not None and key in groups:
+        if group not in _NO_GROUP and key in groups:
             # As LabelMe's own exports have it: parts of what is hidden by
             # something in front of it.
             place = groups[key]
@@ -294,6 +316,9 @@ def _read_points(shape: dict, kind: str, where: str) -> Box:
         (x, y), edge = points[:2]
         radius = math.dist((x, y), edge)
         points = [(x - radius, y - radius), (x + radius, y + radius)]
+    if kind == "mask":
+        # Its corners are pixels that belong to it.
+        points[1] = (points[1][0] + 1, points[1][1] + 1)
     return hull(points)
 
 

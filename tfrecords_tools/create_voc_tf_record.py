@@ -12,7 +12,6 @@ together do as well.
 
 import math
 import os
-import xml.etree.ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -21,7 +20,6 @@ import tqdm
 
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
@@ -42,6 +40,7 @@ from tfrecords_tools.voc_layout import DEFAULT_SET
 from tfrecords_tools.voc_layout import YEARS
 from tfrecords_tools.voc_layout import find_annotations
 from tfrecords_tools.voc_layout import find_first_pixel
+from tfrecords_tools.xml_files import load_xml
 
 LABEL_MAP = shipped_label_map("voc")
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
@@ -147,7 +146,7 @@ def read_voc(
     for found in find_annotations(Path(data_dir), year, image_set):
         first = first_pixel
         if first is None:
-            first = find_first_pixel(found.folder)
+            first = find_first_pixel(found.data_set)
         folder = ImageFolder(found.image_folder)
         for path in tqdm.tqdm(
             found.paths, desc=f"reading {found.folder.name}", unit="file"
@@ -197,15 +196,7 @@ def read_annotation(
 
 
 def _parse(path: Path) -> Element:
-    # Expat stops entities that grow out of proportion and opens no others.
-    try:
-        root = xml.etree.ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except (xml.etree.ElementTree.ParseError, ValueError, LookupError) as error:
-        found = stand_in(path.read_bytes())
-        reason = found or f"not an XML file: {error}"
-        raise DataError(f"{path}: {reason}") from None
+    root = load_xml(path)
     if root.tag != "annotation":
         raise DataError(
             f"{path}: expected <annotation>, found <{shown(root.tag)[1:-1]}>"

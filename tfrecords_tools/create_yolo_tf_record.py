@@ -9,6 +9,7 @@ Takes a folder with data.yaml, the file itself, or a zip as downloaded. Images
 without a label file have no objects; outlines become the boxes around them.
 """
 
+import collections
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,16 +24,16 @@ from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
-from tfrecords_tools.annotations import shown
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
-from tfrecords_tools.layouts import IMAGE_ENDINGS
 from tfrecords_tools.layouts import VALIDATION_FRACTION
 from tfrecords_tools.layouts import add_data_flags
 from tfrecords_tools.layouts import hull
+from tfrecords_tools.layouts import list_files
+from tfrecords_tools.layouts import list_images
 from tfrecords_tools.layouts import make_splits
 from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import upright_size
@@ -45,7 +46,8 @@ from tfrecords_tools.yolo_layout import read_layout
 # and classes without a name; of LabelMe it leaves out circles and the images
 # inside the files.
 # Labels lie in another folder of the same path, or beside the images.
-_IMAGE_FOLDERS = ("images", "JPEGImages")
+_IMAGE_FOLDERS = ("images", "jpegimages")
+_LABEL_FOLDERS = ("labels", "Labels", "LABELS")
 # Rounding puts corners this far outside, as Ultralytics allows too.
 _TOLERANCE = 0.01
 _BOX_VALUES = 4
@@ -134,6 +136,10 @@ def _check_labels(
             f"{layout.root}: not one image has a label file, such as"
             f" {label_places(Path(str(first.path)))[0]} for {first.path}"
         )
+    paths = [Path(str(i.path)) for images in parts.values() for i in images]
+    kinds = collections.Counter(path.with_suffix("") for path in set(paths))
+    twins = [path for path in set(paths) if kinds[path.with_suffix("")] > 1]
+    warn_of(sorted(twins), "images of one name share one file of labels")
     for split in sorted(bare):
         warn_of(
             [layout.root],
@@ -143,61 +149,52 @@ def _check_labels(
 
 def label_places(image: Path) -> list[Path]:
     """Where the labels of an image may be, best first."""
-    places = [image.with_suffix(".txt")]
-    parts = list(image.parts)
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] in _IMAGE_FOLDERS:
-            parts[index] = "labels"
-            places.insert(0, Path(*parts).with_suffix(".txt"))
+    places = [image]
+    for parent in image.parents:
+        if parent.name.lower() in _IMAGE_FOLDERS:
+            folders = [parent.with_name(name) for name in _LABEL_FOLDERS]
+            folder = next(filter(Path.is_dir, folders), folders[0])
+            places.insert(0, folder / image.relative_to(parent))
             break
-    return places
+    return [
+        place.with_suffix(ending)
+        for ending in (".txt", ".TXT")
+        for place in places
+    ]
 
 
 def _orphans(layout: YoloLayout) -> list[Path]:
     """Label files that no image belongs to."""
-    images = {
-        place.with_suffix("")
-        for paths in layout.images.values()
-        for path in paths
-        for place in label_places(path)
-    }
-    folders = {
-        place.parent
-        for paths in layout.images.values()
-        for path in paths[:1]
-        for place in label_places(path)[:1]
-        if place.parent.is_dir()
-    }
+    images = [path for paths in layout.images.values() for path in paths]
+    places = {place for path in images for place in label_places(path)}
+    folders = {_label_root(place.parent) for place in places}
+    # Those that no split names have labels, too.
+    for path in list_images(layout.root):
+        places.update(label_places(path))
     return [
         path
         for folder in sorted(folders)
-        for path in sorted(folder.glob("*.txt"))
-        if path.with_suffix("") not in images
+        for path in list_files(folder, ".txt")
+        if path not in places
         and path != layout.described_by
         and is_label_file(path)
-        and not _has_image(path)
     ]
+
+
+def _label_root(folder: Path) -> Path:
+    """The folder `labels` that a folder is in, else itself."""
+    above = [folder, *folder.parents]
+    return next((p for p in above if p.name in _LABEL_FOLDERS), folder)
 
 
 def is_label_file(path: Path) -> bool:
     """Whether a text begins as labels do, unlike lists and read-me files."""
-    words = read_text(path).split(maxsplit=_BOX_VALUES + 1)
-    return len(words) > _BOX_VALUES and all(
-        word.replace(".", "", 1).isdecimal() for word in words[:5]
-    )
-
-
-def _has_image(labels: Path) -> bool:
-    """Whether there is an image that no split names."""
-    folders = [labels.parent]
-    for name in _IMAGE_FOLDERS:
-        parts = [name if p == "labels" else p for p in labels.parent.parts]
-        folders.append(Path(*parts))
-    return any(
-        (folder / f"{labels.stem}{ending}").exists()
-        for folder in folders
-        for ending in IMAGE_ENDINGS
-    )
+    try:
+        words = read_text(path).split(maxsplit=_BOX_VALUES + 1)
+        numbers = [finite(word, "") for word in words[: _BOX_VALUES + 1]]
+    except DataError:
+        return False
+    return len(numbers) > _BOX_VALUES
 
 
 def _read_image(path: Path, layout: YoloLayout) -> AnnotatedImage:
@@ -240,22 +237,29 @@ def _read_lines(
         if not line.strip():
             continue
         where = f"{path}:{number}"
-        label, *words = line.split()
-        name = _class_name(label, layout, where)
-        values = [finite(word, where) for word in words]
+        try:
+            index, *values = (finite(word, where) for word in line.split())
+        except DataError as error:
+            raise DataError(
+                f"{error}; expected the number of a class and those of a box,"
+                " parted by spaces, such as 0 0.5 0.5 0.2 0.1"
+            ) from None
+        name = _class_name(index, layout, where)
         box, outcome = _read_box(values, layout.keypoint_values, where)
         result.append((box, name, where, outcome))
     return result
 
 
-def _class_name(label: str, layout: YoloLayout, where: str) -> str:
-    index = finite(label, f"{where}: class")
+def _class_name(index: float, layout: YoloLayout, where: str) -> str:
     if index not in layout.names:
         numbers = sorted(layout.names)
+        cure = "add its name there, or mend the line"
+        if numbers[0] == 0 and index == numbers[-1] + 1:
+            cure += "; where the lines count from 1, take 1 off each class"
         raise DataError(
-            f"{where}: class {shown(label)} is not among the"
+            f"{where}: class {index:g} is not among the"
             f" {len(numbers)} of {layout.described_by}, {numbers[0]} to"
-            f" {numbers[-1]}; add its name there, or mend the line"
+            f" {numbers[-1]}; {cure}"
         )
     return layout.names[int(index)]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from featsr_tf.data.examples import BOX_KEYS
 from featsr_tf.data.examples import FEATURES
-from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import feature_values
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
@@ -21,6 +20,8 @@ from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import LazyImages
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import finite
+from tfrecords_tools.annotations import whole_number
+from tfrecords_tools.example import labels_by_name
 from tfrecords_tools.images import image_size
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import make_splits
@@ -59,7 +60,7 @@ class RecordImages(LazyImages):
         path, number, _ = self.places[index]
         where = f"{path}: record {number}"
         source = f"{relative_name(Path(path), Path(self.root))}:{number}"
-        features = parse_example(_payload(self.places[index]))
+        features = _features(self.places[index])
         try:
             return _read_image(features, self.names, source, where)
         except DataError as error:
@@ -68,8 +69,10 @@ class RecordImages(LazyImages):
 
 def is_record_file(path: Path) -> bool:
     """Whether a file is called as records are."""
-    return path.suffix in (".tfrecord", ".tfrecords", ".record") or (
-        ".record-" in path.name or ".tfrecord-" in path.name
+    # One that is compressed is refused where it is read.
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith((".tfrecord", ".tfrecords", ".record")) or (
+        ".record-" in name or ".tfrecord-" in name
     )
 
 
@@ -91,17 +94,17 @@ def read_records(
             for number, offset in enumerate(record_offsets(str(path)))
         ]
     places = [place for part in parts.values() for place in part]
-    others = {key for p in places for key in parse_example(_payload(p))}
+    others = {key for place in places for key in _features(place)}
     for key in sorted(others - _CARRIED_OVER):
         warn_of([folder], f"{key} of the records is left out")
-    label_map = _label_map(folder, places)
+    names, label_map = _classes(folder, places)
     splits = make_splits(
         "records",
         parts,
         lambda place: f"{Path(place[0]).name}:{place[1]}",
         validation_fraction,
         choose=lambda chosen: RecordImages(
-            tuple(chosen), label_map.names, str(folder), range(len(chosen))
+            tuple(chosen), names, str(folder), range(len(chosen))
         ),
     )
     return splits, label_map
@@ -115,14 +118,34 @@ def _payload(place: Place) -> bytes:
     return record.payload
 
 
-def _label_map(folder: Path, places: list[Place]) -> LabelMap:
-    """The label map that fits the records, else what they say themselves."""
-    pairs = set()
+def _features(place: Place) -> Mapping:
+    payload = _payload(place)
+    try:
+        return parse_example(payload)
+    except DataError as error:
+        raise DataError(f"{place[0]}: record {place[1]}: {error}") from None
+
+
+def _classes(
+    folder: Path, places: list[Place]
+) -> tuple[dict[int, str], LabelMap]:
+    """The label map that fits the records, else what they say themselves.
+
+    Returns:
+        Names by the labels of the records, and the classes to write.
+    """
+    pairs: set[tuple[int, str]] = set()
+    alone: set[str] = set()
     for place in places:
-        features = parse_example(_payload(place))
-        labels = feature_values(features, Example.LABEL)
-        texts = feature_texts(features, Example.TEXT) or [""] * len(labels)
-        pairs.update(zip(labels, texts, strict=False))
+        features = _features(place)
+        try:
+            labels = _labels(features)
+        except DataError as error:
+            where = f"{place[0]}: record {place[1]}"
+            raise DataError(f"{where}: {error}") from None
+        texts = _texts(features, Example.TEXT)
+        pairs.update(zip(labels, texts or [""] * len(labels), strict=False))
+        alone.update([] if labels else texts)
     maps = [load_label_map(str(p)) for p in list_files(folder, ".pbtxt")]
     fitting = [
         label_map
@@ -132,6 +155,7 @@ def _label_map(folder: Path, places: list[Place]) -> LabelMap:
             and (not text or label_map.knows(label, text))
             for label, text in pairs
         )
+        and alone <= labels_by_name(label_map).keys()
     ]
     for other in fitting[1:]:
         if other.names != fitting[0].names:
@@ -139,7 +163,59 @@ def _label_map(folder: Path, places: list[Place]) -> LabelMap:
                 f"{fitting[0].path} and {other.path} both fit the records; put"
                 " the right one alone beside them"
             )
-    return fitting[0] if fitting else LabelMap(class_names(pairs))
+    if fitting:
+        return fitting[0].names, fitting[0]
+    return _classes_of_records(folder, pairs, alone)
+
+
+def _classes_of_records(
+    folder: Path, pairs: set[tuple[int, str]], alone: set[str]
+) -> tuple[dict[int, str], LabelMap]:
+    """Classes as records name them.
+
+    Args:
+        pairs: labels and names.
+        alone: names without a label, which get the next ones.
+    """
+    try:
+        names = class_names(pairs)
+    except DataError as error:
+        reason = str(error).partition(";")[0]
+        raise DataError(f"{folder}: {reason}; expected one name") from None
+    lowest = min(names, default=1)
+    if lowest < 0:
+        raise DataError(f"{folder}: the label {lowest}; expected 1 or more")
+    others = sorted(alone - set(names.values()))
+    raised = {label + (lowest == 0): name for label, name in names.items()}
+    if lowest == 0:
+        warn_of(
+            [folder],
+            "labels of the records start at 0: each is raised by 1, as 0 is"
+            " the background",
+        )
+    raised |= dict(enumerate(others, start=max(raised, default=0) + 1))
+    if not raised:
+        raise DataError(f"{folder}: no objects in these records")
+    return names, LabelMap(raised, path=str(folder))
+
+
+def _texts(features: Mapping, key: str) -> list[str]:
+    """The values under a key; numbers as they are written."""
+    return [
+        value.decode(errors="replace")
+        if isinstance(value, bytes)
+        else f"{value}"
+        for value in feature_values(features, key)
+    ]
+
+
+def _numbers(features: Mapping, key: str) -> list[float]:
+    return [finite(value, key) for value in feature_values(features, key)]
+
+
+def _labels(features: Mapping) -> list[int]:
+    values = feature_values(features, Example.LABEL)
+    return [whole_number(value, Example.LABEL) for value in values]
 
 
 def _read_image(
@@ -148,19 +224,19 @@ def _read_image(
     encoded = feature_values(features, Example.ENCODED)
     if len(encoded) != 1 or not isinstance(encoded[0], bytes):
         raise DataError(f"{Example.ENCODED}: expected one image")
-    size = [
-        feature_values(features, k) for k in (Example.HEIGHT, Example.WIDTH)
-    ]
-    filename = feature_texts(features, Example.FILENAME)
-    source_id = feature_texts(features, Example.SOURCE_ID)
-    height, width = (values[0] if values else 0 for values in size)
+    height, width = (
+        whole_number(next(iter(feature_values(features, key)), 0), key)
+        for key in (Example.HEIGHT, Example.WIDTH)
+    )
+    filename = _texts(features, Example.FILENAME)
+    source_id = _texts(features, Example.SOURCE_ID)
     return AnnotatedImage(
         source_id=next(filter(None, [*source_id, *filename]), source),
         filename=filename[0] if filename else source,
         objects=_read_objects(features, names, encoded[0], where),
         where=where,
         data=encoded[0],
-        size=(int(height), int(width)),
+        size=(height, width),
         # Training does not turn the pixels of a record.
         as_stored=True,
     )
@@ -169,9 +245,9 @@ def _read_image(
 def _read_objects(
     features: Mapping, names: dict[int, str], data: bytes, where: str
 ) -> tuple[AnnotatedObject, ...]:
-    columns = [feature_values(features, key) for key in BOX_KEYS]
-    labels = feature_values(features, Example.LABEL)
-    texts = feature_texts(features, Example.TEXT)
+    columns = [_numbers(features, key) for key in BOX_KEYS]
+    labels = _labels(features)
+    texts = _texts(features, Example.TEXT)
     count = len(columns[0])
     lengths = {*map(len, columns), len(labels or texts)}
     if lengths != {count}:
@@ -180,15 +256,15 @@ def _read_objects(
     height, width = image_size(data) if count else (0, 0)
     scale = (height, width, height, width)
     flags = {
-        key: feature_values(features, key) or [0] * count
+        key: _numbers(features, key) or [0] * count
         for key in (Example.DIFFICULT, Example.TRUNCATED, *_CROWDS)
     }
-    areas = feature_values(features, Example.AREA)
+    areas = _numbers(features, Example.AREA)
     objects = []
     for index in range(count):
         label = labels[index] if labels else None
         name = texts[index] if texts else f"class {label}"
-        corners = [finite(column[index], where) for column in columns]
+        corners = [column[index] for column in columns]
         is_set = {
             key: bool(values[index] if index < len(values) else 0)
             for key, values in flags.items()
@@ -201,7 +277,7 @@ def _read_objects(
                 difficult=is_set[Example.DIFFICULT],
                 truncated=is_set[Example.TRUNCATED],
                 crowd=any(is_set[key] for key in _CROWDS),
-                area=float(areas[index]) if len(areas) == count else None,
+                area=areas[index] if len(areas) == count else None,
             )
         )
     return tuple(objects)

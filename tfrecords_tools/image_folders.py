@@ -4,6 +4,7 @@ import collections
 import functools
 import os
 import re
+import unicodedata
 import urllib.parse
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shown
 
-# Both slashes part folders, and so does the colon of a Windows drive.
-_SEPARATORS = re.compile(r"[\\/:]+")
+# Both slashes part folders, and so do the colon of a Windows drive and "?d="
+# of Label Studio's local files, "/data/local-files/?d=a/b.jpg".
+_SEPARATORS = re.compile(r"[\\/:]+|\?d=")
 
 
 class ImageFolder:
@@ -64,13 +66,13 @@ class ImageFolder:
             return False
 
     def _of_stem(self, own_name: str, name: str, where: str) -> str | None:
-        stem = os.path.basename(own_name)
-        fitting = self._by_stem.get(stem.lower(), [])
+        stem, own_path = os.path.basename(own_name), f"/{own_name}"
+        fitting = self._by_stem.get(_plain(stem), [])
         # Each choice is made where it leaves an image.
         for is_better in (
             lambda path: Path(path).stem == stem,
             lambda path: name.replace("\\", "/").endswith(path),
-            lambda path: os.path.splitext(path)[0] == own_name,
+            lambda path: f"/{os.path.splitext(path)[0]}".endswith(own_path),
             lambda path: os.path.basename(path) == name,
         ):
             fitting = list(filter(is_better, fitting)) or fitting
@@ -83,18 +85,20 @@ class ImageFolder:
 
     def _of_path(self, name: str) -> str | None:
         unquoted = urllib.parse.unquote(urllib.parse.urlsplit(name).path)
-        for text in (name, unquoted):
+        for text in (name, unquoted, urllib.parse.unquote(name)):
             parts = list(filter(None, _SEPARATORS.split(text)))
             for first in range(len(parts)):
                 path = os.path.join(*parts[first:])
                 if self._is_file(path):
                     return path
             if parts:
-                last = parts[-1].lower()
+                last = _plain(parts[-1])
                 fitting = self._by_stem.get(Path(last).stem, [])
                 same = [p for p in fitting if os.path.basename(p) == parts[-1]]
-                same = same or [p for p in fitting if p.lower().endswith(last)]
+                same = same or [p for p in fitting if _plain(p).endswith(last)]
                 chosen = same or fitting
+                if len(chosen) > 1:
+                    chosen = _of_the_longest_end(chosen, parts)
                 if len(chosen) == 1:
                     return chosen[0]
         return None
@@ -110,5 +114,20 @@ class ImageFolder:
                 if ending.lower() in endings:
                     path = os.path.join(folder, name)
                     relative = os.path.relpath(path, self.folder)
-                    found[stem.lower()].append(relative)
+                    found[_plain(stem)].append(relative)
         return found
+
+
+def _of_the_longest_end(paths: list[str], parts: list[str]) -> list[str]:
+    """Those of the paths that end in the most parts."""
+    for first in range(len(parts)):
+        end = _plain(os.path.join("/", *parts[first:]))
+        found = [path for path in paths if _plain(f"/{path}").endswith(end)]
+        if found:
+            return found
+    return paths
+
+
+def _plain(name: str) -> str:
+    """A name in small letters, with each accent in its letter."""
+    return unicodedata.normalize("NFC", name).lower()

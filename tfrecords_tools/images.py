@@ -133,9 +133,15 @@ def _turns(
     stored = (image.height, image.width)
     upright = stored[::-1] if turn in SIDEWAYS else stored
     if declared_size and tuple(declared_size) not in (upright, stored):
+        is_exchanged = tuple(declared_size)[::-1] in (upright, stored)
+        cause = (
+            "are width and height exchanged there?"
+            if is_exchanged
+            else "was it cut or resized since?"
+        )
         raise DataError(
             f"the annotation says {_size_text(declared_size)}, the image has"
-            f" {_size_text(upright)}"
+            f" {_size_text(upright)}; {cause}"
         )
     if turn is None:
         return []

@@ -25,8 +25,8 @@ Item = TypeVar("Item")
 
 VALIDATION_FRACTION = 0.2
 IMAGE_ENDINGS = frozenset(
-    ".avif .bmp .dng .gif .jfif .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm"
-    " .tif .tiff .webp".split()
+    ".avif .bmp .dng .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm"
+    " .png .pnm .ppm .tif .tiff .webp".split()
 )
 # The words that folders, files and attributes use, and our names of splits.
 SPLITS = {

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import PIL.Image
 
+from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.pictures import SIDEWAYS
 from featsr_tf.data.pictures import Size
 from featsr_tf.data.pictures import exif_turn
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
+from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.shards import ShardFacts
 
 # Corners this far outside, in px, are no slips of rounding.
@@ -26,6 +29,21 @@ _SLIPS = 0.1
 # From this part of the evidence on the rest are exceptions.
 _RULE = 0.9
 _FEW = 10
+# Why objects that no record can hold were probably written so.
+_CAUSES = {
+    Outcome.BOX_OUTSIDE: (
+        "their boxes are outside of their images; perhaps they belong to"
+        " images of another size, or are pixels where fractions are expected"
+    ),
+    Outcome.BOX_WITHOUT_AREA: (
+        "their boxes have no area; perhaps their corners are exchanged, or"
+        " sizes stand where corners are expected"
+    ),
+    Outcome.BOX_OF_FRACTIONS: (
+        "their boxes lie within one pixel; perhaps they are fractions of the"
+        " image, where pixels are expected"
+    ),
+}
 _THREADS = 8
 
 
@@ -94,6 +112,36 @@ def warn_of_same_pictures(
             " the evaluation; merge or remove them",
             stacklevel=3,
         )
+
+
+def warn_of_lost_objects(manifests: Sequence[Manifest]) -> None:
+    """Warns where more than slips are left out, and says the likely cause."""
+    lost = {
+        outcome: sum(m.outcomes.get(outcome, 0) for m in manifests)
+        for outcome in _CAUSES
+    }
+    total = sum(m.num_objects for m in manifests) + sum(lost.values())
+    for outcome, count in lost.items():
+        if count > _SLIPS * total:
+            warnings.warn(
+                f"{count} of {total} objects are left out: {_CAUSES[outcome]}",
+                stacklevel=3,
+            )
+
+
+def warn_of_alike_classes(label_map: LabelMap) -> None:
+    """Warns of classes whose names are one but for case and spaces."""
+    alike: dict[str, list[str]] = collections.defaultdict(list)
+    for name in label_map.names.values():
+        alike["".join(name.split()).casefold()].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            warnings.warn(
+                f"{label_map.path}: the classes"
+                f" {' and '.join(map(repr, names))} differ in case or spaces"
+                " alone; give them one name if they are one class",
+                stacklevel=3,
+            )
 
 
 def _read_header(image: AnnotatedImage) -> _Header | None:

@@ -227,7 +227,10 @@ def _convert_image(
         places = dict.fromkeys(filter(None, (image.where, image.path)))
         message = ": ".join([*places, str(error)])
         if not job.skip_bad_images:
-            raise DataError(message) from None
+            raise DataError(
+                f"{message}; mend it, or leave such images out with"
+                " --skip_bad_images"
+            ) from None
         log.outcomes[Outcome.BAD_IMAGE] += 1
         log.pictures.append("")
         log.left_out.append(message)

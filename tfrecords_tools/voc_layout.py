@@ -1,5 +1,6 @@
 """Where the XML files of a data set in the layout of PASCAL VOC are."""
 
+import collections
 import dataclasses
 import os
 import re
@@ -8,18 +9,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from featsr_tf.errors import DataError
+from featsr_tf.files import read_text
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_names
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.layouts import SPLITS
+from tfrecords_tools.layouts import list_files
+from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.xml_files import without_wide_letters
 
 YEARS = ("VOC2007", "VOC2012", "merged")
 DEFAULT_SET = "train"
 _SETS_FOLDER = Path("ImageSets", "Main")
+_BOTH = "trainval"
 _ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
 _IMAGE_FOLDERS = ("JPEGImages", "images")
 # What `cat_train.txt` says of an image: no cat, a difficult one, a cat.
 _FLAG = re.compile(r"\s+(-1|0|1)$")
 _CORNER = re.compile(rb"<[xy]min>\s*(-?[\d.]+)\s*</")
+# Heads and hands of VOC's people, which have fractions at times.
+_PART = re.compile(rb"<part>.*?</part>", re.DOTALL)
 _ENDING = re.compile(r"\.(xml|jpe?g|png|bmp|tiff?)$", re.IGNORECASE)
 # Slips in so few corners do not speak for the others.
 _FEW_FRACTIONS = 0.01
@@ -27,11 +36,16 @@ _FEW_FRACTIONS = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class AnnotationFiles:
-    """XML files in order, and the folder that all of their kind are in."""
+    """XML files in order, and the folder that all of their kind are in.
+
+    Args:
+        data_set: the folder whose files count pixels in the same way.
+    """
 
     paths: Sequence[Path]
     folder: Path
     image_folder: Path
+    data_set: Path
 
 
 def find_annotations(
@@ -71,7 +85,7 @@ def find_first_pixel(folder: Path) -> int:
     """Tells whether the corners below a folder count pixels from 0 or 1."""
     corners = [
         corner
-        for path in sorted(folder.rglob("*.xml"))
+        for path in list_files(folder, ".xml")
         for corner in _corners_in(path)
     ]
     lowest = min(corners, default=1)
@@ -85,15 +99,52 @@ def find_first_pixel(folder: Path) -> int:
         return 1
     _say(
         f"{folder}: {evidence} among {len(corners)} shows that pixels are"
-        " counted from 0: boxes are taken as they are; give --first_pixel 1"
-        " where they are counted from 1, as in PASCAL VOC"
+        " counted from 0: boxes are taken as they are; call featsr convert voc"
+        " with --first_pixel 1 where they are counted from 1, as in PASCAL VOC"
     )
     return 0
 
 
+def read_sets(folder: Path) -> dict[Path, set[str]]:
+    """Reads the splits of a folder with ImageSets/Main and annotations.
+
+    Where there are lists of classes alone, such as `car_train.txt`, these
+    tell the splits.
+
+    Returns:
+        The splits of each XML file in a list; none where no list is of one.
+    """
+    plain: dict[str, list[Path]] = collections.defaultdict(list)
+    of_classes: dict[str, list[Path]] = collections.defaultdict(list)
+    for path in sorted((folder / _SETS_FOLDER).glob("*.txt")):
+        *classes, word = path.stem.lower().split("_")
+        (of_classes if classes else plain)[word].append(path)
+    lists = plain if plain.keys() & {*SPLITS, _BOTH} else of_classes
+    chosen = {word: lists[word] for word in lists if word in SPLITS}
+    if not {SPLITS[word] for word in chosen} & {"train", "val"}:
+        chosen |= {"train": lists[_BOTH]} if _BOTH in lists else {}
+    splits: dict[Path, set[str]] = collections.defaultdict(set)
+    xml_folder = _files_of(folder).folder
+    for word, paths in chosen.items():
+        for path in paths:
+            missing = []
+            for number, line in enumerate(read_text(path).splitlines(), 1):
+                if not line.strip():
+                    continue
+                where = f"{path}:{number}"
+                try:
+                    found = _annotation_of(line.strip(), xml_folder, where)
+                    splits[found].add(SPLITS[word])
+                except DataError as error:
+                    missing.append(str(error))
+            warn_of(missing, "left out")
+    return dict(splits)
+
+
 def _corners_in(path: Path) -> Iterator[float]:
     try:
-        found = _CORNER.findall(path.read_bytes())
+        content = without_wide_letters(path.read_bytes())
+        found = _CORNER.findall(_PART.sub(b"", content))
         yield from map(float, found)
     # What is wrong with a file is said when it is read.
     except (OSError, ValueError):
@@ -136,14 +187,14 @@ def _without_year(data_dir: Path, image_set: str | None) -> AnnotationFiles:
             " --set out to read all XML files"
         )
     files = _files_of(folder)
-    paths = sorted(files.folder.rglob("*.xml"))
+    paths = list_files(files.folder, ".xml")
     if not paths:
         raise DataError(
             f"{folder}: no XML files in it; expected VOCdevkit, the folder"
             " above VOC2007, or a folder with annotations"
         )
     _say(f"{folder}: no list of a set; all {len(paths)} XML files are read")
-    return dataclasses.replace(files, paths=paths)
+    return dataclasses.replace(files, paths=paths, data_set=data_dir)
 
 
 def _files_of(folder: Path) -> AnnotationFiles:
@@ -154,7 +205,7 @@ def _files_of(folder: Path) -> AnnotationFiles:
         next(path for path in paths if path.is_dir() or path == folder)
         for paths in (first, second)
     )
-    return AnnotationFiles((), xml_folder, image_folder)
+    return AnnotationFiles((), xml_folder, image_folder, xml_folder)
 
 
 def _of_sets(folder: Path, image_set: str) -> AnnotationFiles:

@@ -228,6 +228,8 @@ def _rgb_array(
         )
     if values.shape[2] in (2, 4):
         values = values[..., :-1]
+    # TIFF files of other machines put the higher byte first.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.dtype == np.uint16 and bits < 16:
         wider = values.astype(np.uint32) << (16 - bits)
         values = np.minimum(wider, 2**16 - 1).astype(np.uint16)

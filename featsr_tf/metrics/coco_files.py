@@ -10,6 +10,7 @@ import numpy as np
 from featsr_tf.errors import DataError
 from featsr_tf.files import atomic_write
 from featsr_tf.files import read_text
+from featsr_tf.metrics.box_readings import question_boxes
 from featsr_tf.metrics.detection_columns import LARGEST
 from featsr_tf.metrics.detection_columns import DetectionColumns
 from featsr_tf.metrics.detection_columns import corners_of
@@ -25,6 +26,7 @@ from featsr_tf.metrics.matching_names import match_keys
 from featsr_tf.metrics.matching_names import plain_id
 
 _FLAGS = ("iscrowd", "ignore", "difficult")
+_OPTIONAL = (*_FLAGS, "area", "height", "width")
 # Most of an annotation file, and not evaluated.
 _OUTLINES = ("segmentation", "keypoints")
 # Takes the place of a detection whose numbers are kept.
@@ -74,7 +76,9 @@ class Annotations:
             names_first,
         )
         columns.tell_scale()
-        return columns.by_image(images, classes)
+        found = columns.by_image(images, classes)
+        question_boxes(columns.path, found, self.truths)
+        return found
 
     def _match(
         self,
@@ -107,7 +111,7 @@ def read_annotations(path: str | Path) -> Annotations:
     Raises:
         DataError: If it cannot be read; names the entry that is wrong.
     """
-    content = _load_json(path, _without_outlines)
+    content = _load_json(path, _plain_entry)
     if not isinstance(content, dict):
         raise DataError(
             f"{path}: expected an object with 'images', 'categories' and "
@@ -221,9 +225,13 @@ def _load_json(path: str | Path, object_hook: Callable):
         raise DataError(f"{path}: not a JSON file: {error}") from None
 
 
-def _without_outlines(entry: dict) -> dict:
+def _plain_entry(entry: dict) -> dict:
+    """Drops what is not evaluated, and what is not known."""
     for key in _OUTLINES:
         entry.pop(key, None)
+    for key in _OPTIONAL:
+        if entry.get(key, 0) is None:
+            del entry[key]
     return entry
 
 
@@ -264,6 +272,9 @@ def _category_names(content: dict, path: str | Path) -> dict[int, str]:
                 f"{path}: category {id_!r}: expected a whole number as 'id' "
                 f"and text as 'name', found {name!r}"
             )
+        # Roboflow's root, without objects, may be called as a class is.
+        if names.get(0) == name:
+            del names[0]
         if name in names.values():
             raise DataError(f"{path}: the category {name!r} occurs twice")
         names[id_] = name

@@ -119,8 +119,10 @@ def read_yolo_folder(
     folder = Path(path)
     files = sorted(
         file
-        for file in folder.rglob("*.txt")
-        if file.name not in _YOLO_NAMES and file.is_file()
+        for file in folder.rglob("*")
+        if file.suffix.lower() == ".txt"
+        and file.name not in _YOLO_NAMES
+        and file.is_file()
     )
     if not files:
         others = sorted(file.name for file in folder.iterdir())[:3]
@@ -199,7 +201,7 @@ def _box_of_middle(numbers: Sequence[float]) -> list[float]:
 
 
 def _number(cell: str, where: str, parting: str = ",") -> float:
-    text = cell.strip()
+    text = cell.strip().removesuffix("%")
     try:
         value = float(text.replace(",", ".") if parting != "," else text)
     except ValueError:
@@ -232,7 +234,10 @@ def _yolo_row(line: str, where: str) -> tuple[int, list[float], float]:
         raise DataError(
             f"{where}: expected {_YOLO_ROW}, found {len(cells)} columns"
         )
-    numbers = [_number(cell, where) for cell in cells]
+    try:
+        numbers = [_number(cell, where) for cell in cells]
+    except DataError as error:
+        raise DataError(f"{error}; expected numbers: {_YOLO_ROW}") from None
     if not numbers[0].is_integer() or numbers[0] < 0:
         raise DataError(
             f"{where}: expected the number of a class, from 0, found "

@@ -186,7 +186,10 @@ def describe_mismatch(
     ids = [number for number in known if isinstance(number, int)]
     if numbers and len(numbers) == len(keys) and ids and min(numbers) == 0:
         if min(ids) == 1:
-            return "the file counts from 0 and the annotations from 1"
+            return (
+                "the file counts from 0 and the annotations from 1; add 1 to "
+                "each in the file"
+            )
     if matching.ids:
         return (
             f"{len(matching.ids)} of {len(keys)} are, by {matching.label}; "

@@ -42,6 +42,7 @@ def wide(pixels):
         (np.concatenate([GREY[..., None], ALPHA], -1), GREY_RGB),
         (np.concatenate([COLOR, ALPHA], -1), COLOR),
         (wide(COLOR), COLOR),
+        (wide(COLOR).astype(">u2"), COLOR),
         (
             np.uint16([[0, 128, 129, 65535]]),
             [[[v] * 3 for v in (0, 0, 1, 255)]],

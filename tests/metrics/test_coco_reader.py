@@ -108,6 +108,23 @@ def test_what_predict_writes_is_matched_by_names(tmp_path, annotations):
     np.testing.assert_array_equal(item.classes, [7])
 
 
+def test_what_is_null_is_not_known(write):
+    objects = [
+        {**entry, "area": None, "iscrowd": None, "ignore": None}
+        for entry in ANNOTATIONS["annotations"]
+    ]
+    found = read_annotations(write({**ANNOTATIONS, "annotations": objects}))
+    boxes = {entry["id"]: entry["bbox"] for entry in objects}
+    areas = sorted(area for truth in found.truths for area in truth.areas)
+    assert areas == sorted(box[2] * box[3] for box in boxes.values())
+
+
+def test_a_root_of_the_name_of_a_class_is_none(write):
+    categories = [{"id": 0, "name": "stop"}, {"id": 3, "name": "stop"}]
+    content = {**ANNOTATIONS, "categories": categories, "annotations": []}
+    assert read_annotations(write(content)).names == {3: "stop"}
+
+
 def test_image_ids_may_be_text(write):
     content = copy.deepcopy(ANNOTATIONS)
     content["images"] = [{"id": "x"}]

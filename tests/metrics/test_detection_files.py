@@ -116,7 +116,7 @@ def test_names_are_matched_by_the_strictest_rule_that_fits(
             "'c' is not .*1 of 2 are, by id",
         ),
         ([result("x.jpg")], "'x.jpg' is not .*none of its 1 is.*'img/a.jpg'"),
-        ([result(1), result(0)], "image_id 0 is .*counts from 0"),
+        ([result(1), result(0)], "image_id 0 is .*from 0 .*; add 1 to each"),
         ([result(1, 0)], "category_id 0 is .*counts from 0"),
         (listed("1/a.jpg", "2/a.jpg"), "5 .'1/a.jpg'.*may mean several"),
         (listed("img/c.jpg"), "5 .'img/c.jpg'. is not among the 2"),
@@ -204,7 +204,7 @@ def test_a_folder_of_yolo_is_read_with_the_sizes_of_the_annotations(
     [
         (f"0 {YOLO}", "a.txt: line 1: .*the score is missing"),
         ("0 0.9 10 8 30 20", "a.txt: line 1: .*in shares of the image"),
-        ("sign 0.9 10 8 30 20", "a.txt: line 1: .*finite number.*'sign'"),
+        ("sign 0.9 10 8 30 20", "line 1: .*'sign'; expected numbers: class cx"),
         (f"0.5 {YOLO} 0.9", "a.txt: line 1: .*number of a class"),
         (f"0 {YOLO} 0.9 1 2", "a.txt: line 1: .*found 8 columns"),
         (f"\n7 {YOLO} 0.9", "a.txt: line 2: category_id 7 is not among the 2"),
@@ -222,6 +222,42 @@ def test_yolo_needs_files_and_the_sizes_of_images(annotate, write, tmp_path):
     path = write(f"0 {YOLO} 0.75\n", "labels/a.txt").parent
     with pytest.raises(DataError, match="image 1: expected its 'height' and"):
         read_detections(path, annotate(size=(-1, -1)))
+
+
+def test_files_of_yolo_may_end_in_large_letters(annotate, write):
+    path = write(f"0 {YOLO} 0.75\n", "labels/a.TXT").parent
+    check_first(read_detections(path, annotate()))
+
+
+def test_a_percent_sign_may_follow_a_score(annotate, write, capsys):
+    titles = "image,class,score,xmin,ymin,xmax,ymax"
+    path = write(f"{titles}\na.jpg,sign,95 %,10,8,30,20\n", "det.csv")
+    found = read_detections(path, annotate())
+    check_first(found)
+    assert found[0].scores == [95]
+    assert "as percent (0 to 100) do" in capsys.readouterr().err
+
+
+def boxed(*box):
+    return {**result(1), "bbox": box}
+
+
+def test_boxes_written_as_two_corners_are_questioned(annotate, write, capsys):
+    corners = [boxed(10, 8, 30, 20), boxed(40, 30, 60, 44)]
+    read_detections(write(corners), annotate())
+    line = capsys.readouterr().err
+    assert "det.json: 1 of 2 boxes reach beyond their images; all would" in line
+    for others in ([boxed(-9, -9, 90, 70)], [boxed(10, 8, 20, 12)] * 2):
+        read_detections(write(others), annotate())
+        assert capsys.readouterr().err == ""
+
+
+def test_boxes_of_fractions_are_refused(annotate, write):
+    path = write([boxed(0.1, 0.2, 0.3, 0.5), boxed(0, 0, 1, 1)])
+    with pytest.raises(DataError, match="det.json: all 2 boxes lie within 0"):
+        read_detections(path, annotate())
+    assert read_detections(write([boxed(0, 0, 1, 1)]), annotate())
+    assert read_detections(path, annotate(size=(0, 0)))
 
 
 @pytest.mark.parametrize(

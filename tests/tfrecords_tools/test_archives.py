@@ -34,6 +34,26 @@ def test_a_zip_is_a_folder_for_a_while(tmp_path):
     assert not folder.exists()
 
 
+class UnmarkedName(zipfile.ZipInfo):
+    """A member whose name is UTF-8 or of Windows, without a word about it."""
+
+    encoding = "utf-8"
+
+    def _encodeFilenameFlags(self):
+        return self.filename.encode(self.encoding), self.flag_bits
+
+
+class WindowsName(UnmarkedName):
+    encoding = "cp437"
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZipInfo, UnmarkedName, WindowsName])
+def test_letters_of_names_stay_what_they_are(kind, tmp_path):
+    name = "gr\xf6\xdfe/\xe4 b.txt"
+    path = write_zip(tmp_path / "data.zip", {kind(name): b"1"})
+    assert unpack(path) == {name: b"1"}
+
+
 def test_errors_and_warnings_speak_of_the_zip(tmp_path):
     path = write_zip(tmp_path / "data.zip", {"a.txt": b"1"})
     with pytest.warns(UserWarning, match=f"^{path}/b.txt: odd"):

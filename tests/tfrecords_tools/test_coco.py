@@ -53,6 +53,30 @@ def test_crowds_and_areas_of_segments_are_kept(read):
     assert [thing.area for thing in image.objects] == [12.5, 3]
 
 
+@pytest.mark.parametrize("crowd", [1, "1", True, 1.0])
+def test_flags_of_crowds_are_read_however_they_are_written(read, crowd):
+    (image,), _ = read(annotations=[{**OBJECT, "iscrowd": crowd}])
+    assert image.objects[0].crowd
+    not_one = "0" if isinstance(crowd, str) else type(crowd)(0)
+    (image,), _ = read(annotations=[{**OBJECT, "iscrowd": not_one}])
+    assert not image.objects[0].crowd
+
+
+def test_a_root_of_the_name_of_its_only_class_is_left_out(read):
+    root = {"id": 0, "name": "dent", "supercategory": "none"}
+    with pytest.warns(
+        UserWarning, match="'dent'.: so is the category with the"
+    ):
+        (image,), label_map = read(categories=[root, CATEGORY])
+    assert label_map.names == {2: "dent"}
+    assert image.objects[0].name == "dent"
+    with pytest.raises(DataError, match="occurs twice; .* rename or merge"):
+        read(
+            annotations=[OBJECT, {**OBJECT, "category_id": 0}],
+            categories=[root, CATEGORY],
+        )
+
+
 def test_images_without_objects_or_size_are_kept_in_order(read):
     images = [
         {"id": 9, "file_name": "train/b.jpg"},

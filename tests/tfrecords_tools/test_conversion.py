@@ -123,6 +123,34 @@ def test_boxes_are_clipped_or_left_out_and_counted(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((4, 4, 4, 30), "no area; perhaps their corners are exchanged"),
+        ((90, 4, 99, 30), "outside of their images; perhaps they belong to"),
+        ((0, 0.1, 0.2, 0.3), "within one pixel; perhaps they are fractions"),
+    ],
+)
+def test_objects_that_are_left_out_are_questioned(tmp_path, box, reason):
+    bad = make_image(1, make_object(box))
+    message = f"1 of 2 objects are left out: their boxes .*{reason}"
+    with pytest.warns(UserWarning, match=message):
+        convert_images(tmp_path, make_image(2, make_object()), bad)
+    boxes = [make_object((4, 4, 20, 30 + n)) for n in range(9)]
+    with warnings.catch_warnings(record=True) as caught:
+        convert_images(tmp_path, make_image(2, *boxes), bad)
+    assert not any("left out" in str(w.message) for w in caught)
+
+
+def test_classes_that_are_called_alike_are_named(tmp_path):
+    classes = LabelMap({1: "stop", 2: "Stop ", 3: "no stop"}, path="a.pbtxt")
+    split = Split("signs", [make_image(1, make_object())])
+    with pytest.warns(
+        UserWarning, match="a.pbtxt: the classes 'stop' and 'Stop ' differ"
+    ):
+        convert(tmp_path, [split], classes, ONE_SHARD)
+
+
 def test_boxes_of_a_sideways_image_belong_to_its_upright_pixels(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
@@ -150,6 +178,7 @@ def test_a_bad_image_is_named_and_nothing_left(tmp_path, changes):
     with pytest.raises(DataError, match="signs.json: image 7: ") as caught:
         convert_images(tmp_path / "out", *images, options=ConversionOptions(3))
     assert "\n" not in str(caught.value)
+    assert "leave such images out with --skip_bad_im" in str(caught.value)
     assert file_names(tmp_path) == []
 
 

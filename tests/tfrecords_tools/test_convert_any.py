@@ -195,10 +195,55 @@ def test_what_records_hold_beside_boxes_is_named(tmp_path):
             "a.json and .*b.json: both are COCO files without a split",
         ),
         ({"a.png": "", "a.txt": LABELS}, "no names of classes; expected data"),
+        ({"a.json": "{"}, "a.json: not a JSON file: .*; no other annotations"),
+        ({"a.xml": "", "a.png": ""}, "a.xml: not an XML.* empty.*; no other"),
+        (
+            {"a.json": coco("a.png"), "b.json": coco("b.png")[:-40]},
+            "b.json: not a JSON file: its end is missing; export or copy",
+        ),
+        (
+            {"a.xml": XML.format("a.png"), "a.png": "", "b.xml": ""},
+            "b.xml: not an XML file: no element found.*the file is empty",
+        ),
+        (
+            {"a.xml": XML.format("a.png"), "a.png": "", "b.xml": "<html/>"},
+            "b.xml: expected <annotation>, found <html>",
+        ),
     ],
 )
 def test_what_cannot_be_told_is_refused(files, message, tmp_path):
     data = write_files(tmp_path / "mine", files)
+    with pytest.raises(DataError, match=message):
+        convert_any.create(str(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "title"),
+    [
+        (
+            "a.json",
+            [{"annotations": [{"result": [{"type": "rectanglelabels"}]}]}],
+            "Label Studio",
+        ),
+        (
+            "a.json",
+            {"a.png7": {"regions": [{"shape_attributes": {"name": "rect"}}]}},
+            "VGG Image Annotator",
+        ),
+        ("a.json", {"asset": {"name": "a.png"}, "regions": []}, "VoTT"),
+        ("ann/a.png.json", {"objects": [{"classTitle": "a"}]}, "Supervisely"),
+        (
+            "_annotations.createml.json",
+            [{"image": "a.png", "annotations": [{"coordinates": {"x": 1}}]}],
+            "CreateML",
+        ),
+        ("_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "a table"),
+    ],
+)
+def test_what_is_not_read_is_called_by_its_name(name, content, title, tmp_path):
+    text = content if isinstance(content, str) else json.dumps(content)
+    data = write_files(tmp_path, {name: text, "a.png": ""})
+    message = f"{name}: .*{title}.*, which is not read; export the data as COCO"
     with pytest.raises(DataError, match=message):
         convert_any.create(str(data))
 
@@ -214,6 +259,46 @@ def test_an_image_that_no_set_names_is_counted(tmp_path):
             str(data), options=ConversionOptions(dry_run=True)
         )
     assert "images that are in no split left out" in table
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Annotations/a.json", coco("a.png")),
+        ("annotations/a.xml", CVAT.replace("b.png", "c.png")),
+        ("xmls/a.xml", XML.format("a.png")),
+        ("a.json", coco("a.png")),
+    ],
+)
+def test_images_lie_beside_the_folder_of_a_file(name, text, tmp_path):
+    images = {"images/a.png": "", "images/c.png": ""}
+    data = write_files(tmp_path, {name: text, "Annotations/b.json": text})
+    write_files(tmp_path, images)
+    options = ConversionOptions(dry_run=True)
+    table = convert_any.create(str(data / name), None, 0, options)
+    assert "1 stop" in table
+
+
+@pytest.mark.parametrize("name", ["\u00fc/a b.png", "\u00fc\\a b.png"])
+def test_the_folder_of_images_is_found_by_escaped_names(name, tmp_path, capsys):
+    files = {"json/all.json": coco(name), "mine/\u00fc/a b.png": ""}
+    data = write_files(tmp_path, files | {"other/a b.png": ""})
+    convert_any.create(str(data), options=ConversionOptions(dry_run=True))
+    said = capsys.readouterr().out
+    assert f"all.json: images in {tmp_path}/mine\n" in said
+
+
+def test_images_of_one_name_in_several_folders_have_their_paths_as_ids(
+    tmp_path,
+):
+    files = {f"{name}/1.xml": XML.format("1.png") for name in ("cat", "dog")}
+    images = {f"{name}/1.png": "" for name in ("cat", "dog")}
+    data = write_files(tmp_path / "mine", files | images)
+    output = tmp_path / "out"
+    convert_any.create(str(data), str(output), 0, options=ONE_SHARD)
+    examples = read_examples(*output.glob("voc_train.record-*"))
+    ids = [example["image/source_id"] for example in examples]
+    assert ids == [[b"cat/1.png"], [b"dog/1.png"]]
 
 
 @pytest.mark.parametrize("words", [["{}"], ["--dry_run", "{}"], ["any", "{}"]])

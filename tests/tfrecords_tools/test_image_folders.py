@@ -8,7 +8,15 @@ from tfrecords_tools.image_folders import ImageFolder
 
 FILES = (
     *("a.jpg", "sub/b.jpg", "sub/c.PNG", "one/d.jpg", "two/d.jpg"),
-    *("my photo.jpg", "e.jpg", "e.png", "notes.txt"),
+    *(
+        "x/train/f.jpg",
+        "x/val/f.jpg",
+        "my photo.jpg",
+        "e.jpg",
+        "e.png",
+        "notes.txt",
+        "cafe\u0301/u\u0308.jpg",
+    ),
 )
 
 
@@ -16,7 +24,7 @@ FILES = (
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for name in FILES:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     return ImageFolder(folder)
 
@@ -41,6 +49,10 @@ def test_a_path_that_is_there_is_taken_as_it_is(folder, name):
         ("c.jpg", "sub/c.PNG"),
         ("a", "a.jpg"),
         ("two\\d.jpg", "two/d.jpg"),
+        ("x/two/D.jpg", "two/d.jpg"),
+        ("/data/local-files/?d=x%5Csub%2Fb.jpg", "sub/b.jpg"),
+        ("\u00fc.jpg", "cafe\u0301/u\u0308.jpg"),
+        ("caf\u00e9/\u00fc.png", "cafe\u0301/u\u0308.jpg"),
     ],
 )
 def test_other_paths_are_found_by_their_last_parts(folder, name, found):
@@ -64,6 +76,7 @@ def test_a_path_that_leads_elsewhere_is_refused(folder, name):
         ("b.jpg", "xml/a", "a.jpg"),
         ("e.png", "xml/e", "e.png"),
         ("d.jpg", "two/d", "two/d.jpg"),
+        ("f.jpg", "val/f", "x/val/f.jpg"),
         ("one/d.jpg", "xml/d", "one/d.jpg"),
         ("a.jpg", "xml/none", "a.jpg"),
     ],

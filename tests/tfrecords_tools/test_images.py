@@ -299,7 +299,8 @@ def test_other_formats_are_turned_upright_too(image_format):
 @pytest.mark.parametrize("size", [(HEIGHT + 1, WIDTH), (WIDTH, HEIGHT)])
 def test_another_size_than_the_annotation_says_is_an_error(size):
     data = encode(smooth_image(), "PNG")
-    message = f"says {size[1]} x {size[0]} px, the image has 40 x 24 px"
+    message = f"says {size[1]} x {size[0]} px, the image has 40 x 24 px; "
+    message += "was it cut" if size[1] == WIDTH else "are width and height exch"
     with pytest.raises(DataError, match=message):
         prepare_image(data, size)
 
@@ -321,4 +322,10 @@ def test_a_truncated_image_is_an_error(image_format):
 @pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8\xff"])
 def test_what_is_no_image_is_an_error(data):
     with pytest.raises(DataError, match="image"):
+        prepare_image(data)
+
+
+def test_a_picture_of_a_phone_is_called_so():
+    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    with pytest.raises(DataError, match="a HEIC picture, .*: save it as JPEG"):
         prepare_image(data)

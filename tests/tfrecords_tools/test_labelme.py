@@ -41,6 +41,13 @@ def read_one(folder, *shapes, **changes):
         ("polygon", [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["box_of_outline"]),
         (None, [[1, 2], [9, 4], [3, 8]], (2, 1, 8, 9), ["box_of_outline"]),
         ("circle", [[20, 20], [23, 24]], (15, 15, 25, 25), ["box_of_outline"]),
+        ("mask", [[8, 6], [23, 29]], (6, 8, 30, 24), ["box_of_outline"]),
+        (
+            "oriented_rectangle",
+            [[5, 1], [9, 5], [5, 9], [1, 5]],
+            (1, 1, 9, 9),
+            ["box_rotated"],
+        ),
     ],
 )
 def test_shapes_become_the_boxes_around_them(
@@ -54,7 +61,7 @@ def test_shapes_become_the_boxes_around_them(
 
 
 def test_other_shapes_are_counted_and_named(tmp_path):
-    others = [shape(kind, [1, 1], [2, 2]) for kind in ("line", "line", "mask")]
+    others = [shape(kind, [1, 1], [2, 2]) for kind in ("line", "line", "cube")]
     with pytest.warns(UserWarning) as caught:
         image, _ = read_one(
             tmp_path, *others, shape("rectangle", [1, 1], [5, 5])
@@ -77,6 +84,20 @@ def test_parts_of_one_group_are_one_object(tmp_path):
     assert image.outcomes == (Outcome.PARTS_JOINED,)
 
 
+@pytest.mark.parametrize("group", [None, "", -1])
+def test_without_a_group_each_shape_is_an_object(group, tmp_path):
+    box = shape("rectangle", [1, 1], [5, 5], group_id=group)
+    image, _ = read_one(tmp_path, box, box)
+    assert len(image.objects) == 2
+
+
+@pytest.mark.parametrize("size", ["48", 48.0, 48])
+def test_sizes_are_read_however_they_are_written(size, tmp_path):
+    box = shape("rectangle", [1, 1], [5, 5])
+    assert read_one(tmp_path, box, imageHeight=size)[0].size == (HEIGHT, WIDTH)
+    assert read_one(tmp_path, box, imageHeight=0)[0].size is None
+
+
 @pytest.mark.parametrize("path", ["a.png", "..\\pictures\\a.png", "/old/a.png"])
 def test_an_image_is_found_by_the_end_of_its_path(path, tmp_path):
     image, _ = read_one(
@@ -90,10 +111,11 @@ def test_an_image_inside_the_file_is_the_one_that_was_annotated(tmp_path):
     data = write_image(tmp_path / "elsewhere.jpg", seed=3).read_bytes()
     (tmp_path / "elsewhere.jpg").unlink()
     text = base64.b64encode(data).decode()
-    image, _ = read_one(
-        tmp_path, shape("rectangle", [1, 1], [5, 5]), imageData=text
-    )
-    assert image.data == data
+    lines = base64.encodebytes(data).decode()
+    box = shape("rectangle", [1, 1], [5, 5])
+    for written in (text, lines, f"data:image/png;base64,{text}"):
+        image, _ = read_one(tmp_path, box, imageData=written)
+        assert image.data == data
 
 
 def test_folders_are_splits_and_bare_images_are_counted(tmp_path):
@@ -103,13 +125,14 @@ def test_folders_are_splits_and_bare_images_are_counted(tmp_path):
         write(tmp_path / f"{name}.json", box)
     write_image(tmp_path / "train" / "bare.png")
     (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "names.json").write_text(' ["stop"]')
     with pytest.warns(UserWarning) as caught:
         train, val = read_labelme(tmp_path)[0]
     assert (train.name, val.name) == ("labelme_train", "labelme_val")
     assert train.outcomes == (Outcome.NOT_ANNOTATED,)
     texts = [str(warning.message) for warning in caught]
     assert f"{tmp_path}/train/bare.png: image without a JSON file" in texts[1]
-    assert "settings.json: has no 'shapes'" in texts[0]
+    assert "names.json and 1 others: has no 'shapes'" in texts[0]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +157,7 @@ def test_a_mistake_in_a_shape_is_named(bad, message, tmp_path):
         ({"shapes": {}}, "'shapes': expected a list"),
         ({"imageData": "?"}, "a.json: 'imageData': not in base64"),
         ({"imagePath": 3}, "'imagePath': expected text"),
-        ({"imageHeight": "x"}, "imageHeight or imageWidth: expected a number"),
+        ({"imageHeight": "x"}, "imageHeight or imageWidth: expected a whole"),
         ({}, "no objects in these annotations"),
     ],
 )

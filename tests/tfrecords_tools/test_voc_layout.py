@@ -5,6 +5,7 @@ import pytest
 from featsr_tf.errors import DataError
 from tfrecords_tools.voc_layout import find_annotations
 from tfrecords_tools.voc_layout import find_first_pixel
+from tfrecords_tools.voc_layout import read_sets
 
 BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin></bndbox>"
 
@@ -136,3 +137,64 @@ def test_pixels_are_counted_from_1_otherwise(write):
     # One slip in 200 corners speaks for no others.
     folder = write(**texts, z_DOT_xml=BOX.format(45.7, 1), bad_DOT_xml="<x")
     assert find_first_pixel(folder) == 1
+
+
+def test_parts_of_objects_do_not_tell_how_pixels_are_counted(write):
+    part = f"<part>{BOX.format(10.5, 0)}</part>"
+    assert find_first_pixel(write(a_DOT_xml=part + BOX.format(9, 9))) == 1
+
+
+def test_corners_are_found_in_utf_16(tmp_path):
+    text = '<?xml version="1.0" encoding="utf-16"?>' + BOX.format(0, 3)
+    (tmp_path / "a.xml").write_text(text, "utf-16")
+    with pytest.warns(match="a corner of 0 among 2"):
+        assert find_first_pixel(tmp_path) == 0
+
+
+def test_all_folders_of_a_data_set_count_pixels_alike(write):
+    folder = write(
+        train__a_DOT_xml=BOX.format(9, 9), valid__b_DOT_xml=BOX.format(0, 9)
+    )
+    with pytest.warns(match="no list of a set"):
+        (files,) = find_annotations(folder, None, "train")
+    assert files.data_set == folder
+
+
+def sets_of(folder) -> dict[str, set[str]]:
+    return {path.stem: splits for path, splits in read_sets(folder).items()}
+
+
+SETS = {
+    f"Annotations__{name}_DOT_xml": ""
+    for name in ("a", "b", "sub__c", "scan 1")
+}
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"train": "a.jpg\r\n\r\nsub/c", "val": "JPEGImages\\b.png 1\nscan 1"},
+        {"trainval": "a\nsub/c 1\n", "test": "b -1\nscan 1"},
+        {
+            "car_train": "a 1\nsub/c -1",
+            "two_words_train": "sub/c.jpg 1",
+            "car_val": "b 1",
+            "car_test": "scan 1.jpg  1",
+        },
+    ],
+)
+def test_lists_tell_the_splits_of_files(write, lists):
+    named = {f"ImageSets__Main__{n}_DOT_txt": t for n, t in lists.items()}
+    splits = sets_of(write(**SETS, **named))
+    second = "test" if "test" in lists else "val"
+    last = "test" if "car_test" in lists else second
+    assert splits == {
+        **{"a": {"train"}, "c": {"train"}},
+        **{"b": {second}, "scan 1": {last}},
+    }
+
+
+def test_names_without_a_file_are_counted(write):
+    folder = write(**SETS, ImageSets__Main__train_DOT_txt="a\nx\ny\n")
+    with pytest.warns(match="train.txt:2: no annotation .* of 'x' and 1 other"):
+        assert sets_of(folder) == {"a": {"train"}}

@@ -149,9 +149,11 @@ def test_keypoints_behind_a_box_are_no_outline(tmp_path):
         ("0 0,5 0,5 0,5 0,5", "expected a finite number, found '0,5'"),
         ("0 32 24 16 24", "from 0 to 1, found 32; divide pixels"),
         ("0 0.5 0.5 -0.5 0.5", "from 0 to 1, found -0.5"),
-        ("2 0.5 0.5 0.5 0.5", "class '2' is not among the 2 of .*yaml, 0 to 1"),
-        ("0.5 0.5 0.5 0.5 0.5", "class '0.5' is not among"),
-        ("stop 0.5 0.5 0.5 0.5", "class: expected a finite number"),
+        ("3 0.5 0.5 0.5 0.5", "class 3 is not among the 2 .* 0 to 1; [^;]*$"),
+        ("2 0.5 0.5 0.5 0.5", "class 2 is .* count from 1, take 1 off each"),
+        ("0.5 0.5 0.5 0.5 0.5", "class 0.5 is not among"),
+        ("stop 0.5 0.5 0.5 0.5", "finite number, found 'stop'; expected the"),
+        ("0, 0.5, 0.5, 0.5, 0.5", "found '0,'; expected .* parted by spaces"),
     ],
 )
 def test_an_unsound_line_is_named(line, message, tmp_path):
@@ -200,6 +202,41 @@ def test_files_that_belong_to_nothing_are_counted_and_named(tmp_path):
     assert "lost.txt: label file without an image: left out" in text
     assert "test: '../test/images' is not there: left out" in text
     assert "no image of 'val' has a label file" in text
+
+
+def test_labels_without_an_image_are_found_wherever_they_are(tmp_path):
+    files = {f"images/{name}.png": "" for name in ("x/a", "y/b", "none/c")}
+    labels = {f"labels/{name}.txt": BOX for name in ("x/a", "y/b", "none/c")}
+    lost = {"labels/y/d.txt": "0 -1e-9 .5 .5 5e-1", "labels/z/e.TXT": BOX}
+    data = f"{NAMES}train: [images/x, images/y]\n"
+    with pytest.warns(UserWarning, match="d.txt and 1 others: label file with"):
+        splits, _ = read(
+            tmp_path, {"data.yaml": data, **files, **labels, **lost}
+        )
+    assert splits[0].outcomes == (Outcome.LABELS_WITHOUT_IMAGE,) * 2
+
+
+def test_images_that_share_their_labels_are_named(tmp_path):
+    data = {"data.yaml": NAMES, "a.png": "", "a.png.png": "", "a.txt": BOX}
+    write_files(tmp_path, data)
+    (tmp_path / "a.png.png").rename(tmp_path / "a.jpg")
+    with pytest.warns(UserWarning, match="a.jpg and 1 others: images of one"):
+        (split,), _ = read_yolo(tmp_path)
+    assert len(split.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("Images/a.png", "Labels/a.txt"),
+        ("IMAGES/train/a.png", "LABELS/train/a.TXT"),
+        ("Images/a.png", "labels/a.txt"),
+        ("Images/a.png", "Images/a.TXT"),
+    ],
+)
+def test_letters_of_folders_and_endings_may_be_large(image, labels, tmp_path):
+    splits, _ = read(tmp_path, {"data.yaml": NAMES, image: "", labels: BOX})
+    assert boxes_of(splits[0].images) == {image: [("stop", *PIXELS)]}
 
 
 def test_paths_of_an_archive_do_not_leave_it(tmp_path):
