@@ -243,7 +243,7 @@ def _read_own_categories(content: dict, path: Path) -> dict[int, str]:
         id_ = whole_number(category.get("id"), f"{where}: 'id'")
         if id_ < 0:
             raise DataError(f"{where}: has the id {id_}; ids start at 1")
-        if name in names.values() and names.get(0) == name and not has_0:
+        if names.get(0) == name and not has_0:
             # Roboflow's root may be called as the one class is.
             warnings.warn(
                 f"{where}: so is the category with the id 0 called, of which"

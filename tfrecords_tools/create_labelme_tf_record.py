@@ -58,8 +58,12 @@ from tfrecords_tools.layouts import warn_of
 # Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle,
 # "oriented_rectangle" LabelMe's.
 _SHAPES = {
-    **{"rectangle": 2, "polygon": 3, "circle": 2, "mask": 2},
-    **{"rotation": 3, "oriented_rectangle": 3},
+    "rectangle": 2,
+    "polygon": 3,
+    "circle": 2,
+    "mask": 2,
+    "rotation": 3,
+    "oriented_rectangle": 3,
 }
 _OUTCOMES = {
     "polygon": Outcome.BOX_OF_OUTLINE,
