@@ -22,7 +22,7 @@ _USUAL_SHORT_SIDE = 600
 _MOST_ENLARGED = 2.0
 # As many as a frame of 1920 x 1080 has.
 _MOST_PIXELS = 2.1e6
-_SHARE_WORTH_WINDOWS = 0.05
+_SHARE_WORTH_WINDOWS = 0.1
 # From so many small objects per image on, windows cost more than one finer
 # pass over the frame, and what they add was measured to be nothing.
 _MANY_SMALL = 8
@@ -249,19 +249,20 @@ def _choose_crop(
     recipe: Recipe,
 ) -> dict[str, Any]:
     """Crops that show objects as the first pass and the windows do."""
-    sides = np.sqrt(summary.object_areas)
     long_sides = summary.object_sizes.max(axis=1)
+    seen = long_sides * np.repeat(scales, summary.boxes_per_image)
     has_windows = look["refiner"] != "NONE"
     least = np.quantile(scales, 0.05) * look["first_pass_scale"] * 2 / 3
     usual = np.quantile(scales, 0.95)
-    longest = np.quantile(long_sides, 0.99)
-    crop = next((c for c in _CROPS if c / least >= longest), _CROPS[-1])
-    # Beyond, half of the objects would hardly be in a crop as a whole.
-    most = min(max(2.0, 4 / 3 * usual), 0.6 * crop / np.median(sides))
-    if not has_windows:
-        most = 4 / 3 * usual
-    most = max(most, 1.25 * usual)
-    least = min(least, crop / longest)
+    # Objects that crops cut are learnt as cut: the largest must fit as the
+    # input shows them, and most of them where crops enlarge most.
+    longest = np.quantile(seen, 0.99)
+    crop = next((c for c in _CROPS if c >= longest), _CROPS[-1])
+    most = 4 / 3 * usual
+    if has_windows:
+        most = max(2.0, most)
+    most = max(min(most, crop / np.quantile(long_sides, 0.9)), usual)
+    least = min(least, crop / np.quantile(long_sides, 0.99))
     memory = 1 + (recipe.gigabytes - 1) * (crop / _CROPS[0]) ** 2
     return {
         "crop": crop,
@@ -269,8 +270,9 @@ def _choose_crop(
         "maximum_scale": float(f"{most:.2g}"),
         "why_crop": "Training works on pieces of the image that show objects "
         f"at {least:.2g} to {most:.2g} px per px of it, as inference does. The "
-        f"largest objects ({longest:.0f} px) fit into {crop} x {crop} px at "
-        "the least.",
+        f"largest objects, {longest:.0f} px in the input, "
+        f"{'fit' if longest <= crop else 'do not fit'} into {crop} x {crop} "
+        "px.",
         "batch": recipe.batch,
         "why_batch": f"About {memory:.1f} GB of memory with {recipe.batch} "
         f"crops of {crop} x {crop} px: fewer images or smaller crops take "
@@ -319,10 +321,12 @@ def _choose_anchors(sizes: np.ndarray, crop: Mapping[str, Any]) -> AnchorGrid:
     scales = np.geomspace(crop["minimum_scale"], crop["maximum_scale"], 9)
     sides = np.sqrt(sizes.prod(axis=1)) * scales[:, None]
     sides = sides[sides < crop["crop"]]
-    # The rarest sizes do without an anchor of their own.
+    # The rarest sizes do without an anchor of their own, and the largest
+    # anchor serves objects that are larger than it.
     ends = np.log2(np.quantile(sides, (0.02, 0.98)) / AnchorGrid.height)
+    ends[1] -= 0.25
     count = min(
-        math.ceil(2 * (ends[1] - ends[0])) + 1, _MOST_ANCHORS // len(ratios)
+        round(2 * (ends[1] - ends[0])) + 1, _MOST_ANCHORS // len(ratios)
     )
     anchors = 2.0 ** np.linspace(*ends, max(count, 2))
     return AnchorGrid(tuple(float(f"{a:.3g}") for a in anchors), ratios)
