@@ -27,6 +27,7 @@ from tfrecords_tools.manifest import package_versions
 from tfrecords_tools.review import review
 from tfrecords_tools.review import warn_of_alike_classes
 from tfrecords_tools.review import warn_of_lost_objects
+from tfrecords_tools.review import warn_of_reach
 from tfrecords_tools.review import warn_of_same_pictures
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
@@ -196,6 +197,7 @@ def _write(
             warnings.warn(f"left out: {message}", stacklevel=2)
     warn_of_same_pictures(splits, facts)
     warn_of_lost_objects(manifests)
+    warn_of_reach(itertools.chain.from_iterable(facts.values()))
     _warn_of_dark_pictures(manifests, options)
     return manifests
 

@@ -15,6 +15,8 @@ parent of the others. Segments are not kept, only their areas.
 """
 
 import collections
+import dataclasses
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
+from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
@@ -40,6 +43,8 @@ from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.image_folders import ImageFolder
+from tfrecords_tools.layouts import list_images
+from tfrecords_tools.layouts import warn_of
 
 Id = int | str
 LABEL_MAP = shipped_label_map("coco")
@@ -160,6 +165,9 @@ def read_splits(
         )
         for name, (file, folder) in places.items()
     ]
+    splits = _with_images_alone(
+        splits, [folder for _, folder in places.values()]
+    )
     used = {
         thing.name
         for split in splits
@@ -167,6 +175,26 @@ def read_splits(
         for thing in image.objects
     }
     return splits, _label_map(names, used, contents)
+
+
+def _with_images_alone(
+    splits: Sequence[Split], folders: Sequence[str | Path]
+) -> list[Split]:
+    """Counts the images of the folders that no file speaks of."""
+    known = {
+        os.path.realpath(image.path)
+        for split in splits
+        for image in split.images
+    }
+    counted = []
+    for split, folder in zip(splits, folders, strict=True):
+        found = {os.path.realpath(path): path for path in list_images(folder)}
+        alone = [found[path] for path in found if path not in known]
+        known.update(found)
+        warn_of(alone, "image that no annotation file names: left out")
+        outcomes = (Outcome.NOT_ANNOTATED,) * len(alone)
+        counted.append(dataclasses.replace(split, outcomes=outcomes))
+    return counted
 
 
 def _read_images(

@@ -54,6 +54,9 @@ from tfrecords_tools.layouts import numbered
 from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
+from tfrecords_tools.review import Header
+from tfrecords_tools.review import question_boxes
+from tfrecords_tools.review import read_header
 
 # Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle,
 # "oriented_rectangle" LabelMe's.
@@ -140,6 +143,8 @@ def read_labelme(
     names: set[str] = set()
     used: set[str] = set()
     others: list[Path] = []
+    pictureless: list[AnnotatedImage] = []
+    headers: list[Header | None] = []
     dropped: collections.Counter[str] = collections.Counter()
     paths = list_files(folder, ".json")
     with tqdm.tqdm(paths, desc="reading", unit="file") as progress:
@@ -155,6 +160,9 @@ def read_labelme(
             dropped.update(_other_shapes(content))
             names.update(item.name for item in image.objects)
             used.update([image.path] if image.path else [])
+            headers.append(read_header(image))
+            # Without the picture: all of them do not fit into memory.
+            pictureless.append(dataclasses.replace(image, data=None))
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             split = split_of(relative_name(path.parent, folder))
             parts[split].append((str(path), digest))
@@ -162,6 +170,7 @@ def read_labelme(
         raise DataError(
             f"{folder}: no LabelMe files; expected JSON files with 'shapes'"
         )
+    question_boxes(pictureless, headers)
     warn_of(others, "has no 'shapes', so it is not of LabelMe: left out")
     for shape, count in sorted(dropped.items()):
         warn_of([folder], f"shapes of the kind {shape} left out: {count}")

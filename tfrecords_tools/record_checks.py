@@ -21,6 +21,10 @@ from featsr_tf.errors import DataError
 
 # Boxes thinner than this are more often slips of the hand than objects.
 TINY_SIDE = 2
+# How far to the top, left, bottom and right boxes reach, in 0..1 of an image.
+Reach = tuple[float, float, float, float]
+# Fewer boxes or images than these say nothing about all.
+_FEW_TO_JUDGE = 10
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
 
@@ -37,8 +41,10 @@ class Kind(enum.Enum):
     DAMAGED_RECORD = ("damaged records", True)
     UNSOUND_EXAMPLE = ("unsound examples", True)
     DUPLICATE_ID = ("source ids that occur twice", True)
+    TWO_NAMES = ("classes with two names", True)
     SHARED_ID = ("source ids in two data sets", False)
     SAME_PICTURE = ("images that are there more than once", False)
+    ONE_PART = ("data sets whose boxes lie in one part of their images", False)
     TINY_BOX = ("images with boxes below 2 px", False)
     DUPLICATE_BOX = ("images with equal boxes of one class", False)
     ROTATED_IMAGE = ("images with an EXIF orientation", False)
@@ -74,17 +80,52 @@ class CheckedRecord:
     Args:
         labels: class id and name of each object; empty where unsound.
         picture: checksum of the image file; empty where unsound.
+        reach: of all boxes together; None where there are none.
     """
 
     findings: list[Finding]
     source_id: str = ""
     labels: tuple[tuple[int, str], ...] = ()
     picture: str = ""
+    reach: Reach | None = None
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:
     """Whether one of the findings is more than a warning."""
     return any(finding.kind.is_error for finding in findings)
+
+
+def question_reach(
+    reach: Reach | None, num_objects: int, num_images: int
+) -> str | None:
+    """What is odd about where all boxes of a data set lie, if anything.
+
+    Boxes of images that were enlarged later on reach the upper and the left
+    border, and leave the lower and the right part of every image empty.
+
+    Args:
+        num_images: that have objects.
+    """
+    if reach is None or min(num_objects, num_images) < _FEW_TO_JUDGE:
+        return None
+    top, left, bottom, right = reach
+    is_small = max(bottom, right) < 0.5
+    is_shrunk = max(top, left) < 0.1 and max(bottom, right) < 0.75
+    if not is_small and not is_shrunk:
+        return None
+    return (
+        f"all {num_objects} boxes lie in the upper {bottom:.0%} and the left"
+        f" {right:.0%} of their images: perhaps they were annotated at a"
+        " smaller scale; look at the records with tfrecords_tools.show"
+    )
+
+
+def joined_reach(parts: Iterable[Reach | None]) -> Reach | None:
+    """The reach of several parts of a data set together."""
+    known = np.array([part for part in parts if part]).reshape(-1, 4)
+    if not len(known):
+        return None
+    return (*known[:, :2].min(axis=0), *known[:, 2:].max(axis=0))
 
 
 def check_frame(frame: RawRecord, label_map: LabelMap | None) -> CheckedRecord:
@@ -117,7 +158,13 @@ def check_record(payload: bytes, label_map: LabelMap | None) -> CheckedRecord:
     ids = feature_texts(features, Example.SOURCE_ID)
     (encoded,) = feature_values(features, Example.ENCODED)
     picture = hashlib.sha256(encoded).hexdigest()
-    return CheckedRecord(findings, ids[0] if ids else "", labels, picture)
+    return CheckedRecord(
+        findings,
+        ids[0] if ids else "",
+        labels,
+        picture,
+        joined_reach(map(tuple, content.normalized_boxes.tolist())),
+    )
 
 
 def _tiny_boxes(content: ExampleContent) -> list[Finding]:

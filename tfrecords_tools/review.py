@@ -20,6 +20,8 @@ from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.record_checks import joined_reach
+from tfrecords_tools.record_checks import question_reach
 from tfrecords_tools.shards import ShardFacts
 
 # Corners this far outside, in px, are no slips of rounding.
@@ -28,7 +30,6 @@ _SLACK = 2
 _SLIPS = 0.1
 # From this part of the evidence on the rest are exceptions.
 _RULE = 0.9
-_FEW = 10
 # Why objects that no record can hold were probably written so.
 _CAUSES = {
     Outcome.BOX_OUTSIDE: (
@@ -55,7 +56,7 @@ class _Pixels(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Header:
+class Header:
     """What the beginning of an image file says; sizes are height and width."""
 
     stored: Size
@@ -79,9 +80,9 @@ def review(splits: Sequence[Split]) -> list[Split]:
     listed = [s for s in splits if isinstance(s.images, list | tuple)]
     images = [image for split in listed for image in split.images]
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        headers = list(pool.map(_read_header, images))
+        headers = list(pool.map(read_header, images))
     decided = _one_rule(images, headers)
-    _question_boxes(decided, headers)
+    question_boxes(decided, headers)
     rest = iter(decided)
     return [
         dataclasses.replace(split, images=[next(rest) for _ in split.images])
@@ -114,6 +115,18 @@ def warn_of_same_pictures(
         )
 
 
+def warn_of_reach(facts: Iterable[ShardFacts]) -> None:
+    """Warns where all boxes of a data set lie in one part of their images."""
+    filled = [shard for shard in facts if shard.num_objects]
+    message = question_reach(
+        joined_reach(shard.reach for shard in filled),
+        sum(shard.num_objects for shard in filled),
+        sum(s.num_examples - s.num_images_without_objects for s in filled),
+    )
+    if message:
+        warnings.warn(message, stacklevel=3)
+
+
 def warn_of_lost_objects(manifests: Sequence[Manifest]) -> None:
     """Warns where more than slips are left out, and says the likely cause."""
     lost = {
@@ -144,7 +157,7 @@ def warn_of_alike_classes(label_map: LabelMap) -> None:
             )
 
 
-def _read_header(image: AnnotatedImage) -> _Header | None:
+def read_header(image: AnnotatedImage) -> Header | None:
     """None where the file cannot be read, which is an error later on."""
     if image.data is None and image.path is None:
         return None
@@ -159,11 +172,11 @@ def _read_header(image: AnnotatedImage) -> _Header | None:
     except Exception:
         return None
     upright = stored[::-1] if turn in SIDEWAYS else stored
-    return _Header(stored, upright, turn is not None)
+    return Header(stored, upright, turn is not None)
 
 
 def _one_rule(
-    images: Sequence[AnnotatedImage], headers: Sequence[_Header | None]
+    images: Sequence[AnnotatedImage], headers: Sequence[Header | None]
 ) -> list[AnnotatedImage]:
     """Decides for all images with an EXIF orientation which pixels count."""
     by_box: dict[int, _Pixels] = {}
@@ -217,14 +230,12 @@ def _place_of(images, evidence: dict[int, _Pixels], kind: _Pixels) -> str:
     return next(images[i].where for i in evidence if evidence[i] == kind)
 
 
-def _evidence_of_size(image: AnnotatedImage, header: _Header) -> _Pixels | None:
+def _evidence_of_size(image: AnnotatedImage, header: Header) -> _Pixels | None:
     kinds = {header.stored: _Pixels.STORED, header.upright: _Pixels.UPRIGHT}
     return kinds.get(tuple(image.size)) if image.size else None
 
 
-def _evidence_of_boxes(
-    image: AnnotatedImage, header: _Header
-) -> _Pixels | None:
+def _evidence_of_boxes(image: AnnotatedImage, header: Header) -> _Pixels | None:
     """The one of both sizes that the boxes fit into."""
     boxes = _finite_boxes(image)
     fits = {
@@ -275,10 +286,17 @@ _READINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _question_boxes(
-    images: Sequence[AnnotatedImage], headers: Sequence[_Header | None]
+def question_boxes(
+    images: Sequence[AnnotatedImage], headers: Sequence[Header | None]
 ) -> None:
-    """Warns where the boxes of a data set fit better in another reading."""
+    """Warns where the boxes of a data set fit better in another reading.
+
+    Args:
+        headers: what `read_header` says of each image.
+
+    Raises:
+        DataError: all boxes are fractions of their images.
+    """
     parts, sizes = [], []
     for image, header in zip(images, headers, strict=True):
         boxes = _finite_boxes(image)
@@ -303,14 +321,6 @@ def _question_boxes(
             reason = "perhaps the images were resized, cut or turned since"
         warnings.warn(
             f"{count}: {reason}; look at the records with tfrecords_tools.show",
-            stacklevel=4,
-        )
-    reach = (boxes[:, 2:] / extents).max(axis=0)
-    if len(boxes) >= _FEW and len(parts) >= _FEW and (reach < 0.5).all():
-        warnings.warn(
-            f"all {len(boxes)} boxes lie in the upper left quarter of their"
-            " images: perhaps they were annotated at a smaller scale; look at"
-            " the records with tfrecords_tools.show",
             stacklevel=4,
         )
 

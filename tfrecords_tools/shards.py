@@ -22,6 +22,8 @@ from tfrecords_tools.annotations import Split
 from tfrecords_tools.example import make_example
 from tfrecords_tools.example import prepare_objects
 from tfrecords_tools.images import prepare_image
+from tfrecords_tools.record_checks import Reach
+from tfrecords_tools.record_checks import joined_reach
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,6 +62,7 @@ class ShardFacts:
     Args:
         pictures: the checksum of each image as it was written, "" for those
             that were left out.
+        reach: of all boxes together; None where there are none.
     """
 
     file: str
@@ -74,6 +77,7 @@ class ShardFacts:
     source_ids: list[str] = dataclasses.field(default_factory=list)
     pictures: list[str] = dataclasses.field(default_factory=list)
     left_out: list[str] = dataclasses.field(default_factory=list)
+    reach: Reach | None = None
 
 
 class _Log:
@@ -84,6 +88,7 @@ class _Log:
         self.source_ids: list[str] = []
         self.pictures: list[str] = []
         self.left_out: list[str] = []
+        self.reach: Reach | None = None
 
 
 def shard_names(split_name: str, num_shards: int) -> list[str]:
@@ -244,6 +249,9 @@ def _convert_image(
     )
     log.outcomes.update([*image.outcomes, *changes, *repairs])
     log.pictures.append(hashlib.sha256(encoded.data).hexdigest())
+    sides = (encoded.height, encoded.width) * 2
+    boxes = (tuple(np.array(item.box) / sides) for item in objects)
+    log.reach = joined_reach([log.reach, *boxes])
     return make_example(image, objects, encoded, job.label_map)
 
 
@@ -279,4 +287,5 @@ def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
         source_ids=log.source_ids,
         pictures=log.pictures,
         left_out=log.left_out,
+        reach=log.reach,
     )

@@ -32,8 +32,11 @@ from tfrecords_tools.manifest import load_manifest
 from tfrecords_tools.record_checks import CheckedRecord
 from tfrecords_tools.record_checks import Finding
 from tfrecords_tools.record_checks import Kind
+from tfrecords_tools.record_checks import Reach
 from tfrecords_tools.record_checks import check_frame
 from tfrecords_tools.record_checks import has_errors
+from tfrecords_tools.record_checks import joined_reach
+from tfrecords_tools.record_checks import question_reach
 from tfrecords_tools.record_files import class_names
 from tfrecords_tools.record_files import data_set_of
 from tfrecords_tools.record_files import find_label_map
@@ -78,6 +81,7 @@ def verify(
     verifier = Verifier(classes, tqdm.tqdm.write)
     verifier.check_shards(paths)
     _check_files(verifier, paths, classes, repair)
+    verifier.check_data_sets()
     if not any(tally.readable for tally in verifier.tallies.values()):
         raise DataError(f"no readable record in {', '.join(files)}")
     print(verifier.table())
@@ -167,6 +171,8 @@ class Verifier:
         self._places: dict[str, dict[str, str]] = collections.defaultdict(dict)
         # Where each picture was seen first.
         self._pictures: dict[str, str] = {}
+        # Of the images with objects, by data set.
+        self._reaches: dict[str, list[Reach]] = collections.defaultdict(list)
 
     def check_shards(self, paths: Sequence[str]) -> None:
         """Compares files with their manifests, else with what names say."""
@@ -208,12 +214,29 @@ class Verifier:
                     tally.sound += 1
                     tally.objects += len(record.labels)
                     self.labels.update(record.labels)
+                    if record.reach:
+                        self._reaches[data_set_of(path)].append(record.reach)
                 yield frame, is_sound
             if tally.readable == readable_before:
                 raise DataError(f"{path}: not one readable record in it")
         except DataError as error:
             message = str(error).removeprefix(f"{path}: ")
             self._note([Finding(Kind.UNREADABLE_FILE, message)], path)
+
+    def check_data_sets(self) -> None:
+        """Asks what no record alone can answer, when all files are checked."""
+        for name, reaches in self._reaches.items():
+            message = question_reach(
+                joined_reach(reaches), self.tallies[name].objects, len(reaches)
+            )
+            if message:
+                self._note([Finding(Kind.ONE_PART, message)], name)
+        if self._label_map is None:
+            try:
+                class_names(self.labels)
+            except DataError as error:
+                name = ", ".join(self.tallies)
+                self._note([Finding(Kind.TWO_NAMES, str(error))], name)
 
     def has_errors(self) -> bool:
         """Whether anything was found that is more than a warning."""

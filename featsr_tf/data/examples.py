@@ -134,11 +134,19 @@ def parse_example(serialized: bytes) -> Mapping:
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
+    from google.protobuf.unknown_fields import UnknownFieldSet
 
     try:
-        return tf.train.Example.FromString(serialized).features.feature
+        example = tf.train.Example.FromString(serialized)
     except DecodeError:
         raise DataError("not a TF Example") from None
+    # The context of a SequenceExample reads as an Example without its lists.
+    if len(UnknownFieldSet(example)):
+        raise DataError(
+            "not a TF Example: it has fields that these lack, perhaps a "
+            "SequenceExample, which the API does not read either"
+        )
+    return example.features.feature
 
 
 def feature_values(features: Mapping, key: str) -> list:

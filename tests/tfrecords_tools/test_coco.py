@@ -105,6 +105,24 @@ def test_the_shipped_classes_are_those_of_coco(shared):
     assert (len(names), max(names)) == (80, 90)
 
 
+def test_images_that_no_file_names_are_counted(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.png"):
+        (images / name).touch()
+    places = {}
+    for number, name in enumerate(("train", "val"), start=7):
+        image = {**IMAGE, "id": number, "file_name": f"{'ab'[number - 7]}.jpg"}
+        content = {"images": [image], "annotations": []}
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({**content, "categories": [CATEGORY]}))
+        places[name] = (path, images)
+    with pytest.warns(UserWarning, match="c.jpg and 1 others: image that no"):
+        (train, val), _ = read_splits(places)
+    assert train.outcomes == (Outcome.NOT_ANNOTATED,) * 2
+    assert val.outcomes == ()
+
+
 def test_a_miniature_has_the_boxes_that_were_drawn(tmp_path):
     coco = write_coco(tmp_path)
     path = coco / "annotations" / "instances_train2017.json"

@@ -47,6 +47,30 @@ def convert_images(folder, *images, options=ONE_SHARD) -> tuple[list, dict]:
     return examples, load_manifest(folder / "signs.manifest.json").outcomes
 
 
+@pytest.mark.parametrize(
+    ("boxes", "is_questioned"),
+    [
+        # Of 48 x 64 px: in the upper left quarter, or at 5/8 of the scale.
+        ([(8 + n, 8 + n, 12 + n, 20 + n) for n in range(12)], True),
+        ([(n, 2 * n, n + 18, 2 * n + 20) for n in range(11)], True),
+        # In the middle, at the top, and too few.
+        ([(10 + n, 14, 20 + n, 40) for n in range(12)], False),
+        ([(n, 5 * n, n + 5, 5 * n + 9) for n in range(12)], False),
+        ([(n, n, n + 5, n + 9) for n in range(9)], False),
+    ],
+)
+def test_boxes_in_one_part_of_all_images_are_questioned(
+    boxes, is_questioned, tmp_path
+):
+    images = [make_image(n, make_object(b)) for n, b in enumerate(boxes)]
+    with warnings.catch_warnings(record=True) as caught:
+        convert_images(tmp_path, *images)
+    texts = [str(warning.message) for warning in caught]
+    assert any("annotated at a smaller scale" in t for t in texts) == (
+        is_questioned
+    )
+
+
 def test_images_are_dealt_out_to_the_shards_in_turn(tmp_path):
     output = tmp_path / "new" / "records"
     convert(output, [make_split(5)], LABEL_MAP, ConversionOptions(2))

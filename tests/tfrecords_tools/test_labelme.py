@@ -118,6 +118,15 @@ def test_an_image_inside_the_file_is_the_one_that_was_annotated(tmp_path):
         assert image.data == data
 
 
+def test_boxes_that_reach_beyond_all_images_are_questioned(tmp_path):
+    data = write_image(tmp_path / "a.png").read_bytes()
+    text = base64.b64encode(data).decode()
+    beyond = shape("rectangle", [WIDTH, HEIGHT], [WIDTH + 30, HEIGHT + 30])
+    write(tmp_path / "a.json", beyond, imageData=text)
+    with pytest.warns(UserWarning, match="1 of 1 boxes reach beyond"):
+        read_labelme(tmp_path)
+
+
 def test_folders_are_splits_and_bare_images_are_counted(tmp_path):
     box = shape("rectangle", [1, 1], [5, 5])
     for name in ("train/a", "valid/a"):

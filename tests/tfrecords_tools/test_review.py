@@ -103,11 +103,6 @@ def test_sound_boxes_and_slips_are_not_questioned(question):
     assert question((1, 1, HEIGHT + 1, WIDTH + 1)) == []
 
 
-def test_boxes_in_one_quarter_of_all_images_are_questioned(question):
-    (warning,) = question(*[(n, n, n + 5, n + 9) for n in range(12)])
-    assert "all 12 boxes lie in the upper left quarter" in warning
-
-
 def test_boxes_of_fractions_are_refused(question):
     with pytest.raises(DataError, match="object 3: all 2 boxes .* 0 to 1"):
         question((0.1, 0.2, 0.5, 0.75), (0.1, 0.2, 0.5, 1))

@@ -8,7 +8,9 @@ import re
 
 import PIL.Image
 import pytest
+import tensorflow as tf
 
+from featsr_tf.data.keys import Example
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -48,6 +50,30 @@ def test_sound_files_give_0_and_a_table(run, tmp_path):
     assert lines[-1] == "nothing to object to"
 
 
+def test_boxes_in_one_part_of_all_images_are_questioned(run, tmp_path):
+    corner = [[0.05, 0.05, 0.3, 0.4]]
+    records = [record(n, boxes=corner, labels=(1,)) for n in range(12)]
+    path = write_records(tmp_path / "signs.record", records)
+    code, lines, _ = run(path)
+    assert code == 0
+    assert "all 12 boxes lie in the upper 30% and the left 40%" in lines[0]
+    assert "1  warning  data sets whose boxes lie in one part" in lines[-1]
+
+
+def test_a_class_of_two_names_is_an_error_where_no_label_map_says(
+    run, tmp_path
+):
+    records = []
+    for number, text in enumerate((b"stop", b"yield")):
+        named = tf.train.Example.FromString(record(number))
+        texts = named.features.feature[Example.TEXT]
+        texts.bytes_list.value.append(text)
+        records.append(named.SerializeToString())
+    code, lines, _ = run(write_records(tmp_path / "signs.record", records))
+    assert code == 1
+    assert "class 1 is called 'stop' and 'yield'" in lines[0]
+
+
 def test_damaged_records_are_named_and_the_others_checked(run, tmp_path):
     first, second = write_shards(tmp_path)
     content, length = frame_offset(first, 1), frame_offset(second, 2)
@@ -73,9 +99,17 @@ def spoil(number: int, **changes) -> bytes:
     return record(number, **arguments)
 
 
+def sequence_example(context: bytes) -> bytes:
+    """An example with a list, which examples do not have."""
+    sequence = tf.train.SequenceExample.FromString(context)
+    sequence.feature_lists.feature_list["boxes"].feature.add()
+    return sequence.SerializeToString()
+
+
 CUT = encode(noise_image(64, 64))[:3000]
 UNSOUND = {
     "not a TF Example": b"\xff\xff\xff",
+    "perhaps a SequenceExample": sequence_example(spoil(9)),
     "box 1 of 1 .* is outside the image": spoil(9, boxes=[[0, 0, 2, 1]]),
     "box 1 of 1 .* is degenerate": spoil(9, boxes=[[0.5, 0.5, 0.2, 0.9]]),
     "box 1 of 1 .* is not finite": spoil(9, boxes=[[0, 0, float("nan"), 1]]),
