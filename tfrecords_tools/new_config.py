@@ -120,6 +120,11 @@ def run(arguments: argparse.Namespace) -> None:
             f"{output}: is there already; give another --output, or "
             "--overwrite to replace it"
         )
+    if arguments.weights not in ("", "imagenet"):
+        # Whether they fit the backbone is better known now than in training.
+        from featsr_tf.model.backbone import build_backbone
+
+        build_backbone(arguments.backbone, arguments.alpha, arguments.weights)
     training, evaluation = find_splits(
         arguments.records, arguments.eval_records
     )

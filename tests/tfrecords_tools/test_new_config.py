@@ -4,6 +4,7 @@ import functools
 import os
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -181,6 +182,21 @@ def test_each_backbone_and_random_weights(run, tmp_path, backbone):
     assert pipeline.eval_input_reader == []
     type_ = pipeline.model.faster_rcnn.feature_extractor.type
     assert backbone in type_
+
+
+def test_weights_of_another_width_are_refused(run, tmp_path):
+    path = write_records(tmp_path / "a.record", [record(1)])
+    weights = str(tmp_path / "narrow.weights.h5")
+    keras.applications.MobileNet(
+        (None, None, 3), alpha=0.125, include_top=False, weights=None
+    ).save_weights(weights)
+    output = tmp_path / "a.config"
+    flags = ("--records", path, "--weights", weights, "--output", output)
+    code, _, error = run(*flags)
+    assert code == 2
+    assert f"{weights}: expected the" in error
+    assert "mobilenet_v1 (alpha 1)" in error
+    assert run(*flags, "--alpha", 0.125)[0] == 0
 
 
 def test_classes_without_a_label_map_are_written(run, tmp_path):
