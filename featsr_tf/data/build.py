@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -130,6 +131,7 @@ def training_batches(
         seed_offset,
     )
     options = dataclasses.replace(options, shard=shard, services=services)
+    _warn_of_cut_mixtures(pipeline.train_config, record_files)
     return input_pipeline.training_dataset(record_files, options)
 
 
@@ -266,6 +268,19 @@ def _room_for_boxes(steps, record_files: RecordFiles) -> int:
         if step.random_copy_paste is not None:
             room += step.random_copy_paste.num_copies
     return room
+
+
+def _warn_of_cut_mixtures(config, record_files: RecordFiles) -> None:
+    """Warns where images have room for their boxes, but mixtures have not."""
+    room = _room_for_boxes(config.data_augmentation_options, record_files)
+    limit = config.max_number_of_boxes
+    if record_files.summary.max_boxes <= limit < room:
+        warnings.warn(
+            f"images that are mixed of several may have up to {room} boxes,"
+            f" of which those beyond max_number_of_boxes: {limit} are cut;"
+            " raise it to keep them",
+            stacklevel=3,
+        )
 
 
 def _augmentations(steps) -> list[tuple[str, dict[str, float]]]:

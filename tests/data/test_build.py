@@ -11,6 +11,7 @@ from featsr_tf.data.build import training_names
 from featsr_tf.data.build import training_options
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.records import scan_records
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -68,3 +69,17 @@ def test_mixed_images_have_room_for_their_boxes_and_the_shape_of_others():
     assert shapes(f"{steps}=[{copies}, {mosaic}]")[0] == 28
     limit = "train_config.max_number_of_boxes=12"
     assert shapes(f"{steps}=[{mosaic}]", limit)[0] == 12
+
+
+def test_boxes_that_mixed_images_have_no_room_for_are_told(tmp_path):
+    image = encode(noise_image(64, 64))
+    box = [0.25, 0.25, 0.5, 0.75]
+    path = write_records(
+        tmp_path / "train.record", [example(image, [box] * 3, [1] * 3)]
+    )
+    mosaic = "train_config.data_augmentation_options=[{random_mosaic {}}]"
+    with pytest.warns(match="up to 12 boxes, .* max_number_of_boxes: 11 are"):
+        training_batches(
+            small_pipeline(mosaic, "train_config.max_number_of_boxes=11"),
+            scan_records([path], None),
+        )
