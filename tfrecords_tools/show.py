@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     if pipeline:
         views["training"] = _training_view(
-            pipeline, record_files, names, arguments.seed
+            pipeline, record_files, places, names, arguments.seed
         )
     output = Path(arguments.output)
     _write(output, title_of(paths), records, views, record_files.summary)
@@ -183,9 +183,11 @@ def _read(path: str, number: int, offset: int) -> _Record:
 def _training_view(
     pipeline: Pipeline,
     record_files: RecordFiles,
+    places: Sequence[tuple[str, int, int]],
     names: Mapping[int, str],
     seed: int,
 ) -> View:
+    from featsr_tf.data.augment import count_partners
     from featsr_tf.data.build import training_options
 
     options = training_options(pipeline, record_files)
@@ -194,9 +196,18 @@ def _training_view(
         extension.small_area_threshold,
         extension.small_area_frame == "ORIGINAL",
     )
-    return lambda payload: training_picture(
-        payload, (seed, 0), options, small, names
-    )
+    # Of what the augmentation takes pixels of, drawn anew for each picture.
+    generator = np.random.default_rng(seed)
+    count = count_partners(options.augmentations)
+
+    def view(payload: bytes) -> tuple[np.ndarray, str]:
+        drawn = generator.integers(len(places), size=count).tolist()
+        others = [_read(*places[index]).payload for index in drawn]
+        return training_picture(
+            [payload, *others], (seed, 0), options, small, names
+        )
+
+    return view
 
 
 def stored_picture(
@@ -219,13 +230,17 @@ def stored_picture(
 
 
 def training_picture(
-    serialized: bytes,
+    records: Sequence[bytes],
     seed: tuple[int, int],
     options: "TrainingOptions",
     small: SmallObjects,
     names: Mapping[int, str],
 ) -> tuple[np.ndarray, str]:
-    """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size."""
+    """Draws what training sees: I^1.0 beside I^0.5, enlarged to its size.
+
+    Args:
+        records: see `training_image`.
+    """
     import tensorflow as tf
 
     from featsr_tf.data.input_pipeline import training_image
@@ -234,7 +249,7 @@ def training_picture(
     from featsr_tf.data.resize import round_up
 
     _, frame = training_image(
-        [tf.constant(serialized)], tf.constant(seed), options
+        list(map(tf.constant, records)), tf.constant(seed), options
     )
     height, width = frame.image.shape[:2]
     padded = pad_to(frame.image, round_up(height), round_up(width))

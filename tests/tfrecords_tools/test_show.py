@@ -87,7 +87,7 @@ def test_a_training_picture_shows_both_scales_with_sizes_in_colour(tmp_path):
     _, _, options = options_for(path, *sides)
     serialized = example(GREY, BOXES, [1] * 3)
     picture, facts = training_picture(
-        serialized, (0, 0), options, SmallObjects(1024, True), NAMES
+        [serialized], (0, 0), options, SmallObjects(1024, True), NAMES
     )
     assert facts == "300 x 200 px, objects: 3, 1.00 x 1.00 of the original"
     # Two pictures of 300 px and a gap, and a title above.
@@ -106,7 +106,7 @@ def test_the_frame_of_the_threshold_decides_what_is_small(tmp_path):
     found = [
         has_color(
             training_picture(
-                serialized, (0, 0), options, SmallObjects(1024, frame), NAMES
+                [serialized], (0, 0), options, SmallObjects(1024, frame), NAMES
             )[0],
             SIZE_COLORS["small"],
         )
@@ -123,7 +123,7 @@ def test_the_views_are_those_of_the_training_batches(tmp_path):
     batches = training_batches(pipeline, source, with_half_images=True)
     batch = next(iter(batches))
     picture, _ = training_picture(
-        serialized, (0, 0), options, SmallObjects(1024, True), NAMES
+        [serialized], (0, 0), options, SmallObjects(1024, True), NAMES
     )
     views = picture[-64:, :64], picture[-64:, -64:]
     image = tf.cast(batch[Batch.IMAGES][0], tf.uint8).numpy()
@@ -155,6 +155,29 @@ def test_the_command_writes_pictures_and_a_page_that_holds_them(run, tmp_path):
     assert len(sources) == 6
     assert all(source.startswith("data:image/") for source in sources)
     assert "10 images with 10 objects" in text
+
+
+def test_mixed_images_show_parts_of_other_records(run, tmp_path):
+    colors = [(200, 0, 0), (0, 0, 200)]
+    path = write_records(
+        tmp_path / "a.record",
+        [
+            example(encode(np.full((64, 64, 3), color, np.uint8)), (), (), name)
+            for color, name in zip(colors, ("red", "blue"), strict=True)
+        ],
+    )
+    config = tmp_path / "small.config"
+    config.write_text(CONFIG)
+    mosaic = "[{random_mosaic {probability: 1.0}}]"
+    flags = ("--set", f"train_config.data_augmentation_options={mosaic}")
+    flags += ("--pipeline", config, "--output", tmp_path / "shown")
+    assert run(path, *flags)[0] == 0
+    mixed = []
+    for picture in (tmp_path / "shown").glob("*training.png"):
+        pixels = np.asarray(PIL.Image.open(picture)).reshape(-1, 3).tolist()
+        mixed.append(all(list(color) in pixels for color in colors))
+    assert len(mixed) == 2
+    assert any(mixed)
 
 
 def test_the_seed_decides_which_records_are_shown(run, tmp_path):
