@@ -28,6 +28,8 @@ _SHARE_WORTH_WINDOWS = 0.1
 _MANY_SMALL = 8
 _CROPS = (384, 512, 640)
 _MOST_ANCHORS = 15
+# px; the others are half octaves from it.
+_FIRST_ANCHOR = 10
 _FEW_OBJECTS = 20
 _DEFAULT_BOXES = 100
 _STEPS_PER_ROOT_OF_IMAGES = 250
@@ -291,7 +293,7 @@ def _choose_steps(summary: RecordSummary, has_windows: bool) -> dict[str, Any]:
         "What has not converged needs more.",
     }
     if has_windows:
-        values["steps_2"] = min(max(round(0.15 * steps / 50) * 50, 300), 5000)
+        values["steps_2"] = min(max(round(0.16 * steps / 50) * 50, 300), 5000)
         values["steps_3"] = min(max(round(0.03 * steps / 50) * 50, 150), 2000)
     return values
 
@@ -323,13 +325,12 @@ def _choose_anchors(sizes: np.ndarray, crop: Mapping[str, Any]) -> AnchorGrid:
     sides = sides[sides < crop["crop"]]
     # The rarest sizes do without an anchor of their own, and the largest
     # anchor serves objects that are larger than it.
-    ends = np.log2(np.quantile(sides, (0.02, 0.98)) / AnchorGrid.height)
-    ends[1] -= 0.25
-    count = min(
-        round(2 * (ends[1] - ends[0])) + 1, _MOST_ANCHORS // len(ratios)
-    )
-    anchors = 2.0 ** np.linspace(*ends, max(count, 2))
-    return AnchorGrid(tuple(float(f"{a:.3g}") for a in anchors), ratios)
+    ends = np.log2(np.quantile(sides, (0.02, 0.98)) / _FIRST_ANCHOR)
+    first, last = np.round(2 * (ends - (0, 0.25)))
+    count = min(int(last - first) + 1, _MOST_ANCHORS // len(ratios))
+    steps = np.linspace(first, last, max(count, 2))
+    anchors = _FIRST_ANCHOR / AnchorGrid.height * 2 ** (steps / 2)
+    return AnchorGrid(tuple(float(f"{a:.4g}") for a in anchors), ratios)
 
 
 def _rounded_up(value: float, multiple: int) -> int:
