@@ -174,6 +174,7 @@ def wait_for(happened, process, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_error_in_another_process_is_told_and_leaves_nothing(tmp_path):
     images = [make_image(number, make_object()) for number in range(8)]
     images[5] = make_image(5, make_object(name="bus"))

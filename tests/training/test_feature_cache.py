@@ -152,6 +152,7 @@ def rows_by_boxes(batches):
     }
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_at_any_step(open_cache):
     cache = open_cache("feature_cache.num_images=6")
     whole = cache.batches(7)
@@ -160,6 +161,7 @@ def test_a_run_goes_on_at_any_step(open_cache):
         tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow
 def test_windows_of_originals_can_be_kept(records, tmp_path):
     field = "refiner=SECOND_LOOK"
     detector = small_detector(f"{EXTENSION}.{field}")
@@ -179,6 +181,7 @@ def test_windows_of_originals_can_be_kept(records, tmp_path):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
 def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     open_cache, name
@@ -301,6 +304,7 @@ def test_a_full_disk_is_noticed_before_it_is_full(open_cache):
     assert not list(cache.folder.glob("*.tfrecord"))
 
 
+@pytest.mark.slow
 def test_a_training_clears_its_own_cache_away(tmp_path, records):
     pipeline = small_pipeline(
         *records,
