@@ -25,6 +25,7 @@ from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from research.side_by_side import add_clock_flag
+from research.side_by_side import add_enlarge_flag
 from research.side_by_side import check_rounds
 from research.side_by_side import clock_of
 from research.side_by_side import in_turns
@@ -62,15 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="N",
         help="small objects in the frame; default %(default)s",
     )
-    parser.add_argument(
-        "--enlarge",
-        type=float,
-        nargs="*",
-        default=[4 / 3, 2.0],
-        metavar="F",
-        help="times the size at which the config shows frames to the base; "
-        "default 4/3 2",
-    )
+    add_enlarge_flag(parser)
     parser.add_argument("--rounds", type=int, default=5)
     add_clock_flag(parser)
     arguments = parser.parse_args(argv)

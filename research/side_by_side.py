@@ -69,6 +69,19 @@ def add_clock_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_enlarge_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--enlarge`, the sizes at which the base sees frames as well."""
+    parser.add_argument(
+        "--enlarge",
+        type=float,
+        nargs="*",
+        default=[4 / 3, 2.0],
+        metavar="F",
+        help="times the size at which the config shows frames to the base; "
+        "default 4/3 2",
+    )
+
+
 def clock_of(arguments: argparse.Namespace) -> Callable[[], float]:
     """Chooses the clock of `in_turns`.
 

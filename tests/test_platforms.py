@@ -54,7 +54,6 @@ def work(tmp_path_factory):
     return folder, "".join(lines), process.returncode
 
 
-@pytest.mark.slow
 def test_records_are_written_and_verified(work):
     folder, output, _ = work
     assert len(list((folder / "toy").glob("*.record-*"))) == 3, output

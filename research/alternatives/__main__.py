@@ -25,6 +25,7 @@ from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.prediction.tiling import Tiling
 from research.side_by_side import add_clock_flag
+from research.side_by_side import add_enlarge_flag
 from research.side_by_side import check_rounds
 from research.side_by_side import clock_of
 from research.side_by_side import print_environment
@@ -81,15 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _add_view_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--enlarge",
-        type=float,
-        nargs="*",
-        default=[4 / 3, 2.0],
-        metavar="F",
-        help="times the size at which the config shows frames to the base; "
-        "default 4/3 2",
-    )
+    add_enlarge_flag(parser)
     parser.add_argument(
         "--enlarge_models",
         type=float,
