@@ -6,7 +6,8 @@
 All records that the config names are dealt out to folds by the names of their
 frames, so that each object is judged once by a detector that has not seen its
 frame. Every fold and seed has one base detector; from its weights, with equal
-extra steps, start all variants. The same command goes on where it was stopped.
+extra steps, start all variants. Other base detectors stand beside it with
+--base. The same command goes on where it was stopped.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from research.ablation.plan import Plan
 from research.ablation.plan import possible_variants
 from research.ablation.variants import BASE
 from research.ablation.variants import VARIANTS
+from research.ablation.variants import own_base
 from research.ablation.variants import own_variant
 
 
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--variants",
-        nargs="+",
+        nargs="*",
         choices=VARIANTS,
         default=list(VARIANTS),
         metavar="NAME",
@@ -58,6 +60,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar=("NAME", "FIELD=VALUE"),
         help="one more variant: its name and what it changes below "
         "model.feature_super_resolution; may be repeated",
+    )
+    parser.add_argument(
+        "--base",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "FIELD=VALUE"),
+        help="one more base detector, trained from the beginning: its name "
+        "and what it changes in the config; may be repeated",
     )
     parser.add_argument("--workers", type=int, default=2)
     _add_run_flags(parser)
@@ -149,10 +160,13 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
     """
     chosen = {BASE: VARIANTS[BASE]}
     chosen |= {name: VARIANTS[name] for name in arguments.variants}
-    for words in arguments.also:
-        variant = own_variant(words)
+    own = [
+        *(("--base", own_base(words)) for words in arguments.base),
+        *(("--also", own_variant(words)) for words in arguments.also),
+    ]
+    for flag, variant in own:
         if variant.name in chosen:
-            raise ConfigError(f"--also {variant.name}: is there already")
+            raise ConfigError(f"{flag} {variant.name}: is there already")
         chosen[variant.name] = variant
     plan = Plan(
         arguments.pipeline,

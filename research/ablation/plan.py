@@ -59,12 +59,12 @@ class Cell:
     @property
     def base(self) -> "Cell | None":
         """The cell whose detector it starts from; None for a base."""
-        if self.variant.name == BASE:
+        if self.variant.is_base:
             return None
         return Cell(self.fold, self.seed, BASE_VARIANT)
 
 
-BASE_VARIANT = Variant(BASE, BASE)
+BASE_VARIANT = Variant(BASE, BASE, is_base=True)
 
 
 class Plan:
@@ -263,7 +263,8 @@ def possible_variants(
 ) -> tuple[dict[str, Variant], dict[str, ConfigError]]:
     """Finds the variants that the config can be changed to.
 
-    All start from one base detector: what it is trained by cannot be changed.
+    Those that are no base detectors start from one: what that is trained by
+    cannot be changed.
 
     Args:
         plan: Its variants are tried.
@@ -276,10 +277,10 @@ def possible_variants(
     for name, variant in plan.variants.items():
         try:
             changes = base_differences(base, plan.pipeline(Cell(0, 0, variant)))
-            if changes:
+            if changes and not variant.is_base:
                 raise ConfigError(
                     f"changes the base detector: {'; '.join(changes)}; "
-                    "compare it in a folder of its own, with --set"
+                    "give it as a --base"
                 )
             possible[name] = variant
         except ConfigError as error:

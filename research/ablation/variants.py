@@ -1,6 +1,6 @@
 """The compared variants: what each changes in the config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 EXTENSION = "model.feature_super_resolution"
@@ -16,17 +16,24 @@ class Variant:
         name: Of its files and on the command line.
         title: What it is, for people.
         overrides: Fields of the config, as for `--set`.
+        is_base: Whether it is a base detector of its own, trained from the
+            beginning; the others start from the detector of `BASE`.
     """
 
     name: str
     title: str
     overrides: tuple[str, ...] = ()
+    is_base: bool = False
 
 
-def _variant(name: str, title: str, *fields: str) -> Variant:
-    return Variant(
-        name, title, tuple(f"{EXTENSION}.{field}" for field in fields)
-    )
+def _variant(
+    name: str, title: str, *fields: str, is_base: bool = False
+) -> Variant:
+    return Variant(name, title, _of_extension(fields), is_base)
+
+
+def _of_extension(fields: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{EXTENSION}.{field}" for field in fields)
 
 
 _WITHOUT_GAN = "losses.generator_weight=0"
@@ -40,7 +47,12 @@ _WITHOUT_STEPS = (
 VARIANTS = {
     variant.name: variant
     for variant in (
-        _variant(BASE, "Base detector, no extra steps", *_WITHOUT_STEPS),
+        _variant(
+            BASE,
+            "Base detector, no extra steps",
+            *_WITHOUT_STEPS,
+            is_base=True,
+        ),
         _variant(
             CONTROL,
             "Two predictors by size, no generator",
@@ -111,3 +123,15 @@ def own_variant(words: Sequence[str]) -> Variant:
     """
     name, *fields = words
     return _variant(name, name.replace("_", " "), *fields)
+
+
+def own_base(words: Sequence[str]) -> Variant:
+    """Makes a base detector of the words of `--base`.
+
+    Args:
+        words: Its name, then fields of the config, such as
+            "train_config.batch_size=4".
+    """
+    name, *fields = words
+    overrides = (*fields, *_of_extension(_WITHOUT_STEPS))
+    return Variant(name, name.replace("_", " "), overrides, is_base=True)
