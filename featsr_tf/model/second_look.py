@@ -29,7 +29,7 @@ from featsr_tf.model.row_ops import rows_where
 from featsr_tf.model.views import OriginalFrames
 from featsr_tf.model.views import Places
 from featsr_tf.model.views import Views
-from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import enlarged_parts
 from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
 
@@ -209,17 +209,20 @@ class SecondLook:
     def choose_views(
         self, places: Places, image_sizes: tf.Tensor
     ) -> tuple[Views, tf.Tensor]:
-        """Lays windows, or takes enlarged frames where these are cheaper.
+        """Lays windows, or takes one view of each frame where that is cheaper.
 
         Returns:
             The views, and which places `[n]` bool they hold.
         """
+        settings = self.settings
         windows, is_held = self.lay_windows(places, image_sizes)
-        frames = enlarged_frames(places, image_sizes)
-        is_dense = windows.num_pixels() > frames.num_pixels()
+        parts = enlarged_parts(
+            places, image_sizes, margin=settings.margin, least=settings.size
+        )
+        is_dense = windows.num_pixels() > parts.num_pixels()
         return tf.cond(
             is_dense,
-            lambda: (frames, tf.ones_like(is_held)),
+            lambda: (parts, tf.ones_like(is_held)),
             lambda: (windows, is_held),
         )
 

@@ -96,17 +96,38 @@ def no_views() -> Views:
     )
 
 
-def enlarged_frames(places: Places, image_sizes: tf.Tensor) -> Views:
-    """Makes a view of each whole frame, as most places want it enlarged."""
+def enlarged_parts(
+    places: Places, image_sizes: tf.Tensor, *, margin: float, least: int
+) -> Views:
+    """Makes a view of the part of each frame that all its places are in.
+
+    They are enlarged as most of them want it.
+
+    Args:
+        places: at least one.
+        image_sizes: `[B, 2]` height and width in the first pass, px.
+        margin: least distance of places from the edge of their view where
+            that is not the frame's, px of the view.
+        least: height and width of the smallest view, px.
+    """
     steps = tf.sort(places.magnifications)
     step = steps[tf.size(steps) // 2]
-    size = tf.math.ceil(tf.reduce_max(image_sizes, axis=0) * step)
     count = tf.shape(image_sizes)[0]
+    limits = image_sizes[:, None]
+    is_of_image = (tf.range(count)[:, None] == places.image_indices)[..., None]
+    begins = places.boxes[:, :2] - margin / step
+    ends = places.boxes[:, 2:] + margin / step
+    corners = tf.reduce_min(tf.where(is_of_image, begins, limits), axis=1)
+    ends = tf.reduce_max(tf.where(is_of_image, ends, 0.0), axis=1)
+    corners = tf.maximum(corners, 0.0)
+    ends = tf.minimum(ends, image_sizes)
+    size = tf.math.ceil(tf.reduce_max((ends - corners) * step, axis=0))
+    size = tf.maximum(tf.cast(size, tf.int32), least)
+    size = (size + SIDE_MULTIPLE - 1) // SIDE_MULTIPLE * SIDE_MULTIPLE
+    last = image_sizes - tf.cast(size, tf.float32) / step
     return Views(
-        tf.zeros([count, 2]),
-        (tf.cast(size, tf.int32) + SIDE_MULTIPLE - 1)
-        // SIDE_MULTIPLE
-        * SIDE_MULTIPLE,
+        tf.clip_by_value(corners, 0.0, tf.maximum(last, 0.0)),
+        size,
         tf.fill([count], step),
         tf.range(count),
     )

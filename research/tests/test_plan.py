@@ -15,6 +15,7 @@ from research.ablation.plan import possible_variants
 from research.ablation.plan import scaled_steps
 from research.ablation.variants import EXTENSION
 from research.ablation.variants import VARIANTS
+from research.ablation.variants import own_base
 from research.ablation.variants import own_variant
 from tests.support import REPOSITORY
 
@@ -103,6 +104,22 @@ def test_a_variant_that_changes_the_base_detector_is_left_out(tmp_path):
     possible, refused = possible_variants(make_plan(tmp_path, twin_aware))
     assert "atrous_paper" in possible
     assert "twin_pooling: PAPER and STRIDE" in str(refused["atrous_stride"])
+    assert "--base" in str(refused["atrous_stride"])
+
+
+def test_a_base_of_its_own_changes_what_it_is_trained_by(tmp_path):
+    own = own_base(["larger_batch", "train_config.batch_size=4"])
+    plan = make_plan(tmp_path, variants={**VARIANTS, own.name: own})
+    possible, _ = possible_variants(plan)
+    cell = Cell(1, 0, possible["larger_batch"])
+    pipeline = plan.pipeline(cell)
+    assert cell.base is None
+    assert pipeline.train_config.batch_size == 4
+    extension = pipeline.model.feature_super_resolution
+    assert extension.super_resolution_stage.num_steps == 0
+    assert extension.fine_tune_stage.num_steps == 0
+    # The others still start from the detector that the config makes.
+    assert Cell(1, 0, possible["naive"]).base.variant.name == "base"
 
 
 def test_steps_are_scaled_with_their_schedules():

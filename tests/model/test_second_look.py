@@ -12,7 +12,7 @@ from featsr_tf.model.second_look import arrange_by_image
 from featsr_tf.model.views import OriginalFrames
 from featsr_tf.model.views import Places
 from featsr_tf.model.views import Views
-from featsr_tf.model.views import enlarged_frames
+from featsr_tf.model.views import enlarged_parts
 from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
 from tests.model.small import small_detector
@@ -223,9 +223,41 @@ def test_many_windows_become_one_view_of_the_frame(detector):
     many = places(squares(*corners), [2] * len(corners))
     views, is_held = detector.second_look.choose_views(many, sizes)
     assert is_held.numpy().all()
-    np.testing.assert_array_equal(views.size, [192, 256])
+    np.testing.assert_array_equal(views.size, [192, 224])
     np.testing.assert_array_equal(views.corners, [[0, 0]])
-    assert views.num_pixels() == enlarged_frames(many, sizes).num_pixels()
+
+
+def test_where_objects_are_dense_the_view_is_that_part_of_the_frame():
+    corners = [(y, x, 12) for y in range(110, 188, 13) for x in (80, 104, 128)]
+    dense = places(
+        squares(*corners, (20, 30, 12)), [2] * 18 + [3], [1] * 18 + [0]
+    )
+    views = enlarged_parts(
+        dense,
+        tf.constant([[200.0, 300.0], [200.0, 300.0], [150.0, 300.0]]),
+        margin=4,
+        least=64,
+    )
+    # Of the second frame rows 110 to 187 and columns 80 to 140, with 2 px
+    # around them: 81 x 64 px, enlarged twice.
+    np.testing.assert_array_equal(views.size, [192, 128])
+    np.testing.assert_array_equal(views.magnifications, [2, 2, 2])
+    np.testing.assert_array_equal(views.image_indices, [0, 1, 2])
+    # It would end behind its frame; the third frame has no places.
+    np.testing.assert_array_equal(
+        views.corners, [[18, 28], [200 - 96, 78], [150 - 96, 300 - 64]]
+    )
+
+
+def test_a_part_of_a_frame_is_never_smaller_than_a_window():
+    views = enlarged_parts(
+        places(squares((3, 290, 8)), [2]),
+        tf.constant([[200.0, 300.0]]),
+        margin=4,
+        least=64,
+    )
+    np.testing.assert_array_equal(views.size, [64, 64])
+    np.testing.assert_array_equal(views.corners, [[1, 300 - 32]])
 
 
 def detect(detector, threshold, images, **options):
