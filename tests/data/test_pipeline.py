@@ -29,6 +29,11 @@ FRAMES = WholeFrames(KeepAspectRatioResizer(40, 80), 64, 96)
 FLIP = (("random_horizontal_flip", {}),)
 # For what does not depend on what the images look like.
 WHOLE_FRAMES = {"view": FRAMES, "augmentations": ()}
+# What takes pixels of other images.
+MIXED = (
+    ("random_mosaic", {"probability": 1.0}),
+    ("random_copy_paste", {"probability": 1.0, "num_copies": 1}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +187,7 @@ def test_skipping_may_end_inside_a_block_of_the_shuffle(records):
 
 
 def test_mixed_examples_continue_and_hold_objects_of_other_images(records):
-    mixed = {
-        "augmentations": [
-            ("random_mosaic", {"probability": 1.0}),
-            ("random_copy_paste", {"probability": 1.0, "num_copies": 1}),
-        ],
-        "batches": batches(max_boxes=8),
-    }
+    mixed = {"augmentations": MIXED, "batches": batches(max_boxes=8)}
     sequence = examples(training_dataset(records, options(**mixed)), 12)
     assert_same(
         examples(
@@ -308,15 +307,20 @@ def test_a_record_that_was_not_counted_beforehand_is_an_error(records):
         examples(training_dataset(more, options(**WHOLE_FRAMES)), 9)
 
 
-def test_workers_decode_what_is_theirs_and_nothing_is_left_out(records, whole):
+@pytest.mark.parametrize("augmentations", [(), MIXED])
+def test_workers_decode_what_is_theirs_and_nothing_is_left_out(
+    records, augmentations
+):
+    made = {"view": FRAMES, "augmentations": augmentations}
     found = {}
     for worker in range(2):
         shard = Shard(2, num_replicas=2, num_workers=2, worker=worker)
-        changed = options(shard=shard, **WHOLE_FRAMES)
+        changed = options(shard=shard, **made)
         for item in examples(training_dataset(records, changed), 7):
             found[int(item[Batch.SEEDS][1])] = item
     assert sorted(found) == list(range(14))
-    assert_same([found[number] for number in range(14)], whole[:14])
+    alone = examples(training_dataset(records, options(**made)), 14)
+    assert_same([found[number] for number in range(14)], alone)
 
 
 def test_data_services_decode_the_same_images(records, whole):
