@@ -43,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--output", required=True, metavar="DIR", help="for all files"
     )
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument(
+        "--judged_folds",
+        type=int,
+        nargs="+",
+        metavar="K",
+        help="folds that judge, two at least; the others are trained on only; "
+        "default: all",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--variants",
@@ -177,6 +185,7 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
         chosen,
         arguments.steps_scale,
         arguments.cached_images,
+        arguments.judged_folds,
     )
     plan.variants, refused = possible_variants(plan)
     return plan, refused
@@ -218,6 +227,15 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name}: expected {least} or more, found {value}"
             )
+    judged = arguments.judged_folds
+    if judged is not None and (
+        len(set(judged)) < max(2, len(judged))
+        or not set(judged) <= set(range(arguments.folds))
+    ):
+        raise ConfigError(
+            f"--judged_folds: expected two or more of 0 to "
+            f"{arguments.folds - 1}, found {' '.join(map(str, judged))}"
+        )
     if arguments.steps_scale <= 0:
         raise ConfigError(
             f"--steps-scale: expected more than 0, found "

@@ -79,6 +79,8 @@ class Plan:
         variants: Variants by name; the base is one of them.
         steps_scale: Times the steps of the config.
         cached_images: Images whose features all variants share; 0 = none.
+        judged_folds: Folds that judge; the others are trained on only.
+            Default all.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Plan:
         variants: Mapping[str, Variant],
         steps_scale: float = 1.0,
         cached_images: int = 0,
+        judged_folds: Sequence[int] | None = None,
     ):
         self.pipeline_file = pipeline_file
         self.overrides = tuple(overrides)
@@ -100,11 +103,14 @@ class Plan:
         self.variants = variants
         self.steps_scale = steps_scale
         self.cached_images = cached_images
+        self.judged_folds = tuple(
+            range(num_folds) if judged_folds is None else judged_folds
+        )
 
     def cells(self) -> Iterator[Cell]:
         """Yields the cells, each after the one that it starts from."""
         for seed in self.seeds:
-            for fold in range(self.num_folds):
+            for fold in self.judged_folds:
                 for variant in self.variants.values():
                     yield Cell(fold, seed, variant)
 

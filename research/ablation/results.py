@@ -107,6 +107,7 @@ def _settings(plan: Plan, frame: AreaFrame) -> dict:
         "pipeline": plan.pipeline_file,
         "overrides": list(plan.overrides),
         "folds": plan.num_folds,
+        "judged_folds": list(plan.judged_folds),
         "seeds": list(plan.seeds),
         "steps_scale": plan.steps_scale,
         "sizes_in_pixels_of": f"the {frame.lower()} frame",
@@ -116,7 +117,7 @@ def _settings(plan: Plan, frame: AreaFrame) -> dict:
 
 def _folds(plan: Plan, name: str, seed: int, frame: AreaFrame) -> list:
     parts = []
-    for fold in range(plan.num_folds):
+    for fold in plan.judged_folds:
         cell = Cell(fold, seed, plan.variants[name])
         part = read_kept(plan.kept_file(cell))
         if cell.base is not None:

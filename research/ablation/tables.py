@@ -127,7 +127,8 @@ def _object_table(results: Mapping) -> Table:
     return Table(
         "Objects and proposals",
         f"Objects in {settings['frames']} frames, each judged once by a "
-        f"detector that has not seen it ({settings['folds']} folds). Sizes "
+        f"detector that has not seen it ({len(settings['judged_folds'])} of "
+        f"{settings['folds']} folds). Sizes "
         f"are in pixels of {settings['sizes_in_pixels_of']}. Found: share "
         "that a proposal of the base detector overlaps by one half; all "
         "variants share these proposals.",

@@ -160,6 +160,15 @@ def test_each_cell_comes_after_its_base(tmp_path):
             assert names.index(cell.base.name) < names.index(cell.name)
 
 
+def test_folds_that_do_not_judge_are_trained_on_only(tmp_path):
+    plan = make_plan(tmp_path, judged_folds=[0, 2])
+    assert {cell.fold for cell in plan.cells()} == {0, 2}
+    pipeline = plan.pipeline(Cell(0, 0, VARIANTS["naive"]))
+    assert pipeline.train_input_reader.tf_record_input_reader.input_path == [
+        str(plan.records / f"fold_{fold}.record") for fold in (1, 2)
+    ]
+
+
 def test_a_folder_takes_more_seeds_but_no_other_config(tmp_path):
     make_plan(tmp_path).claim_folder()
     Plan(PIPELINE, [], tmp_path, 3, [5], VARIANTS).claim_folder()
@@ -246,6 +255,10 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path):
     "flags, message",
     [
         (["--folds", "1"], "--folds: expected 2 or more, found 1"),
+        (["--judged_folds", "1"], "two or more of 0 to 2, found 1"),
+        (["--judged_folds", "1", "1"], "two or more of 0 to 2, found 1 1"),
+        (["--judged_folds", "1", "3"], "two or more of 0 to 2, found 1 3"),
+        (["--base", "naive"], "--base naive: is there already"),
         (["--cached_images", "-1"], "--cached_images: expected 0 or more"),
         (["--workers", "0"], "--workers: expected 1 or more, found 0"),
         (["--steps-scale", "0"], "--steps-scale: expected more than 0"),
