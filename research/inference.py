@@ -3,13 +3,18 @@
     python -m research.inference --pipeline pipelines/gtsdb_mobilenet.config \
         --model_dir output/gtsdb_mobilenet
 
-Both judge the same frames in turn, one at a time.
+Both judge the same frames in turn, one at a time; with --others so do the base
+detectors of other model folders.
 """
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import DETECTORS
@@ -25,6 +30,14 @@ def main() -> None:
     add_pipeline_flags(parser)
     parser.add_argument(
         "--model_dir", help="trained detectors; default: untrained ones"
+    )
+    parser.add_argument(
+        "--others",
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="model folders whose base detectors judge the same frames; their "
+        "configs must resize frames alike",
     )
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
@@ -49,6 +62,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         )
     ]
     detectors = load_detection_functions(pipeline, arguments.model_dir)
+    detectors |= load_others(pipeline, arguments.others)
     times = {name: [] for name in detectors}
     for frame in frames:
         calls = {
@@ -82,6 +96,31 @@ def load_detection_functions(pipeline, model_dir: str | None) -> dict:
         BASE: detection_function(detector, super_resolve=False),
         SUPER_RESOLVED: detection_function(detector, super_resolve=True),
     }
+
+
+def load_others(pipeline: Pipeline, folders: Sequence[str]) -> dict:
+    """Loads the base detectors of model folders, by their names.
+
+    Raises:
+        ConfigError: a folder is no model's or resizes frames otherwise.
+    """
+    from featsr_tf.prediction.evaluation import load_detection_function
+    from featsr_tf.training import model_folder
+
+    found = {}
+    for folder in folders:
+        other = model_folder.load(folder)
+        ours, theirs = (
+            item.model.faster_rcnn.image_resizer for item in (pipeline, other)
+        )
+        if ours != theirs:
+            raise ConfigError(
+                f"--others {folder}: expected the image_resizer of --pipeline, "
+                f"{ours}, found {theirs}"
+            )
+        name = Path(folder).name
+        found[name] = load_detection_function(other, folder, BASE)
+    return found
 
 
 if __name__ == "__main__":
