@@ -8,7 +8,7 @@ detectors of other model folders.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from featsr_tf.command_line.flags import add_pipeline_flags
@@ -62,7 +62,7 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         )
     ]
     detectors = load_detection_functions(pipeline, arguments.model_dir)
-    detectors |= load_others(pipeline, arguments.others)
+    detectors |= load_others(pipeline, arguments.others, detectors)
     times = {name: [] for name in detectors}
     for frame in frames:
         calls = {
@@ -98,11 +98,19 @@ def load_detection_functions(pipeline, model_dir: str | None) -> dict:
     }
 
 
-def load_others(pipeline: Pipeline, folders: Sequence[str]) -> dict:
-    """Loads the base detectors of model folders, by their names.
+def load_others(
+    pipeline: Pipeline, folders: Sequence[str], taken: Collection[str]
+) -> dict:
+    """Loads the base detectors of model folders, by the folders' names.
+
+    Args:
+        pipeline: Frames are resized as it says.
+        folders: Model folders.
+        taken: Names that no folder may have.
 
     Raises:
-        ConfigError: a folder is no model's or resizes frames otherwise.
+        ConfigError: a folder is no model's, has the name of another one, or
+            resizes frames otherwise.
     """
     from featsr_tf.prediction.evaluation import load_detection_function
     from featsr_tf.training import model_folder
@@ -119,6 +127,8 @@ def load_others(pipeline: Pipeline, folders: Sequence[str]) -> dict:
                 f"{ours}, found {theirs}"
             )
         name = Path(folder).name
+        if name in {*taken, *found}:
+            raise ConfigError(f"--others {folder}: the name {name!r} is taken")
         found[name] = load_detection_function(other, folder, BASE)
     return found
 

@@ -60,24 +60,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="NAME",
         help=f"beside {BASE}; default: all of {', '.join(VARIANTS)}",
     )
-    parser.add_argument(
-        "--also",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar=("NAME", "FIELD=VALUE"),
-        help="one more variant: its name and what it changes below "
-        "model.feature_super_resolution; may be repeated",
-    )
-    parser.add_argument(
-        "--base",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar=("NAME", "FIELD=VALUE"),
-        help="one more base detector, trained from the beginning: its name "
-        "and what it changes in the config; may be repeated",
-    )
+    for flag, what in (
+        (
+            "--also",
+            "one more variant: its name and what it changes below "
+            "model.feature_super_resolution",
+        ),
+        (
+            "--base",
+            "one more base detector, trained from the beginning: its name and "
+            "what it changes in the config",
+        ),
+    ):
+        parser.add_argument(
+            flag,
+            nargs="+",
+            action="append",
+            default=[],
+            metavar=("NAME", "FIELD=VALUE"),
+            help=f"{what}; may be repeated",
+        )
     parser.add_argument("--workers", type=int, default=2)
     _add_run_flags(parser)
     arguments = parser.parse_args(argv)

@@ -130,8 +130,8 @@ def _object_table(results: Mapping) -> Table:
         f"detector that has not seen it ({len(settings['judged_folds'])} of "
         f"{settings['folds']} folds). Sizes "
         f"are in pixels of {settings['sizes_in_pixels_of']}. Found: share "
-        "that a proposal of the base detector overlaps by one half; all "
-        "variants share these proposals.",
+        "that a proposal of the base detector overlaps by one half; the "
+        "variants that start from it share these proposals.",
         [("Objects", ["number", "percent"]), ("Proposals", ["found"])],
         [
             (
