@@ -65,6 +65,9 @@ RECIPES = {
     "mobilenet_v1": Recipe(
         2, 1.5, "adam", ("conv1", "conv_(dw|pw)_[123](_|/|$)"), 7, 1, 256
     ),
+    "efficientnet_lite0": Recipe(
+        2, 1.5, "adam", ("stem_", "block[12][ab]_"), 7, 1, 256
+    ),
     "resnet50": _RESNET,
     "resnet101": dataclasses.replace(_RESNET, gigabytes=4.5),
 }

@@ -120,6 +120,13 @@ def run(arguments: argparse.Namespace) -> None:
             f"{output}: is there already; give another --output, or "
             "--overwrite to replace it"
         )
+    entry = BACKBONES[arguments.backbone]
+    if arguments.weights == "imagenet" and not entry.has_imagenet_weights:
+        raise ConfigError(
+            f"--weights: Keras has no ImageNet weights of {arguments.backbone} "
+            "to download; give a file of them, or --weights '' and train with "
+            "--start_from and a detector of this backbone"
+        )
     if arguments.weights not in ("", "imagenet"):
         # Whether they fit the backbone is better known now than in training.
         from featsr_tf.model.backbone import build_backbone

@@ -10,8 +10,10 @@ class BackboneEntry:
     """What distinguishes one backbone from another.
 
     Args:
-        constructor: makes the network; a name is one of `keras.applications`.
-        preprocess: maps RGB images 0..255 to what the network was trained on.
+        constructor: makes the network; a name is one of `keras.applications`,
+            "package.module:function" one of its own.
+        preprocess: maps RGB images 0..255 to what the network was trained on;
+            "" = its own first layers do.
         base_layer: layer whose output are the base features, at stride 16;
             "" = proposed from the graph.
         sub_layer: layer whose output are the sub features of Figure 5; ""
@@ -19,6 +21,7 @@ class BackboneEntry:
         head_from: first layer of the second stage; "" = the one behind the
             base layer.
         has_alpha: whether the network comes in several widths.
+        has_imagenet_weights: whether Keras has weights to download.
         dense_second_stage: whether the second stage keeps the resolution of
             the pooled features: its strides are then replaced by 1.
         first_layer: the one that sees preprocessed images, where `preprocess`
@@ -26,12 +29,13 @@ class BackboneEntry:
     """
 
     constructor: str | Callable[..., Any]
-    preprocess: str | Callable[..., Any]
+    preprocess: str | Callable[..., Any] = ""
     base_layer: str = ""
     sub_layer: str = ""
     head_from: str = ""
     spellings: tuple[str, ...] = ()
     has_alpha: bool = False
+    has_imagenet_weights: bool = True
     dense_second_stage: bool = False
     first_layer: str = ""
 
@@ -60,6 +64,13 @@ BACKBONES = {
         base_layer="conv4_block23_out",
         sub_layer="conv2_block3_out",
         dense_second_stage=True,
+    ),
+    "efficientnet_lite0": BackboneEntry(
+        constructor="featsr_tf.model.efficientnet_lite:efficientnet_lite0",
+        spellings=("efficientnet_lite0",),
+        base_layer="block6a_expand_activation",
+        sub_layer="block4a_expand_activation",
+        has_imagenet_weights=False,
     ),
 }
 # The type of networks that `backbone.name` or `backbone.factory` says.

@@ -103,8 +103,8 @@ def backbone_name(pipeline: Pipeline) -> str:
     """Names the network that the detector stands on.
 
     Returns:
-        "mobilenet_v1", "resnet50" or "resnet101", a name of
-        `keras.applications`, or a "package.module:function".
+        A key of `BACKBONES`, a name of `keras.applications`, or a
+        "package.module:function".
     """
     extractor = pipeline.model.faster_rcnn.feature_extractor.type
     backbone = pipeline.model.feature_super_resolution.backbone
@@ -163,17 +163,26 @@ def _backbone_problems(pipeline: Pipeline) -> _Problems:
                 f"{path}.{name}",
                 f"is set; expected {_EXTRACTOR} {ANY_NETWORK} with it",
             )
-    path, alpha = f"{path}.alpha", backbone.alpha
-    name = backbone_name(pipeline)
+    alpha, name = backbone.alpha, backbone_name(pipeline)
     if not BACKBONES[name].has_alpha and alpha != 1.0:
         yield (
-            path,
+            f"{path}.alpha",
             f"is {alpha:g}; expected 1 for {name}: only MobileNet has a width "
             "multiplier",
         )
-    if backbone.weights == "imagenet" and alpha not in IMAGENET_ALPHAS:
+    if backbone.weights != "imagenet":
+        return
+    if not BACKBONES[name].has_imagenet_weights:
+        yield (
+            f"{path}.weights",
+            f'is "imagenet"; expected a file: Keras has no weights of {name}',
+        )
+    elif alpha not in IMAGENET_ALPHAS:
         known = ", ".join(f"{known:g}" for known in IMAGENET_ALPHAS)
-        yield path, f"is {alpha:g}; ImageNet weights exist for {known}"
+        yield (
+            f"{path}.alpha",
+            f"is {alpha:g}; ImageNet weights exist for {known}",
+        )
 
 
 def _network_problems(path: str, backbone: schema.BackboneOptions) -> _Problems:

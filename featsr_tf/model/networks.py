@@ -36,7 +36,13 @@ def find_network(name: str) -> BackboneEntry:
         ConfigError: there is none.
     """
     if name in BACKBONES:
-        return _with_functions(BACKBONES[name])
+        entry = BACKBONES[name]
+        if ":" in str(entry.constructor):
+            own = _own_network(entry.constructor)
+            return dataclasses.replace(
+                entry, constructor=own.constructor, preprocess=own.preprocess
+            )
+        return _with_functions(entry)
     if ":" in name:
         return _own_network(name)
     constructors = {

@@ -161,6 +161,13 @@ def test_a_network_of_keras_or_of_ones_own_is_named_in_one_way(
         parse(f"{EXTENSION}.backbone={{name: 'VGG16'}}")
 
 
+def test_weights_that_nobody_has_are_not_waited_for():
+    type_ = f"{DETECTOR}.feature_extractor.type=faster_rcnn_efficientnet_lite0"
+    assert parse(type_, f"{EXTENSION}.backbone.weights='lite0.weights.h5'")
+    with pytest.raises(ConfigError, match="no weights of efficientnet_lite0"):
+        parse(type_, f"{EXTENSION}.backbone.weights=imagenet")
+
+
 def test_the_jumps_of_a_manual_schedule_must_increase():
     text = SAMPLE.replace("step: 8", "step: 5")
     with pytest.raises(ConfigError, match=r"jumps at steps \[5, 5\]"):

@@ -359,10 +359,7 @@ def test_efficientnets_pixels_are_normalized_without_their_weights():
     "name,file",
     [
         ("MobileNetV2", "mobilenet_v2_1.0"),
-        (
-            "featsr_tf.model.efficientnet_lite:efficientnet_lite0",
-            "efficientnet_lite0",
-        ),
+        ("efficientnet_lite0", "efficientnet_lite0"),
     ],
 )
 @pytest.mark.slow

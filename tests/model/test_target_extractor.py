@@ -366,7 +366,7 @@ APPLICATIONS = {
     "EfficientNetB0": (339, 692),
     "DenseNet121": (1031, 2062),
     "ConvNeXtTiny": (1096, 2206),
-    "featsr_tf.model.efficientnet_lite:efficientnet_lite0": (339, 692),
+    "efficientnet_lite0": (339, 692),
 }
 
 

@@ -184,6 +184,16 @@ def test_each_backbone_and_random_weights(run, tmp_path, backbone):
     assert backbone in type_
 
 
+def test_weights_that_nobody_can_download_are_refused(run, tmp_path):
+    path = write_records(tmp_path / "a.record", [record(1)])
+    output = tmp_path / "a.config"
+    flags = ("--records", path, "--output", output)
+    code, _, error = run(*flags, "--backbone", "efficientnet_lite0")
+    assert code == 2
+    assert "no ImageNet weights of efficientnet_lite0" in error
+    assert not output.exists()
+
+
 def test_weights_of_another_width_are_refused(run, tmp_path):
     path = write_records(tmp_path / "a.record", [record(1)])
     weights = str(tmp_path / "narrow.weights.h5")

@@ -253,8 +253,8 @@ class FeatureExtractor:
         "",
         "Backbone: faster_rcnn_mobilenet_v1, faster_rcnn_resnet50 or "
         "faster_rcnn_resnet101, each also with the ending _keras or _v1; "
-        "faster_rcnn_keras: what feature_super_resolution.backbone.name or "
-        "factory says.",
+        "faster_rcnn_efficientnet_lite0; faster_rcnn_keras: what "
+        "feature_super_resolution.backbone.name or factory says.",
     )
     first_stage_features_stride: int = field(
         16,
