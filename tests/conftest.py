@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the devices that TensorFlow shows to them."""
 
+import gc
 import os
 import pathlib
 
@@ -30,6 +31,17 @@ def pytest_sessionstart(session):
         tf.config.optimizer.set_experimental_options(
             {"disable_meta_optimizer": True}
         )
+
+
+def pytest_collection_finish():
+    """Spares the garbage collector what is there to stay.
+
+    TensorFlow and Keras are a million objects, and graphs are made of many
+    small ones: the collector would go through all of them again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import PIL.Image
+import pytest
 
 from tests.support import REPOSITORY
 
@@ -56,6 +57,7 @@ def test_a_command_that_detects_says_nothing_of_tensorflow(tmp_path):
     assert not [line for line in lines if line and "detecting:" not in line]
 
 
+@pytest.mark.slow
 def test_who_asks_for_tensorflows_lines_sees_them():
     said = run_clean("-c", GRAPH, TF_CPP_MIN_LOG_LEVEL="0")
     assert "oneDNN" in said or "cpu_feature_guard" in said

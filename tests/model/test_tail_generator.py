@@ -80,7 +80,9 @@ def test_what_the_tail_finds_is_added_to_the_base(extractor):
         ("mobilenet_v1", "conv_pw_3_relu", 14),
         ("mobilenet_v1", "conv_pw_5_relu", 14),
         ("mobilenet_v1", "conv_pw_8_relu", 7),
-        ("resnet50", "conv2_block3_out", 14),
+        pytest.param(
+            "resnet50", "conv2_block3_out", 14, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_real_backbone_has_a_tail_that_makes_seven_cells(

@@ -126,7 +126,7 @@ def test_an_interrupt_before_the_first_shard_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-TOY = {"num_train": 60, "num_val": 12, "image_height": 200, "image_width": 220}
+TOY = {"num_train": 36, "num_val": 6, "image_height": 200, "image_width": 220}
 TOY_OPTIONS = ConversionOptions(num_shards=6)
 
 

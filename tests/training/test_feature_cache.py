@@ -97,8 +97,12 @@ def open_cache(tmp_path, records, detector):
     "name, field",
     [
         (SUPER_RESOLUTION, "supervision=ATROUS"),
-        (SUPER_RESOLUTION, "supervision=MAGNIFIED"),
-        (SUPER_RESOLUTION, "supervision=NONE"),
+        pytest.param(
+            SUPER_RESOLUTION, "supervision=MAGNIFIED", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            SUPER_RESOLUTION, "supervision=NONE", marks=pytest.mark.slow
+        ),
         (FINE_TUNE, "refiner=GENERATOR"),
     ],
 )
@@ -255,7 +259,7 @@ def test_what_is_there_is_not_computed_again(filled_cache, open_cache):
 @pytest.mark.parametrize(
     "fields",
     [
-        ("feature_cache.num_images=4",),
+        pytest.param(("feature_cache.num_images=4",), marks=pytest.mark.slow),
         ("feature_cache.num_images=2", "seed=1"),
         ("feature_cache.num_images=2", "rois_per_image=4"),
     ],

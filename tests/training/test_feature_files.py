@@ -76,6 +76,7 @@ def test_errors_that_no_file_explains_pass(filled):
             raise error
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_removed(filled, contents, capsys):
     path = next(iter(contents))
     path.unlink()

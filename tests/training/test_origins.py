@@ -163,6 +163,7 @@ def test_more_steps_of_the_last_stage_are_made(records, trained):
     load_detector(str(trained))
 
 
+@pytest.mark.slow
 def test_another_best_checkpoint_of_the_base_counts(records, trained):
     History(str(trained), BASE).append(1, validation={"ap": 0.5}, best_by="ap")
     for use in (

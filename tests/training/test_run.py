@@ -151,6 +151,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_stopped(
     assert "super_resolution: finished at step 2, not repeated" in output
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_averages_ends_with_the_same_ones(
     eager, numbered_batches, records, tmp_path
 ):

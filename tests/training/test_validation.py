@@ -135,6 +135,7 @@ def test_without_a_deciding_figure_the_newest_is_used(eager, readers, tmp_path):
     assert checkpoints.used_step(str(tmp_path), BASE) == 2
 
 
+@pytest.mark.slow
 def test_the_interval_may_leave_checkpoints_out(eager, readers, tmp_path):
     pipeline = make_pipeline(readers, "validation.interval=2", steps=(3, 0, 0))
     with figures(0.7, 0.3):
