@@ -53,6 +53,17 @@ def seed() -> int:
     return 0
 
 
+@pytest.fixture(scope="session")
+def exported_model(tmp_path_factory):
+    """A small model folder and its SavedModel, of all tests: to be read only.
+
+    Exporting takes seconds. It is an `ExportedModel` of tests/server/models.
+    """
+    from tests.server.models import export_model
+
+    return export_model(tmp_path_factory.mktemp("exported"))
+
+
 @pytest.fixture
 def shared() -> pathlib.Path:
     """The folder beside the repository with real data and weights."""

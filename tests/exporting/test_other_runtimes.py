@@ -17,14 +17,12 @@ from featsr_tf.exporting.signatures import Signatures
 from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 from tests.server.models import random_images
-from tests.server.models import write_model
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(exported_model):
     """A model folder, its config and what its checkpoint finds in images."""
-    folder = tmp_path_factory.mktemp("trained")
-    pipeline = write_model(folder)
+    folder, pipeline, _ = exported_model
     with small_backbone():
         detector, _ = load_detectors(pipeline, str(folder))
     signatures = Signatures(detector, build_resizer(pipeline))

@@ -39,14 +39,10 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(exported_model):
     """A model folder, its config, its export and the loaded signatures."""
-    folder = tmp_path_factory.mktemp("export")
-    pipeline = write_model(folder / "model")
-    with small_backbone():
-        path = export(pipeline, str(folder / "model"), str(folder / "signs"))
-    signatures = tf.saved_model.load(str(path)).signatures
-    return folder / "model", pipeline, path, signatures
+    signatures = tf.saved_model.load(str(exported_model.path)).signatures
+    return *exported_model, signatures
 
 
 @pytest.fixture(scope="module")

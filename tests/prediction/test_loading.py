@@ -13,25 +13,19 @@ from featsr_tf.data.build import build_resizer
 from featsr_tf.data.resize import resize
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
-from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.saved_model import load_detectors
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.data_set import detections_of_row
 from tests.model.small import small_backbone
 from tests.server.models import random_images
-from tests.server.models import write_model
 
 IMAGES = list(random_images(2)) + list(random_images(1, 90, 40))
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory):
+def paths(exported_model):
     """A model folder and the folder of its export."""
-    folder = tmp_path_factory.mktemp("models")
-    pipeline = write_model(folder / "model")
-    with small_backbone():
-        export(pipeline, str(folder / "model"), str(folder / "signs"))
-    return folder / "model", folder / "signs"
+    return exported_model.model_dir, exported_model.path.parent
 
 
 @pytest.fixture(scope="module")

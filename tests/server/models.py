@@ -1,11 +1,16 @@
 """A model folder of a small detector whose stages differ."""
 
 import io
+from pathlib import Path
+from typing import NamedTuple
 
+import keras
 import numpy as np
 import PIL.Image
 
+from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.exporting.saved_model import export
 from featsr_tf.model.build import build_detector
 from featsr_tf.training import model_folder
 from featsr_tf.training.checkpoints import BASE
@@ -38,6 +43,29 @@ def write_model(folder, stages=(BASE, FINE_TUNE), overrides=()):
         StageCheckpoints(str(folder), stage, {"detector": detector}).save(step)
         _change_what_later_stages_train(detector)
     return pipeline
+
+
+class ExportedModel(NamedTuple):
+    """A model folder and what was exported from it.
+
+    Attributes:
+        model_dir: the folder.
+        pipeline: its config.
+        path: the folder of the one version of the SavedModel.
+    """
+
+    model_dir: Path
+    pipeline: Pipeline
+    path: Path
+
+
+def export_model(folder: Path) -> ExportedModel:
+    """Writes a model folder and exports it, both into a folder."""
+    keras.utils.set_random_seed(0)
+    pipeline = write_model(folder / "model")
+    with small_backbone():
+        path = export(pipeline, str(folder / "model"), str(folder / "signs"))
+    return ExportedModel(folder / "model", pipeline, path)
 
 
 def _change_what_later_stages_train(detector):

@@ -14,7 +14,6 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting.model_card import model_card
 from featsr_tf.exporting.names import BASE_SIGNATURE
 from featsr_tf.exporting.other_runtimes import ExportOptions
-from featsr_tf.exporting.saved_model import export
 from featsr_tf.exporting.signatures import network_inputs
 from featsr_tf.model.backbone import build_backbone
 from featsr_tf.model.build import build_detector
@@ -25,10 +24,8 @@ from featsr_tf.training import trainer
 from featsr_tf.training.check import check
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.start import start_detector
-from tests.model.small import small_backbone
 from tests.model.small import small_pipeline
 from tests.server.models import random_images
-from tests.server.models import write_model
 from tests.training.batches import pipeline_of_steps
 from tests.training.batches import write_noise
 
@@ -37,15 +34,9 @@ pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(exported_model):
     """A model folder of two classes, and what was exported from it."""
-    folder = tmp_path_factory.mktemp("source")
-    pipeline = write_model(folder / "model")
-    with small_backbone():
-        exported = export(
-            pipeline, str(folder / "model"), str(folder / "signs")
-        )
-    return folder / "model", exported
+    return exported_model.model_dir, exported_model.path
 
 
 def new_detector(*overrides):
