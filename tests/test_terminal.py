@@ -40,6 +40,7 @@ with exit_on_error():
 """
 
 
+@pytest.mark.slow
 def test_tensorflow_says_nothing():
     # The level that people set to have just this, and that our own processes
     # hand on to those that they start.

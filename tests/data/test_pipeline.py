@@ -307,7 +307,9 @@ def test_a_record_that_was_not_counted_beforehand_is_an_error(records):
         examples(training_dataset(more, options(**WHOLE_FRAMES)), 9)
 
 
-@pytest.mark.parametrize("augmentations", [(), MIXED])
+@pytest.mark.parametrize(
+    "augmentations", [(), pytest.param(MIXED, marks=pytest.mark.slow)]
+)
 def test_workers_decode_what_is_theirs_and_nothing_is_left_out(
     records, augmentations
 ):

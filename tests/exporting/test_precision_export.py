@@ -19,8 +19,9 @@ EXTENSION = "model.feature_super_resolution"
 
 @pytest.mark.parametrize(
     "precision",
-    ["MIXED_BFLOAT16", pytest.param("MIXED_FLOAT16", marks=pytest.mark.slow)],
+    ["MIXED_BFLOAT16", "MIXED_FLOAT16"],
 )
+@pytest.mark.slow
 def test_outputs_are_near_those_of_32_bits(tmp_path, precision):
     trained = write_model(tmp_path)
     pipeline = small_pipeline(f"{EXTENSION}.precision={precision}")

@@ -75,6 +75,7 @@ def losses_of(model_dir):
     return {record["stage"]: record["losses"] for record in records}
 
 
+@pytest.mark.slow
 def test_a_stock_config_trains_on_a_record_of_the_api(arguments, tmp_path):
     flags = arguments(SECOND_GENERATION, 64, "faster_rcnn_mobilenet_v1")
     with small_backbone():

@@ -129,6 +129,7 @@ def test_the_newest_version_is_taken_unless_one_is_named(save):
     assert featsr_tf.load(folder.parent / "9").path.endswith("signs/9")
 
 
+@pytest.mark.slow
 def test_a_saved_model_needs_nothing_of_the_detector_s_code(save):
     folder = save("1", ["image"])
     program = (

@@ -131,9 +131,8 @@ TOY_OPTIONS = ConversionOptions(num_shards=6)
 
 
 # Each process needs seconds to import TensorFlow.
-@pytest.mark.parametrize(
-    "num_workers", [1, pytest.param(2, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.slow
 def test_a_killed_conversion_leaves_no_file_and_is_continued(
     tmp_path, capsys, num_workers
 ):

@@ -140,6 +140,7 @@ def test_two_replicas_give_losses_and_weights_of_one():
     )
 
 
+@pytest.mark.slow
 def test_replicas_share_the_statistics_of_batch_normalization():
     field = "model.faster_rcnn.feature_extractor.batch_norm_trainable=true"
     assert_replicas_agree(

@@ -129,7 +129,10 @@ def names_of_step(records, step, name=BASE, batch_size=2):
     )
 
 
-@pytest.mark.parametrize("precision", ["FLOAT32", "MIXED_FLOAT16"])
+@pytest.mark.parametrize(
+    "precision",
+    ["FLOAT32", pytest.param("MIXED_FLOAT16", marks=pytest.mark.slow)],
+)
 def test_a_training_stops_at_once_and_names_step_losses_and_records(
     precision, eager, records, tmp_path
 ):

@@ -180,6 +180,7 @@ def test_a_killed_run_with_averages_ends_with_the_same_ones(
     assert_equal_weights(found, expected)
 
 
+@pytest.mark.slow
 def test_first_weights_of_a_stage_do_not_depend_on_the_steps_before(
     eager, numbered_batches, records, tmp_path
 ):

@@ -108,7 +108,8 @@ def test_a_stage_ends_early_and_is_not_repeated(
     check_init_from_base(pipeline, str(tmp_path / "other"), str(tmp_path))
 
 
-@pytest.mark.parametrize("last", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [2, 4])
+@pytest.mark.slow
 def test_an_evaluation_in_which_a_run_was_killed_is_made_up_for(
     eager, readers, tmp_path, last
 ):
@@ -126,6 +127,7 @@ def test_an_evaluation_in_which_a_run_was_killed_is_made_up_for(
     assert checkpoints.used_step(str(tmp_path), BASE) == last
 
 
+@pytest.mark.slow
 def test_without_a_deciding_figure_the_newest_is_used(eager, readers, tmp_path):
     pipeline = make_pipeline(
         readers, "validation.best_by=NONE", steps=(2, 0, 0)
