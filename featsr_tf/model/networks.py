@@ -36,13 +36,7 @@ def find_network(name: str) -> BackboneEntry:
         ConfigError: there is none.
     """
     if name in BACKBONES:
-        entry = BACKBONES[name]
-        if ":" in str(entry.constructor):
-            own = _own_network(entry.constructor)
-            return dataclasses.replace(
-                entry, constructor=own.constructor, preprocess=own.preprocess
-            )
-        return _with_functions(entry)
+        return _with_functions(BACKBONES[name])
     if ":" in name:
         return _own_network(name)
     constructors = {
@@ -77,7 +71,12 @@ def find_network(name: str) -> BackboneEntry:
 
 
 def _with_functions(entry: BackboneEntry) -> BackboneEntry:
-    """Replaces names of `keras.applications` by what they name."""
+    """Replaces names by the functions that they name."""
+    if ":" in str(entry.constructor):
+        own = _own_network(entry.constructor)
+        return dataclasses.replace(
+            entry, constructor=own.constructor, preprocess=own.preprocess
+        )
     functions = {
         field: operator.attrgetter(value)(keras.applications)
         for field in ("constructor", "preprocess")
