@@ -3,15 +3,17 @@
     python -m research.ablation --pipeline pipelines/gtsdb_mobilenet.config \
         --folds 3 --seeds 0 1 2 --output output/ablation
 
-All records that the config names are dealt out to folds by the names of their
-frames, so that each object is judged once by a detector that has not seen its
-frame. Every fold and seed has one base detector; from its weights, with equal
-extra steps, start all variants. Other base detectors stand beside it with
---base. The same command goes on where it was stopped.
+All records that the config names are dealt out to folds by hashes of the names
+of their frames, or by patterns, so that each object is judged once by a
+detector that has not seen its frame. Every fold and seed has one base detector;
+from its weights, with equal extra steps, start all variants. Other base
+detectors stand beside it with --base. The same command goes on where it was
+stopped.
 """
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +44,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", required=True, metavar="DIR", help="for all files"
     )
-    parser.add_argument("--folds", type=int, default=3)
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--folds", type=int, default=3, metavar="N")
+    parts.add_argument(
+        "--fold_patterns",
+        nargs="+",
+        default=[],
+        metavar="REGEX",
+        help="a fold for each: the frames whose FILE:NAME it matches, such as "
+        "the scenes of a video or the official splits",
+    )
     parser.add_argument(
         "--judged_folds",
         type=int,
@@ -111,6 +122,13 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="draws of the bootstrap; default %(default)s",
     )
     parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="classes of the label map that are judged; default: all",
+    )
+    parser.add_argument(
         "--keep_models",
         action="store_true",
         help="keep the detectors of all variants, not only the base detectors",
@@ -132,6 +150,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs what is left, judges, prints and writes."""
     from featsr_tf.files import write_text
     from research.ablation.page import render_results
+    from research.ablation.results import classes_to_judge
     from research.ablation.results import collect
     from research.ablation.tables import result_tables
     from research.ablation.workers import run_cells
@@ -143,11 +162,12 @@ def run(arguments: argparse.Namespace) -> None:
     plan, refused = make_plan(arguments)
     for name, reason in refused.items():
         print(f"left out: {name}: {reason}")
+    classes_to_judge(plan, arguments.classes)
     plan.claim_folder()
     with plan.held():
         prepare(plan)
         run_cells(plan, arguments.workers, arguments.keep_models)
-    results = collect(plan, refused, arguments.resamples)
+    results = collect(plan, refused, arguments.resamples, arguments.classes)
     results["probe"] = probe
     for table in result_tables(results):
         print(f"\n{markdown_table(table)}")
@@ -188,6 +208,7 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
         arguments.steps_scale,
         arguments.cached_images,
         arguments.judged_folds,
+        arguments.fold_patterns,
     )
     plan.variants, refused = possible_variants(plan)
     return plan, refused
@@ -213,10 +234,25 @@ def prepare(plan: Plan) -> None:
         for reader in readers
         for pattern in reader.tf_record_input_reader.input_path
     ]
-    write_folds(expand_patterns(patterns), plan.records, plan.num_folds)
+    write_folds(
+        expand_patterns(patterns),
+        plan.records,
+        plan.num_folds,
+        plan.fold_patterns,
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    for pattern in arguments.fold_patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(
+                f"--fold_patterns: expected regular expressions, found "
+                f"{pattern!r}: {error}"
+            ) from None
+    if arguments.fold_patterns:
+        arguments.folds = len(arguments.fold_patterns)
     check_input_files(read_pipeline(arguments))
     for name, least in (
         ("folds", 2),

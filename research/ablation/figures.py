@@ -149,7 +149,7 @@ def judge(folds: Sequence[Kept], class_ids: Collection[int]) -> Judged:
             find_candidates(kept.truths, kept.found, class_ids),
             threshold_grid(),
         ),
-        proposal_recall(kept.truths, kept.proposals),
+        proposal_recall(kept.truths, kept.proposals, class_ids),
         float(np.median(kept.seconds)),
         content_of_folds([fold.content for fold in folds]),
     )
@@ -208,13 +208,16 @@ def count_frames(
 
 
 def proposal_recall(
-    truths: Sequence[GroundTruth], proposals: Sequence[Detections]
+    truths: Sequence[GroundTruth],
+    proposals: Sequence[Detections],
+    class_ids: Collection[int],
 ) -> dict[str, float]:
     """Tells the share of the objects that a proposal overlaps by one half.
 
     Args:
         truths: One item per frame.
         proposals: One item per frame, of any class.
+        class_ids: The classes evaluated.
 
     Returns:
         The share by size, NaN without objects.
@@ -224,6 +227,7 @@ def proposal_recall(
     hit = np.zeros(len(objects.classes), bool)
     hit[pairs[:, 0]] = True
     counted = ~(objects.crowd | objects.difficult)
+    counted &= np.isin(objects.classes, list(class_ids))
     shares = {}
     for size in area_ranges():
         chosen = counted & size.contains(objects.boxes)

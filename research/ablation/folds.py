@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,33 @@ def fold_of(name: str, num_folds: int) -> int:
     return int.from_bytes(digest[:8], "big") * num_folds >> 64
 
 
+def fold_of_pattern(where: str, patterns: Sequence[str]) -> int:
+    """Tells which fold takes a frame, where patterns part them.
+
+    Args:
+        where: File of the record and name of the frame, such as
+            "output/voc/voc_val.record-00000:2008_000008.jpg".
+        patterns: A regular expression for each fold, which matches anywhere.
+
+    Returns:
+        The number of the one pattern that matches.
+
+    Raises:
+        DataError: None does, or several do.
+    """
+    matching = [
+        number
+        for number, pattern in enumerate(patterns)
+        if re.search(pattern, where)
+    ]
+    if len(matching) != 1:
+        raise DataError(
+            f"{where}: expected one of the patterns of --fold_patterns to "
+            f"match, found {len(matching)}; every frame has one fold"
+        )
+    return matching[0]
+
+
 def fold_paths(folder: str | Path, num_folds: int) -> list[str]:
     """Names the record files of the folds, one each."""
     return [
@@ -37,7 +65,10 @@ def fold_paths(folder: str | Path, num_folds: int) -> list[str]:
 
 
 def write_folds(
-    paths: Sequence[str], folder: str | Path, num_folds: int
+    paths: Sequence[str],
+    folder: str | Path,
+    num_folds: int,
+    patterns: Sequence[str] = (),
 ) -> None:
     """Deals records out to the files of the folds, all of them or none.
 
@@ -47,9 +78,11 @@ def write_folds(
         paths: Record files with sound records.
         folder: To write to; one that is there already is left alone.
         num_folds: Number of folds.
+        patterns: Of `fold_of_pattern`; without, hashes of names decide.
 
     Raises:
-        DataError: A record has no name, or a fold gets no frame.
+        DataError: A record has no name, a fold gets no frame, or the patterns
+            do not give each frame one fold.
     """
     import tensorflow as tf
 
@@ -65,9 +98,11 @@ def write_folds(
     for path in paths:
         records = tf.data.TFRecordDataset(path).as_numpy_iterator()
         for number, record in enumerate(records):
-            fold = fold_of(
-                frame_name(record, f"{path}: record {number}"), num_folds
-            )
+            name = frame_name(record, f"{path}: record {number}")
+            if patterns:
+                fold = fold_of_pattern(place(path, record, name), patterns)
+            else:
+                fold = fold_of(name, num_folds)
             writers[fold].write(record)
             counts[fold] += 1
     for writer in writers:
@@ -78,6 +113,21 @@ def write_folds(
             f"{counts.index(0)} of {num_folds} empty; give fewer --folds"
         )
     os.rename(partial, folder)
+
+
+def place(path: str, record: bytes, name: str) -> str:
+    """Says where a frame is from, for patterns.
+
+    Args:
+        path: Its record file.
+        record: A TF Example.
+        name: Of `frame_name`, which in COCO is a number.
+
+    Returns:
+        FILE:NAME, with the name of its image file where the record has one.
+    """
+    files = feature_texts(parse_example(record), Example.FILENAME)
+    return f"{path}:{files[0] if files and files[0] else name}"
 
 
 def frame_name(record: bytes, where: str) -> str:

@@ -15,6 +15,7 @@ from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.config.fields import walk
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.build import looks_again
 from featsr_tf.errors import ConfigError
 from featsr_tf.files import write_text
 from research.ablation.folds import fold_paths
@@ -81,6 +82,7 @@ class Plan:
         cached_images: Images whose features all variants share; 0 = none.
         judged_folds: Folds that judge; the others are trained on only.
             Default all.
+        fold_patterns: Of `folds.fold_of_pattern`, one for each fold.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Plan:
         steps_scale: float = 1.0,
         cached_images: int = 0,
         judged_folds: Sequence[int] | None = None,
+        fold_patterns: Sequence[str] = (),
     ):
         self.pipeline_file = pipeline_file
         self.overrides = tuple(overrides)
@@ -106,6 +109,7 @@ class Plan:
         self.judged_folds = tuple(
             range(num_folds) if judged_folds is None else judged_folds
         )
+        self.fold_patterns = tuple(fold_patterns)
 
     def cells(self) -> Iterator[Cell]:
         """Yields the cells, each after the one that it starts from."""
@@ -150,28 +154,28 @@ class Plan:
         plain = load_pipeline(self.pipeline_file, self.overrides)
         label_map = json.dumps(plain.train_input_reader.label_map_path)
         data = "tf_record_input_reader.input_path"
+        overrides = [
+            *self.overrides,
+            *scaled_steps(plain, self.steps_scale),
+            f"train_input_reader.{data}={json.dumps(paths)}",
+            f"eval_input_reader.0.label_map_path={label_map}",
+            f"eval_input_reader.0.{data}={json.dumps(judged)}",
+            f"{EXTENSION}.seed={cell.seed}",
+            *cell.variant.overrides,
+        ]
+        pipeline = load_pipeline(self.pipeline_file, overrides)
+        # A second look trains on other frames than those that share features.
+        if not self.cached_images or cell.base is None or looks_again(pipeline):
+            return pipeline
+        folder = json.dumps(str(self.feature_cache(cell)))
         return load_pipeline(
             self.pipeline_file,
             [
-                *self.overrides,
-                *scaled_steps(plain, self.steps_scale),
-                f"train_input_reader.{data}={json.dumps(paths)}",
-                f"eval_input_reader.0.label_map_path={label_map}",
-                f"eval_input_reader.0.{data}={json.dumps(judged)}",
-                f"{EXTENSION}.seed={cell.seed}",
-                *self._cache_overrides(cell),
-                *cell.variant.overrides,
+                *overrides,
+                f"{EXTENSION}.feature_cache.num_images={self.cached_images}",
+                f"{EXTENSION}.feature_cache.folder={folder}",
             ],
         )
-
-    def _cache_overrides(self, cell: Cell) -> list[str]:
-        if not self.cached_images or cell.base is None:
-            return []
-        folder = json.dumps(str(self.feature_cache(cell)))
-        return [
-            f"{EXTENSION}.feature_cache.num_images={self.cached_images}",
-            f"{EXTENSION}.feature_cache.folder={folder}",
-        ]
 
     def write_config(self, cell: Cell) -> Path:
         """Writes the effective config of a cell."""
@@ -211,6 +215,7 @@ class Plan:
         settings = {
             "config": to_text(plain).splitlines(),
             "folds": self.num_folds,
+            "fold_patterns": list(self.fold_patterns),
             "steps_scale": self.steps_scale,
         }
         path = self.folder / "settings.json"
@@ -255,6 +260,7 @@ def _read_settings(path: Path) -> dict:
         return {
             "config": "\n".join(found["config"]).encode(),
             "folds": found["folds"],
+            "fold_patterns": found["fold_patterns"],
             "steps_scale": found["steps_scale"],
         }
     except (ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ import tqdm
 from featsr_tf.config import load_pipeline
 from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.data.label_map import load_label_map
+from featsr_tf.errors import ConfigError
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import none_if_nan
@@ -26,7 +27,10 @@ from research.ablation.variants import CONTROL
 
 
 def collect(
-    plan: Plan, refused: Mapping[str, Exception], num_resamples: int
+    plan: Plan,
+    refused: Mapping[str, Exception],
+    num_resamples: int,
+    class_names: Sequence[str] = (),
 ) -> dict:
     """Judges all variants.
 
@@ -36,17 +40,18 @@ def collect(
         plan: Its cells are finished.
         refused: Variants that were left out, with the reason.
         num_resamples: Draws of the bootstrap.
+        class_names: Classes that are judged; nothing = all.
 
     Returns:
         "variants" with their figures, the differences from the "reference"
         and curves; "objects", "settings" and "environment". Fit for JSON.
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
-    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    class_ids = classes_to_judge(plan, class_names)
     frame = pipeline.model.feature_super_resolution.small_area_frame
     judged = {
         name: [
-            judge(_folds(plan, name, seed, frame), label_map.names)
+            judge(_folds(plan, name, seed, frame), class_ids)
             for seed in plan.seeds
         ]
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
@@ -67,6 +72,7 @@ def collect(
             "left_out": {name: str(why) for name, why in refused.items()},
             "settings": {
                 **_settings(plan, frame),
+                "classes": list(class_names),
                 "resamples": num_resamples,
                 "frames": len(objects_of_frames),
                 "objects": dict(
@@ -80,6 +86,30 @@ def collect(
             "environment": describe_environment(),
         }
     )
+
+
+def classes_to_judge(plan: Plan, names: Sequence[str]) -> list[int]:
+    """Finds the numbers of classes.
+
+    Args:
+        plan: Its config names the label map.
+        names: Classes of the label map; nothing = all.
+
+    Raises:
+        ConfigError: The label map has no such class.
+    """
+    pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
+    path = pipeline.train_input_reader.label_map_path
+    known = load_label_map(path).names
+    unknown = set(names) - set(known.values())
+    if unknown:
+        raise ConfigError(
+            f"--classes: {path} has no {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(known.values())}"
+        )
+    return [
+        number for number, name in known.items() if not names or name in names
+    ]
 
 
 def _of_variant(plan: Plan, name: str, seeds: Sequence[Judged]) -> dict:
@@ -107,6 +137,7 @@ def _settings(plan: Plan, frame: AreaFrame) -> dict:
         "pipeline": plan.pipeline_file,
         "overrides": list(plan.overrides),
         "folds": plan.num_folds,
+        "fold_patterns": list(plan.fold_patterns),
         "judged_folds": list(plan.judged_folds),
         "seeds": list(plan.seeds),
         "steps_scale": plan.steps_scale,

@@ -77,10 +77,12 @@ def test_counts_of_frames_sum_to_the_figures_of_the_evaluation(seed):
 
 def test_a_proposal_of_any_class_finds_an_object():
     truths = [truth([SMALL, MEDIUM], [3, 3])]
-    shares = proposal_recall(truths, [found([SMALL])])
+    shares = proposal_recall(truths, [found([SMALL])], [1, 3])
     assert (shares["small"], shares["medium"]) == (1.0, 0.0)
     assert shares["all"] == 0.5
     assert np.isnan(shares["large"])
+    others = proposal_recall(truths, [found([SMALL])], [1])
+    assert np.isnan(others["all"])
 
 
 def test_what_is_kept_comes_back(tmp_path):

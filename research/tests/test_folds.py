@@ -8,6 +8,7 @@ from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.errors import DataError
 from research.ablation.folds import fold_of
+from research.ablation.folds import fold_of_pattern
 from research.ablation.folds import fold_paths
 from research.ablation.folds import write_folds
 from tests.data.example_files import encode
@@ -66,4 +67,26 @@ def test_an_empty_fold_and_a_nameless_frame_are_named(tmp_path):
     nameless = str(write_records(tmp_path / "nameless", [frame("")]))
     with pytest.raises(DataError, match="nameless: record 0: no image/source"):
         write_folds([nameless], tmp_path / "folds", 2)
+    assert not (tmp_path / "folds").exists()
+
+
+def test_patterns_part_frames_by_scene_or_by_file(tmp_path):
+    paths = [
+        str(write_records(tmp_path / split, [frame(n) for n in names]))
+        for split, names in (("train", ("MOS74", "DJI_1")), ("val", ("MOS75",)))
+    ]
+    write_folds(paths, tmp_path / "scenes", 2, ["MOS", "DJI"])
+    scenes = [records_of(p) for p in fold_paths(tmp_path / "scenes", 2)]
+    assert [len(scene) for scene in scenes] == [2, 1]
+    write_folds(paths, tmp_path / "splits", 2, ["train:", "val:"])
+    splits = [records_of(p) for p in fold_paths(tmp_path / "splits", 2)]
+    assert splits == [records_of(path) for path in paths]
+
+
+def test_a_frame_of_no_pattern_or_of_two_is_named(tmp_path):
+    with pytest.raises(DataError, match="a:MOS74: expected one .* found 0"):
+        fold_of_pattern("a:MOS74", ["DJI", "KIT"])
+    path = str(write_records(tmp_path / "a", [frame("MOS74")]))
+    with pytest.raises(DataError, match="MOS74: expected one .* found 2"):
+        write_folds([path], tmp_path / "folds", 2, ["MOS", "74"])
     assert not (tmp_path / "folds").exists()

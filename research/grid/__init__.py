@@ -1,0 +1,1 @@
+"""Whether the paper's gain shows, on several data sets and backbones."""

@@ -1,0 +1,60 @@
+"""Trains the rows of the paper's question on data sets and backbones.
+
+    python -m research.grid --cells voc_animals/mobilenet aerial_cars/mobilenet
+
+Each cell is a run of `research.ablation`; the same command goes on where it
+was stopped.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from research.ablation.__main__ import main as run_ablation
+from research.grid.plans import BACKBONES
+from research.grid.plans import DATA_SETS
+from research.grid.plans import ablation_arguments
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command.
+
+    Args:
+        argv: Arguments; default is the command line's.
+    """
+    cells = [
+        f"{data}/{backbone}" for data in DATA_SETS for backbone in BACKBONES
+    ]
+    parser = argparse.ArgumentParser(
+        prog="python -m research.grid",
+        description="Looks for the paper's gain on data sets and backbones.",
+    )
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        choices=cells,
+        default=cells,
+        metavar="DATA/BACKBONE",
+        help=f"default: all of {', '.join(cells)}",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", default="output/grid", metavar="DIR")
+    parser.add_argument("--workers", type=int, default=2, metavar="N")
+    parser.add_argument(
+        "--keep_models",
+        action="store_true",
+        help="keep the detectors of all rows, not only the base detectors",
+    )
+    arguments = parser.parse_args(argv)
+    for cell in arguments.cells:
+        print(f"\n{cell}, seed {arguments.seed}")
+        words = ablation_arguments(
+            *cell.split("/"), arguments.seed, arguments.output
+        )
+        words += ["--workers", str(arguments.workers)]
+        if arguments.keep_models:
+            words.append("--keep_models")
+        run_ablation(words)
+
+
+if __name__ == "__main__":
+    main()
