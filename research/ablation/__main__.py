@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     _add_run_flags(parser)
     arguments = parser.parse_args(argv)
+    arguments.folds = len(arguments.fold_patterns) or arguments.folds
     with exit_on_error():
         run(arguments)
 
@@ -251,8 +252,6 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"--fold_patterns: expected regular expressions, found "
                 f"{pattern!r}: {error}"
             ) from None
-    if arguments.fold_patterns:
-        arguments.folds = len(arguments.fold_patterns)
     check_input_files(read_pipeline(arguments))
     for name, least in (
         ("folds", 2),

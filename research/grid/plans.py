@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from research.ablation.variants import EXTENSION
 
@@ -44,17 +45,6 @@ class DataSet:
     parts: tuple[str, ...]
     fields: tuple[str, ...] = ()
     second_look: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Backbone:
-    """A backbone with its ImageNet weights.
-
-    Args:
-        pipeline: A config of GTSDB with it.
-    """
-
-    pipeline: str
 
 
 _WIDE_CROPS = (
@@ -131,27 +121,28 @@ DATA_SETS = {
         ("preferred_size=96", "focus_threshold=0.05"),
     ),
 }
+# The config of each: all their other fields are the same.
 BACKBONES = {
-    "mobilenet": Backbone("pipelines/gtsdb_mobilenet.config"),
-    "mobilenet_v2": Backbone("pipelines/gtsdb_mobilenet_v2.config"),
-    "efficientnet_lite0": Backbone("pipelines/gtsdb_efficientnet_lite0.config"),
+    "mobilenet": "pipelines/gtsdb_mobilenet.config",
+    "mobilenet_v2": "pipelines/gtsdb_mobilenet_v2.config",
+    "efficientnet_lite0": "pipelines/gtsdb_efficientnet_lite0.config",
 }
 
 
-def result_file(data_set: str, backbone: str, seed: int) -> str:
+def result_file(data_set: str, backbone: str) -> str:
     """Names the file of what came out."""
-    return f"research/results/grid_{data_set}_{backbone}_seed_{seed}.json"
+    return f"research/results/grid_{data_set}_{backbone}.json"
 
 
 def ablation_arguments(
-    data_set: str, backbone: str, seed: int, folder: str
+    data_set: str, backbone: str, seeds: Sequence[int], folder: str
 ) -> list[str]:
     """Makes the arguments of `research.ablation`.
 
     Args:
         data_set: One of `DATA_SETS`.
         backbone: One of `BACKBONES`.
-        seed: Of all trainings.
+        seeds: Of the trainings.
         folder: For all files.
     """
     data = DATA_SETS[data_set]
@@ -168,10 +159,11 @@ def ablation_arguments(
     )
     windows = (f"second_look.{field}" for field in data.second_look)
     return [
-        *("--pipeline", BACKBONES[backbone].pipeline),
+        *("--pipeline", BACKBONES[backbone]),
         *("--output", f"{folder}/{data_set}_{backbone}"),
-        *("--results", result_file(data_set, backbone, seed)),
-        *("--steps-scale", str(STEPS_SCALE), "--seeds", str(seed)),
+        *("--results", result_file(data_set, backbone)),
+        *("--steps-scale", str(STEPS_SCALE)),
+        *("--seeds", *map(str, seeds)),
         *("--cached_images", str(CACHED_IMAGES)),
         *data.parts,
         *("--variants", *VARIANTS),
