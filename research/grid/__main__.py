@@ -11,8 +11,7 @@ import argparse
 from collections.abc import Sequence
 
 from research.ablation.__main__ import main as run_ablation
-from research.grid.plans import BACKBONES
-from research.grid.plans import DATA_SETS
+from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
 from research.grid.table import grid_table
 from research.grid.table import read_results
@@ -25,9 +24,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Arguments; default is the command line's.
     """
-    cells = [
-        f"{data}/{backbone}" for data in DATA_SETS for backbone in BACKBONES
-    ]
     parser = argparse.ArgumentParser(
         prog="python -m research.grid",
         description="Looks for the paper's gain on data sets and backbones.",
@@ -35,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--cells",
         nargs="+",
-        choices=cells,
-        default=cells,
+        choices=CELLS,
+        default=CELLS,
         metavar="DATA/BACKBONE",
-        help=f"default: all of {', '.join(cells)}",
+        help=f"default: all of {', '.join(CELLS)}",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--output", default="output/grid", metavar="DIR")

@@ -10,8 +10,7 @@ from featsr_tf.metrics.evaluator import percent
 from research.ablation.tables import difference_cell
 from research.ablation.tables import seconds_per_frame
 from research.ablation.variants import BASE
-from research.grid.plans import BACKBONES
-from research.grid.plans import DATA_SETS
+from research.grid.plans import CELLS
 from research.grid.plans import result_file
 
 # The rows of the first page, and how they are called there.
@@ -24,11 +23,7 @@ _ROWS = {
 
 def read_results() -> dict[str, dict]:
     """Reads what came out of the cells that were run, by DATA/BACKBONE."""
-    files = {
-        f"{data}/{backbone}": Path(result_file(data, backbone))
-        for data in DATA_SETS
-        for backbone in BACKBONES
-    }
+    files = {cell: Path(result_file(*cell.split("/"))) for cell in CELLS}
     return {
         cell: json.loads(path.read_text(encoding="utf-8"))
         for cell, path in files.items()

@@ -7,16 +7,14 @@ import pytest
 from featsr_tf.html_report.tables import Cell
 from research.ablation import __main__ as ablation
 from research.grid.__main__ import main
-from research.grid.plans import BACKBONES
-from research.grid.plans import DATA_SETS
+from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
 from research.grid.table import grid_table
 
 
-@pytest.mark.parametrize("data_set", DATA_SETS)
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_row_is_possible_and_starts_from_one_base(data_set, backbone):
-    words = ablation_arguments(data_set, backbone, [0, 1], "output/grid")
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_row_is_possible_and_starts_from_one_base(cell):
+    words = ablation_arguments(*cell.split("/"), [0, 1], "output/grid")
     with mock.patch.object(ablation, "run") as run:
         ablation.main(words)
     arguments = run.call_args.args[0]
