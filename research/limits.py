@@ -1,0 +1,244 @@
+"""What a second look loses, and where: windows, proposals or judging.
+
+    python -m research.limits --model_dir output/aerial_cars_model --classes car
+
+Objects that are not shown, at the threshold with the best F1 on the very
+frames, are counted by the first thing that they lack; wrong detections by the
+look that they are from. The base detector stands beside it.
+"""
+
+import argparse
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from featsr_tf.command_line.flags import add_pipeline_flags
+from featsr_tf.command_line.flags import read_trained_pipeline
+from featsr_tf.errors import exit_on_error
+from featsr_tf.exporting.names import BASE
+from featsr_tf.exporting.names import SUPER_RESOLVED
+from featsr_tf.metrics.detections import Detections
+from featsr_tf.metrics.detections import GroundTruth
+from featsr_tf.metrics.detections import areas
+from featsr_tf.metrics.matching import box_overlaps
+from tfrecords_tools.tables import text_table
+
+FOUND = "found"
+MISJUDGED = "seen, but judged otherwise"
+NO_PROPOSAL = "in a window without a proposal"
+NO_WINDOW = "neither proposal nor window"
+WRONG_IN_WINDOW = "wrong detections in windows"
+WRONG_OUTSIDE = "wrong detections elsewhere"
+ROWS = (FOUND, MISJUDGED, NO_PROPOSAL, NO_WINDOW)
+WRONG_ROWS = (WRONG_IN_WINDOW, WRONG_OUTSIDE)
+_OVERLAP = 0.5
+
+
+class Seen(NamedTuple):
+    """A frame, in original pixels.
+
+    Attributes:
+        truth: Its objects.
+        found: Detections with any score, and the windows of the second look.
+        candidates: `[n, 4]` boxes that were judged.
+        resized: `[2]` px of the base detector's input per px of the frame.
+    """
+
+    truth: GroundTruth
+    found: Detections
+    candidates: np.ndarray
+    resized: np.ndarray
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m research.limits",
+        description="Counts what a second look loses, and where.",
+    )
+    add_pipeline_flags(parser, required=False)
+    parser.add_argument("--model_dir", required=True, metavar="DIR")
+    parser.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="default: all"
+    )
+    arguments = parser.parse_args(argv)
+    with exit_on_error():
+        run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs both detectors and prints the table."""
+    from featsr_tf.config.schema.super_resolution import AreaFrame
+    from featsr_tf.metrics.evaluator import choose_threshold
+    from featsr_tf.prediction.evaluation import open_evaluation
+
+    pipeline = read_trained_pipeline(arguments)
+    records = open_evaluation(pipeline, arguments.model_dir)
+    names = records.label_map.names
+    class_ids = [
+        number
+        for number, name in names.items()
+        if arguments.classes is None or name in arguments.classes
+    ]
+    is_resized = (
+        pipeline.model.feature_super_resolution.small_area_frame
+        == AreaFrame.RESIZED
+    )
+    threshold = pipeline.model.feature_super_resolution.small_area_threshold
+    columns = {}
+    for detector in (BASE, SUPER_RESOLVED):
+        frames = list(look(pipeline, arguments.model_dir, records, detector))
+        score, _ = choose_threshold(
+            [frame.truth for frame in frames],
+            [frame.found for frame in frames],
+            class_ids,
+        )
+        counts = count_losses(frames, class_ids, score, threshold, is_resized)
+        columns[f"{detector} (score {score:.2f})"] = counts
+    print(losses_table(columns))
+
+
+def look(pipeline, model_dir: str, records, detector: str) -> Iterator[Seen]:
+    """Runs a detector over the frames of records.
+
+    Args:
+        detector: BASE or SUPER_RESOLVED.
+    """
+    import tqdm
+
+    from featsr_tf.data.build import evaluation_batches
+    from featsr_tf.data.build import looks_again
+    from featsr_tf.prediction.data_set import detections_of_row
+    from featsr_tf.prediction.data_set import network_inputs_of
+    from featsr_tf.prediction.data_set import truth_of_row
+    from featsr_tf.prediction.model import load_detector
+
+    super_resolve = detector == SUPER_RESOLVED
+    find = _candidate_function(
+        load_detector(
+            model_dir, None if super_resolve else BASE, pipeline
+        ).for_inference(),
+        super_resolve,
+    )
+    shrunk = 1.0
+    if super_resolve and looks_again(pipeline):
+        extension = pipeline.model.feature_super_resolution
+        shrunk = extension.second_look.first_pass_scale
+    batches = evaluation_batches(
+        pipeline, records, batch_size=1, super_resolve=super_resolve
+    )
+    bar = tqdm.tqdm(
+        batches, detector, records.summary.num_examples, dynamic_ncols=True
+    )
+    for number, batch in enumerate(bar):
+        found, boxes, valid = find(*network_inputs_of(batch))
+        batch = {key: value.numpy() for key, value in batch.items()}
+        (scale,) = batch["scales"]
+        yield Seen(
+            truth_of_row(batch, 0, number),
+            detections_of_row(found, 0, scale, number),
+            boxes[0].numpy()[valid[0].numpy()] / np.tile(scale, 2),
+            scale / shrunk,
+        )
+
+
+def _candidate_function(detector, super_resolve: bool):
+    """Also gives the best box of each candidate, and whether it is one."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def find(images, image_sizes, scales, originals=None):
+        found, candidates = detector.find_with_candidates(
+            images, image_sizes, scales, super_resolve, originals
+        )
+        boxes = candidates.boxes[:, :, 0]
+        if candidates.boxes.shape[2] != 1:
+            best = tf.argmax(candidates.scores[..., 1:], axis=2)
+            boxes = tf.gather(candidates.boxes, best, batch_dims=2)
+        return found, boxes, candidates.valid
+
+    return find
+
+
+def count_losses(
+    frames: Sequence[Seen],
+    class_ids: Collection[int],
+    min_score: float,
+    small_area: float,
+    is_resized: bool,
+) -> dict[str, list[int]]:
+    """Counts objects by what became of them, and wrong detections.
+
+    Args:
+        class_ids: The classes that count.
+        min_score: Of detections that are shown.
+        small_area: Below which an object is small, px^2.
+        is_resized: Whether of the resized frame, rather than of the frame.
+
+    Returns:
+        By row of the table: of small objects, and of the others.
+    """
+    counts = {name: [0, 0] for name in (*ROWS, *WRONG_ROWS)}
+    for frame in frames:
+        factor = frame.resized.prod() if is_resized else 1.0
+        truth = frame.truth
+        shown = frame.found.above(min_score)
+        shown = shown.take(np.isin(shown.classes, list(class_ids)))
+        is_same = truth.classes[:, None] == shown.classes
+        is_hit = (_overlaps(truth.boxes, shown.boxes) >= _OVERLAP) & is_same
+        is_seen = _overlaps(truth.boxes, frame.candidates) >= _OVERLAP
+        windows = frame.found.windows[:, :4]
+        is_held = _is_inside(truth.boxes, windows).any(axis=1)
+        counted = np.isin(truth.classes, list(class_ids))
+        counted &= ~(truth.crowd | truth.difficult)
+        for row in np.flatnonzero(counted):
+            if is_hit[row].any():
+                name = FOUND
+            elif is_seen[row].any():
+                name = MISJUDGED
+            else:
+                name = NO_PROPOSAL if is_held[row] else NO_WINDOW
+            is_large = areas(truth.boxes[row : row + 1])[0] * factor
+            counts[name][int(is_large >= small_area)] += 1
+        is_windowed = _is_inside(shown.boxes, windows).any(axis=1)
+        for row in np.flatnonzero(~is_hit.any(axis=0)):
+            name = WRONG_IN_WINDOW if is_windowed[row] else WRONG_OUTSIDE
+            is_large = areas(shown.boxes[row : row + 1])[0] * factor
+            counts[name][int(is_large >= small_area)] += 1
+    return counts
+
+
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Overlaps `[n, m]` of boxes `[n, 4]` with others `[m, 4]`."""
+    first = np.repeat(boxes, len(others), axis=0)
+    second = np.tile(others, (len(boxes), 1))
+    return box_overlaps(first, second).reshape(len(boxes), len(others))
+
+
+def _is_inside(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Tells `[n, m]` which boxes `[n, 4]` lie wholly in windows `[m, 4]`."""
+    begins = boxes[:, None, :2] >= windows[None, :, :2]
+    ends = boxes[:, None, 2:] <= windows[None, :, 2:]
+    return (begins & ends).all(axis=2)
+
+
+def losses_table(columns: dict[str, dict[str, list[int]]]) -> str:
+    """Sets the counts of detectors side by side, small objects first.
+
+    Args:
+        columns: Of `count_losses`, by the title of the detector.
+    """
+    head = [
+        "",
+        *(f"{name}, {s}" for name in columns for s in ("small", "other")),
+    ]
+    rows = [
+        [name, *(f"{n:,}" for counts in columns.values() for n in counts[name])]
+        for name in (*ROWS, *WRONG_ROWS)
+    ]
+    return text_table([head, *rows])
+
+
+if __name__ == "__main__":
+    main()
