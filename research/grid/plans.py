@@ -11,6 +11,14 @@ STEPS_SCALE = 0.6
 # As many as the 450 steps take.
 CACHED_IMAGES = 900
 VARIANTS = ("control", "no_content", "naive", "atrous_gan")
+# The paper's generator at its best price: behind gates, of cheap blocks.
+_GATES = ("gate_objectness_threshold=0.02", "gate_score_threshold=0.05")
+_CHEAP_PAPER = (
+    "atrous_gan_gated",
+    "supervision=ATROUS",
+    "generator.block=BOTTLENECK",
+    *_GATES,
+)
 _TAIL_GENERATOR = (
     "tail_magnified",
     "refiner=TAIL_GENERATOR",
@@ -23,8 +31,7 @@ _SECOND_LOOK = (
     "second_look",
     "refiner=SECOND_LOOK",
     "supervision=NONE",
-    "gate_objectness_threshold=0.02",
-    "gate_score_threshold=0.05",
+    *_GATES,
 )
 
 
@@ -209,6 +216,7 @@ def ablation_arguments(
         *("--cached_images", str(CACHED_IMAGES)),
         *data.parts,
         *("--variants", *VARIANTS),
+        *("--also", *_CHEAP_PAPER),
         *("--also", *_TAIL_GENERATOR),
         *("--also", *_SECOND_LOOK, *windows),
         *(word for field in fields for word in ("--set", field)),

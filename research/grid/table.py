@@ -16,6 +16,7 @@ from research.grid.plans import result_file
 # The rows of the first page, and how they are called there.
 _ROWS = {
     "atrous_gan": "the paper",
+    "atrous_gan_gated": "the paper, gated",
     "tail_magnified": "tail generator",
     "second_look": "second look",
 }

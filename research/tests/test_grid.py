@@ -41,6 +41,7 @@ def test_the_table_has_differences_and_times_over_the_base():
             "base": variant(0.4, 0.02, 0.01),
             "control": variant(0.39, 0.02, 0.0),
             "atrous_gan": variant(0.4, 0.03, 0.01),
+            "atrous_gan_gated": variant(0.39, 0.022, 0.0),
             "tail_magnified": variant(0.4, 0.04, -0.02),
             "second_look": variant(0.6, 0.018, 0.21),
         },
@@ -48,7 +49,7 @@ def test_the_table_has_differences_and_times_over_the_base():
     ((name, cells),) = grid_table({"signs/net": result}).rows
     assert name == "signs/net"
     assert [cell.text for cell in cells] == (
-        "1,285 1 40.0 39.0 +1.0 1.50 -2.0 2.00 +21.0 0.90".split()
+        "1,285 1 40.0 39.0 +1.0 1.50 +0.0 1.10 -2.0 2.00 +21.0 0.90".split()
     )
     assert cells[4] == Cell("+1.0", "good", detail="[+1.0, +1.0]")
 
