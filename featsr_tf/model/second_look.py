@@ -52,6 +52,8 @@ class WindowSettings:
             looked at again.
         focus_threshold: probability from which on a peak of the focus map is
             looked at.
+        maximum_share: most pixels of windows, as a share of those of the
+            part of the frame that they lie in.
     """
 
     size: int = 192
@@ -61,6 +63,7 @@ class WindowSettings:
     margin: float = 8.0
     score_threshold: float = 0.05
     focus_threshold: float = 0.15
+    maximum_share: float = 1.0
 
     def magnifications_of(
         self, boxes: tf.Tensor, scales: tf.Tensor
@@ -209,7 +212,7 @@ class SecondLook:
     def choose_views(
         self, places: Places, image_sizes: tf.Tensor
     ) -> tuple[Views, tf.Tensor]:
-        """Lays windows, or takes one view of each frame where that is cheaper.
+        """Lays windows, or takes one view of each frame where these are many.
 
         Returns:
             The views, and which places `[n]` bool they hold.
@@ -219,7 +222,8 @@ class SecondLook:
         parts = enlarged_parts(
             places, image_sizes, margin=settings.margin, least=settings.size
         )
-        is_dense = windows.num_pixels() > parts.num_pixels()
+        most = settings.maximum_share * tf.cast(parts.num_pixels(), tf.float32)
+        is_dense = tf.cast(windows.num_pixels(), tf.float32) > most
         return tf.cond(
             is_dense,
             lambda: (parts, tf.ones_like(is_held)),

@@ -227,6 +227,22 @@ def test_many_windows_become_one_view_of_the_frame(detector):
     np.testing.assert_array_equal(views.corners, [[0, 0]])
 
 
+def test_windows_have_at_most_their_share_of_the_part_that_they_lie_in(
+    detector,
+):
+    look = detector.second_look
+    sizes = tf.constant([[96.0, 128.0]])
+    # Two windows of 64 x 64 px in a part of 192 x 256: a sixth of it.
+    apart = places(squares((0, 0, 12), (80, 110, 12)), [2, 2])
+    for share, width, size in ((0.2, 2, [64, 64]), (0.15, 1, [192, 256])):
+        limited = dataclasses.replace(look.settings, maximum_share=share)
+        with mock.patch.object(look, "settings", limited):
+            views, is_held = look.choose_views(apart, sizes)
+        assert len(views.corners) == width
+        np.testing.assert_array_equal(views.size, size)
+        assert is_held.numpy().all()
+
+
 def test_where_objects_are_dense_the_view_is_that_part_of_the_frame():
     corners = [(y, x, 12) for y in range(110, 188, 13) for x in (80, 104, 128)]
     dense = places(

@@ -240,6 +240,14 @@ class SecondLookOptions:
         "Least pixels of a window between its edge and what it is laid for.",
         limits=(0, 1024),
     )
+    maximum_window_share: float = field(
+        1.0,
+        "Most pixels that windows may have, as a share of those of the "
+        "enlarged part of the frame that all of them lie in; where they would "
+        "have more, the whole part is searched instead. Less than 1 finds "
+        "more in crowds, and takes longer.",
+        limits=(0.01, 1),
+    )
     objectness_threshold: float = field(
         0.1, "Least objectness of proposals in windows.", limits=(0, 1)
     )
