@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.errors import DataError
 from featsr_tf.files import atomic_write
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 
+# px, of COCO's protocol, as `area_ranges` has it.
+COCO_SMALL_SIDE = 32
 _TRUTH_COLUMNS = ("boxes", "classes", "crowd", "difficult", "areas")
 _DETECTION_COLUMNS = ("boxes", "scores", "classes")
 
@@ -41,9 +44,23 @@ class Kept:
         """Returns the same with the proposals of the base detector."""
         return dataclasses.replace(self, proposals=base.proposals)
 
-    def resized(self) -> "Kept":
-        """Returns the same in pixels of I^1.0."""
+    def measured(
+        self, frame: AreaFrame, small_area: float = COCO_SMALL_SIDE**2
+    ) -> "Kept":
+        """Returns the same in pixels in which small is below 32 x 32.
+
+        The bounds between sizes are COCO's, moved to the threshold of the
+        config: in a frame that is half as large, they are half as far.
+
+        Args:
+            frame: In whose pixels `small_area` is.
+            small_area: Below which an object is small, px^2.
+        """
+        factor = COCO_SMALL_SIDE / np.sqrt(small_area)
         scales = np.tile(self.scales, 2)
+        if frame == AreaFrame.ORIGINAL:
+            scales = np.ones_like(scales)
+        scales = scales * factor
         return dataclasses.replace(
             self,
             truths=[

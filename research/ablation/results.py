@@ -7,7 +7,6 @@ import numpy as np
 import tqdm
 
 from featsr_tf.config import load_pipeline
-from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.html_report.inputs import describe_environment
@@ -34,7 +33,7 @@ def collect(
 ) -> dict:
     """Judges all variants.
 
-    Sizes are measured in the frame in which the config measures proposals.
+    Small is what the config calls small; medium is up to three times its side.
 
     Args:
         plan: Its cells are finished.
@@ -48,10 +47,10 @@ def collect(
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
     class_ids = classes_to_judge(plan, class_names)
-    frame = pipeline.model.feature_super_resolution.small_area_frame
+    extension = pipeline.model.feature_super_resolution
     judged = {
         name: [
-            judge(_folds(plan, name, seed, frame), class_ids)
+            judge(_folds(plan, name, seed, extension), class_ids)
             for seed in plan.seeds
         ]
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
@@ -71,7 +70,7 @@ def collect(
             },
             "left_out": {name: str(why) for name, why in refused.items()},
             "settings": {
-                **_settings(plan, frame),
+                **_settings(plan, extension),
                 "classes": list(class_names),
                 "resamples": num_resamples,
                 "frames": len(objects_of_frames),
@@ -132,7 +131,7 @@ def _of_variant(plan: Plan, name: str, seeds: Sequence[Judged]) -> dict:
     }
 
 
-def _settings(plan: Plan, frame: AreaFrame) -> dict:
+def _settings(plan: Plan, extension) -> dict:
     return {
         "pipeline": plan.pipeline_file,
         "overrides": list(plan.overrides),
@@ -141,21 +140,24 @@ def _settings(plan: Plan, frame: AreaFrame) -> dict:
         "judged_folds": list(plan.judged_folds),
         "seeds": list(plan.seeds),
         "steps_scale": plan.steps_scale,
-        "sizes_in_pixels_of": f"the {frame.lower()} frame",
+        "sizes_in_pixels_of": f"the {extension.small_area_frame.lower()} frame",
+        "small_below_px": extension.small_area_threshold**0.5,
         "command": " ".join(["python -m research.ablation", *sys.argv[1:]]),
     }
 
 
-def _folds(plan: Plan, name: str, seed: int, frame: AreaFrame) -> list:
+def _folds(plan: Plan, name: str, seed: int, extension) -> list:
     parts = []
     for fold in plan.judged_folds:
         cell = Cell(fold, seed, plan.variants[name])
         part = read_kept(plan.kept_file(cell))
         if cell.base is not None:
             part = part.with_proposals_of(read_kept(plan.kept_file(cell.base)))
-        if frame == AreaFrame.RESIZED:
-            part = part.resized()
-        parts.append(part)
+        parts.append(
+            part.measured(
+                extension.small_area_frame, extension.small_area_threshold
+            )
+        )
     return parts
 
 

@@ -130,7 +130,9 @@ def _object_table(results: Mapping) -> Table:
         f"Objects in {settings['frames']} frames, each judged once by a "
         f"detector that has not seen it ({len(settings['judged_folds'])} of "
         f"{settings['folds']} folds). Sizes "
-        f"are in pixels of {settings['sizes_in_pixels_of']}. Found: share "
+        f"are in pixels of {settings['sizes_in_pixels_of']}, small below "
+        f"{settings['small_below_px']:.3g} x {settings['small_below_px']:.3g}. "
+        "Found: share "
         "that a proposal of the base detector overlaps by one half; the "
         "variants that start from it share these proposals.",
         [("Objects", ["number", "percent"]), ("Proposals", ["found"])],

@@ -165,8 +165,7 @@ def judge(kept: Kept, class_ids: Collection[int], frame: AreaFrame) -> Judged:
         class_ids: the classes evaluated.
         frame: in which sizes are measured, as the config measures proposals.
     """
-    if frame == AreaFrame.RESIZED:
-        kept = kept.resized()
+    kept = kept.measured(frame)
     shown = list(kept.found)
     for judged in range(2):
         others = slice(1 - judged, None, 2)

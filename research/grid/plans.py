@@ -213,7 +213,7 @@ def ablation_arguments(
         *("--results", result_file(data_set, backbone)),
         *("--steps-scale", str(STEPS_SCALE)),
         *("--seeds", *map(str, seeds)),
-        *("--cached_images", str(CACHED_IMAGES)),
+        *("--cached_images", str(CACHED_IMAGES), "--resamples", "400"),
         *data.parts,
         *("--variants", *VARIANTS),
         *("--also", *_CHEAP_PAPER),

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.errors import DataError
+from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import evaluate
 from research.ablation.figures import count_frames
 from research.ablation.figures import judge
@@ -118,15 +120,25 @@ def test_a_damaged_file_is_named(tmp_path):
         read_kept(tmp_path / "cell.npz")
 
 
-def test_sizes_can_go_by_pixels_of_the_resized_frame():
+@pytest.mark.parametrize(
+    "frame, small_area, expected",
+    [
+        (AreaFrame.ORIGINAL, 32**2, "medium"),
+        # 50 px at half scale are 25 px.
+        (AreaFrame.RESIZED, 32**2, "small"),
+        (AreaFrame.ORIGINAL, 60**2, "small"),
+        (AreaFrame.ORIGINAL, 16**2, "large"),
+        (AreaFrame.RESIZED, 20**2, "medium"),
+    ],
+)
+def test_sizes_go_by_the_threshold_and_the_frame_of_the_config(
+    frame, small_area, expected
+):
     cell = kept(([MEDIUM], [MEDIUM], [0.9]), scale=0.5)
-    plain, resized = (
-        count_frames(part.truths, part.found, [1]).objects[0].tolist()
-        for part in (cell, cell.resized())
-    )
-    assert plain == [0, 1, 0, 1]
-    # 50 px at half scale are 25 px.
-    assert resized == [1, 0, 0, 1]
+    part = cell.measured(frame, small_area)
+    counts = count_frames(part.truths, part.found, [1]).objects[0]
+    names = [name for name, n in zip(SIZE_NAMES, counts, strict=True) if n]
+    assert names == [expected, "all"]
 
 
 def test_pooled_frames_have_numbers_of_their_own():
