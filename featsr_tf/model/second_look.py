@@ -33,9 +33,6 @@ from featsr_tf.model.views import enlarged_parts
 from featsr_tf.model.views import no_views
 from featsr_tf.model.views import render
 
-# px of a view: what ends so near to its edge may go on behind it.
-_EDGE = 2.0
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowSettings:
@@ -47,7 +44,8 @@ class WindowSettings:
         preferred_size: side, px of the window, that objects are brought to.
         maximum_enlargement: px of a window per px of the original, at most.
         margin: least distance of what is looked at from the edge of its
-            window, px of the window.
+            window, px of the window. What ends at less than half of it may go
+            on behind the edge, and is left out.
         score_threshold: score in the first pass from which on a detection is
             looked at again.
         focus_threshold: probability from which on a peak of the focus map is
@@ -307,11 +305,13 @@ class SecondLook:
         size = tf.cast(views.size, tf.float32)
         ends = corners + size / tf.gather(views.magnifications, rows)[:, None]
         limits = tf.gather(tf.gather(image_sizes, views.image_indices), rows)
-        # The frame's own edge cuts nothing.
+        # What the edge cuts seems to end before it, by a few pixels. The
+        # frame's own edge cuts nothing.
+        edge = self.settings.margin / 2
         is_first = (corners <= 0.0)[:, None]
         is_last = (ends >= limits - 0.01)[:, None]
-        begins_whole = (boxes[..., :2] > _EDGE) | is_first
-        ends_whole = (boxes[..., 2:] < size - _EDGE) | is_last
+        begins_whole = (boxes[..., :2] > edge) | is_first
+        ends_whole = (boxes[..., 2:] < size - edge) | is_last
         return tf.reduce_all(begins_whole & ends_whole, axis=-1)
 
 

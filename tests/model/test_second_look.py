@@ -175,13 +175,17 @@ def test_what_an_edge_of_a_window_cuts_is_left_out(detector):
         [40, 20, 63.5, 40],  # cut below
         [20, 20, 40, 40],
     ]
-    is_whole = detector.second_look.is_whole(
-        tf.constant(boxes, tf.float32)[:, None],
-        views,
-        tf.zeros([5], tf.int32),
-        tf.constant([[90.0, 42.0]]),
-    )
-    np.testing.assert_array_equal(is_whole[:, 0], [1, 0, 1, 0, 1])
+    look = detector.second_look
+    for margin, expected in ((4, [1, 0, 1, 0, 1]), (42, [0, 0, 1, 0, 0])):
+        settings = dataclasses.replace(look.settings, margin=margin)
+        with mock.patch.object(look, "settings", settings):
+            is_whole = look.is_whole(
+                tf.constant(boxes, tf.float32)[:, None],
+                views,
+                tf.zeros([5], tf.int32),
+                tf.constant([[90.0, 42.0]]),
+            )
+        np.testing.assert_array_equal(is_whole[:, 0], expected)
 
 
 def test_candidates_are_listed_image_by_image():
