@@ -58,7 +58,7 @@ class WindowSettings:
     magnifications: tuple[float, ...] = (2.0, 3.0, 4.0)
     preferred_size: float = 48.0
     maximum_enlargement: float = 2.0
-    margin: float = 8.0
+    margin: float = 32.0
     score_threshold: float = 0.05
     focus_threshold: float = 0.15
     maximum_share: float = 1.0

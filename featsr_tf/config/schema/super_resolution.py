@@ -236,8 +236,9 @@ class SecondLookOptions:
         limits=(0.1, 64),
     )
     margin: int = field(
-        8,
-        "Least pixels of a window between its edge and what it is laid for.",
+        32,
+        "Least pixels of a window between its edge and what it is laid for. "
+        "What ends at less than half of it may be cut, and is left out.",
         limits=(0, 1024),
     )
     maximum_window_share: float = field(
