@@ -78,12 +78,18 @@ def test_objects_of_one_size_in_all_images_keep_images_apart():
 def test_windows_are_for_small_objects_alone():
     sparse = values([20, 25, 30, 100] * 3)
     assert sparse["refiner"] == "SECOND_LOOK"
-    assert (sparse["first_pass_scale"], sparse["preferred_size"]) == (0.8, 64)
+    assert (sparse["first_pass_scale"], sparse["focus_threshold"]) == (
+        0.8,
+        0.15,
+    )
+    assert sparse["maximum_window_share"] == 1.0
     large = choose(summary([300] * 8), NAMES, RECIPES["mobilenet_v1"])
     assert not large.has_windows
     assert "steps_2" not in large.values
     dense = values([20] * 80, per_image=10)
-    assert (dense["first_pass_scale"], dense["focus_threshold"]) == (1.0, 1)
+    # Where windows would be many, they give way to one view.
+    assert (dense["first_pass_scale"], dense["focus_threshold"]) == (0.6, 0.1)
+    assert dense["maximum_window_share"] == 0.5
 
 
 def test_crops_hold_the_largest_objects_and_show_all_scales():
