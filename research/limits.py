@@ -4,10 +4,12 @@
 
 Objects that are not shown, at the threshold with the best F1 on the very
 frames, are counted by the first thing that they lack; wrong detections by the
-look that they are from. The base detector stands beside it.
+look that they are from. The base detector stands beside it, on frames as the
+config has them and, with --enlarge, larger.
 """
 
 import argparse
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,13 +17,20 @@ import numpy as np
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_trained_pipeline
+from featsr_tf.config import parse_pipeline
+from featsr_tf.config import to_text
+from featsr_tf.config.schema.super_resolution import AreaFrame
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
+from featsr_tf.metrics.coco import match_by_size
+from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
+from featsr_tf.metrics.evaluator import percent
 from featsr_tf.metrics.matching import box_overlaps
+from research.ablation.kept import Kept
 from tfrecords_tools.tables import text_table
 
 FOUND = "found"
@@ -43,12 +52,14 @@ class Seen(NamedTuple):
         found: Detections with any score, and the windows of the second look.
         candidates: `[n, 4]` boxes that were judged.
         resized: `[2]` px of the base detector's input per px of the frame.
+        seen: px of the input of the first pass per px of the base detector's.
     """
 
     truth: GroundTruth
     found: Detections
     candidates: np.ndarray
     resized: np.ndarray
+    seen: float = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,6 +73,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--classes", nargs="+", metavar="NAME", help="default: all"
     )
+    parser.add_argument(
+        "--enlarge",
+        type=float,
+        nargs="*",
+        default=[],
+        metavar="F",
+        help="times the size at which the config shows frames to the base",
+    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
@@ -69,7 +88,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs both detectors and prints the table."""
-    from featsr_tf.config.schema.super_resolution import AreaFrame
     from featsr_tf.metrics.evaluator import choose_threshold
     from featsr_tf.prediction.evaluation import open_evaluation
 
@@ -81,29 +99,69 @@ def run(arguments: argparse.Namespace) -> None:
         for number, name in names.items()
         if arguments.classes is None or name in arguments.classes
     ]
-    is_resized = (
-        pipeline.model.feature_super_resolution.small_area_frame
-        == AreaFrame.RESIZED
-    )
-    threshold = pipeline.model.feature_super_resolution.small_area_threshold
-    columns = {}
-    for detector in (BASE, SUPER_RESOLVED):
-        frames = list(look(pipeline, arguments.model_dir, records, detector))
-        score, _ = choose_threshold(
-            [frame.truth for frame in frames],
-            [frame.found for frame in frames],
-            class_ids,
+    extension = pipeline.model.feature_super_resolution
+    sizes = extension.small_area_frame, extension.small_area_threshold
+    looks = {BASE: (BASE, 1.0)}
+    looks |= {f"{BASE} x {it:g}": (BASE, it) for it in arguments.enlarge}
+    looks[SUPER_RESOLVED] = (SUPER_RESOLVED, 1.0)
+    columns, averages = {}, [["AP50 / AP50:95", *SIZE_NAMES, "pixels"]]
+    for title, (detector, factor) in looks.items():
+        frames = list(
+            look(pipeline, arguments.model_dir, records, detector, factor)
         )
-        counts = count_losses(frames, class_ids, score, threshold, is_resized)
-        columns[f"{detector} (score {score:.2f})"] = counts
+        kept = as_kept(frames).measured(*sizes)
+        score, _ = choose_threshold(kept.truths, kept.found, class_ids)
+        columns[f"{title} (score {score:.2f})"] = count_losses(
+            frames, class_ids, score, *sizes
+        )
+        figures = match_by_size(kept.truths, kept.found, class_ids)
+        by_size = figures.figures().by_size()
+        averages.append(
+            [
+                title,
+                *(
+                    f"{percent(by_size[size]['ap50'])} / "
+                    f"{percent(by_size[size]['ap'])}"
+                    for size in SIZE_NAMES
+                ),
+                f"{seen_pixels(frames):.2f}",
+            ]
+        )
     print(losses_table(columns))
+    print(f"\n{text_table(averages)}")
 
 
-def look(pipeline, model_dir: str, records, detector: str) -> Iterator[Seen]:
+def as_kept(frames: Sequence[Seen]) -> Kept:
+    """Takes what sizes and figures need."""
+    return Kept(
+        [frame.truth for frame in frames],
+        [frame.found for frame in frames],
+        None,
+        np.array([frame.resized for frame in frames]),
+        np.zeros(len(frames)),
+    )
+
+
+def seen_pixels(frames: Sequence[Seen]) -> float:
+    """Pixels that the detector sees, over those of the base's frames."""
+    shares = []
+    for frame in frames:
+        windows = frame.found.windows
+        sides = (windows[:, 2:4] - windows[:, :2]) * windows[:, 4:]
+        size = frame.truth.height * frame.truth.width
+        # A magnification is over the first pass, and so over its scale.
+        shares.append(frame.seen**2 * (1 + sides.prod(axis=1).sum() / size))
+    return float(np.mean(shares))
+
+
+def look(
+    pipeline, model_dir: str, records, detector: str, factor: float = 1.0
+) -> Iterator[Seen]:
     """Runs a detector over the frames of records.
 
     Args:
         detector: BASE or SUPER_RESOLVED.
+        factor: Times the size at which the config shows frames.
     """
     import tqdm
 
@@ -121,12 +179,15 @@ def look(pipeline, model_dir: str, records, detector: str) -> Iterator[Seen]:
         ).for_inference(),
         super_resolve,
     )
-    shrunk = 1.0
+    seen = factor
     if super_resolve and looks_again(pipeline):
         extension = pipeline.model.feature_super_resolution
-        shrunk = extension.second_look.first_pass_scale
+        seen *= extension.second_look.first_pass_scale
     batches = evaluation_batches(
-        pipeline, records, batch_size=1, super_resolve=super_resolve
+        _enlarged(pipeline, factor),
+        records,
+        batch_size=1,
+        super_resolve=super_resolve,
     )
     bar = tqdm.tqdm(
         batches, detector, records.summary.num_examples, dynamic_ncols=True
@@ -139,8 +200,26 @@ def look(pipeline, model_dir: str, records, detector: str) -> Iterator[Seen]:
             truth_of_row(batch, 0, number),
             detections_of_row(found, 0, scale, number),
             boxes[0].numpy()[valid[0].numpy()] / np.tile(scale, 2),
-            scale / shrunk,
+            scale / seen,
+            seen,
         )
+
+
+def _enlarged(pipeline, factor: float):
+    """Makes a config whose frames are larger."""
+    resizers = dataclasses.asdict(pipeline.model.faster_rcnn.image_resizer)
+    path = "model.faster_rcnn.image_resizer"
+    sides = ("min_dimension", "max_dimension", "height", "width")
+    return parse_pipeline(
+        to_text(pipeline).encode(),
+        "the config",
+        [
+            f"{path}.{resizer}.{side}={round(fields[side] * factor)}"
+            for resizer, fields in resizers.items()
+            for side in sides
+            if fields and side in fields
+        ],
+    )
 
 
 def _candidate_function(detector, super_resolve: bool):
@@ -165,23 +244,25 @@ def count_losses(
     frames: Sequence[Seen],
     class_ids: Collection[int],
     min_score: float,
+    frame_of_sizes: AreaFrame,
     small_area: float,
-    is_resized: bool,
 ) -> dict[str, list[int]]:
     """Counts objects by what became of them, and wrong detections.
 
     Args:
         class_ids: The classes that count.
         min_score: Of detections that are shown.
+        frame_of_sizes: In whose pixels the next is.
         small_area: Below which an object is small, px^2.
-        is_resized: Whether of the resized frame, rather than of the frame.
 
     Returns:
         By row of the table: of small objects, and of the others.
     """
     counts = {name: [0, 0] for name in (*ROWS, *WRONG_ROWS)}
     for frame in frames:
-        factor = frame.resized.prod() if is_resized else 1.0
+        factor = 1.0
+        if frame_of_sizes == AreaFrame.RESIZED:
+            factor = frame.resized.prod()
         truth = frame.truth
         shown = frame.found.above(min_score)
         shown = shown.take(np.isin(shown.classes, list(class_ids)))

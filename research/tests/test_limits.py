@@ -3,7 +3,9 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
+from featsr_tf.config.schema.super_resolution import AreaFrame
 from research.limits import FOUND
 from research.limits import MISJUDGED
 from research.limits import NO_PROPOSAL
@@ -13,6 +15,7 @@ from research.limits import WRONG_OUTSIDE
 from research.limits import Seen
 from research.limits import count_losses
 from research.limits import losses_table
+from research.limits import seen_pixels
 from tests.metrics.scenes import found
 from tests.metrics.scenes import square
 from tests.metrics.scenes import truth
@@ -34,8 +37,8 @@ def counts_of(frame, **options):
     options = {
         "class_ids": [1],
         "min_score": 0.5,
+        "frame_of_sizes": AreaFrame.ORIGINAL,
         "small_area": 1024,
-        "is_resized": False,
     } | options
     counts = count_losses([frame], **options)
     return {name: numbers for name, numbers in counts.items() if any(numbers)}
@@ -75,7 +78,7 @@ def test_wrong_detections_are_of_the_look_that_they_are_from():
 def test_sizes_may_be_those_of_the_resized_frame():
     frame = seen(truth([OTHER]), found([OTHER]), [OTHER], resized=(0.5, 0.5))
     assert counts_of(frame) == {FOUND: [0, 1]}
-    assert counts_of(frame, is_resized=True) == {FOUND: [1, 0]}
+    assert counts_of(frame, frame_of_sizes=AreaFrame.RESIZED) == {FOUND: [1, 0]}
 
 
 def test_what_counts_for_nothing_is_not_counted():
@@ -85,8 +88,19 @@ def test_what_counts_for_nothing_is_not_counted():
 
 def test_the_table_sets_small_objects_first():
     counts = count_losses(
-        [seen(truth([SMALL]), found([SMALL]))], [1], 0.5, 1024, False
+        [seen(truth([SMALL]), found([SMALL]))],
+        [1],
+        0.5,
+        AreaFrame.ORIGINAL,
+        1024,
     )
     lines = losses_table({"base": counts}).splitlines()
     assert lines[0].split() == "base, small base, other".split()
     assert lines[1].split() == "found 1 0".split()
+
+
+def test_pixels_are_those_of_the_first_pass_and_of_windows():
+    frame = seen(truth(), found(), windows=[square(0, 0, 100)])
+    # A first pass at .6; of 1000 x 1000 px 200 x 200 in a window.
+    frame = frame._replace(seen=0.6)
+    assert seen_pixels([frame]) == pytest.approx(0.36 * 1.04)
