@@ -31,6 +31,8 @@ from featsr_tf.metrics.detections import areas
 from featsr_tf.metrics.evaluator import percent
 from featsr_tf.metrics.matching import box_overlaps
 from research.ablation.kept import Kept
+from research.classes import add_classes_flag
+from research.classes import class_ids
 from tfrecords_tools.tables import text_table
 
 FOUND = "found"
@@ -70,9 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_pipeline_flags(parser, required=False)
     parser.add_argument("--model_dir", required=True, metavar="DIR")
-    parser.add_argument(
-        "--classes", nargs="+", metavar="NAME", help="default: all"
-    )
+    add_classes_flag(parser)
     parser.add_argument(
         "--enlarge",
         type=float,
@@ -93,12 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     pipeline = read_trained_pipeline(arguments)
     records = open_evaluation(pipeline, arguments.model_dir)
-    names = records.label_map.names
-    class_ids = [
-        number
-        for number, name in names.items()
-        if arguments.classes is None or name in arguments.classes
-    ]
+    judged_ids = class_ids(records.label_map, arguments.classes)
     extension = pipeline.model.feature_super_resolution
     sizes = extension.small_area_frame, extension.small_area_threshold
     looks = {BASE: (BASE, 1.0)}
@@ -110,11 +105,11 @@ def run(arguments: argparse.Namespace) -> None:
             look(pipeline, arguments.model_dir, records, detector, factor)
         )
         kept = as_kept(frames).measured(*sizes)
-        score, _ = choose_threshold(kept.truths, kept.found, class_ids)
+        score, _ = choose_threshold(kept.truths, kept.found, judged_ids)
         columns[f"{title} (score {score:.2f})"] = count_losses(
-            frames, class_ids, score, *sizes
+            frames, judged_ids, score, *sizes
         )
-        figures = match_by_size(kept.truths, kept.found, class_ids)
+        figures = match_by_size(kept.truths, kept.found, judged_ids)
         by_size = figures.figures().by_size()
         averages.append(
             [
@@ -242,7 +237,7 @@ def _candidate_function(detector, super_resolve: bool):
 
 def count_losses(
     frames: Sequence[Seen],
-    class_ids: Collection[int],
+    judged_ids: Collection[int],
     min_score: float,
     frame_of_sizes: AreaFrame,
     small_area: float,
@@ -250,7 +245,7 @@ def count_losses(
     """Counts objects by what became of them, and wrong detections.
 
     Args:
-        class_ids: The classes that count.
+        judged_ids: The classes that count.
         min_score: Of detections that are shown.
         frame_of_sizes: In whose pixels the next is.
         small_area: Below which an object is small, px^2.
@@ -265,13 +260,13 @@ def count_losses(
             factor = frame.resized.prod()
         truth = frame.truth
         shown = frame.found.above(min_score)
-        shown = shown.take(np.isin(shown.classes, list(class_ids)))
+        shown = shown.take(np.isin(shown.classes, list(judged_ids)))
         is_same = truth.classes[:, None] == shown.classes
         is_hit = (_overlaps(truth.boxes, shown.boxes) >= _OVERLAP) & is_same
         is_seen = _overlaps(truth.boxes, frame.candidates) >= _OVERLAP
         windows = frame.found.windows[:, :4]
         is_held = _is_inside(truth.boxes, windows).any(axis=1)
-        counted = np.isin(truth.classes, list(class_ids))
+        counted = np.isin(truth.classes, list(judged_ids))
         counted &= ~(truth.crowd | truth.difficult)
         for row in np.flatnonzero(counted):
             if is_hit[row].any():

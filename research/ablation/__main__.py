@@ -28,6 +28,8 @@ from research.ablation.variants import BASE
 from research.ablation.variants import VARIANTS
 from research.ablation.variants import own_base
 from research.ablation.variants import own_variant
+from research.classes import add_classes_flag
+from research.classes import class_ids
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -122,13 +124,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws of the bootstrap; default %(default)s",
     )
-    parser.add_argument(
-        "--classes",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="classes of the label map that are judged; default: all",
-    )
+    add_classes_flag(parser)
     parser.add_argument(
         "--keep_models",
         action="store_true",
@@ -149,9 +145,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Runs what is left, judges, prints and writes."""
+    from featsr_tf.data.label_map import load_label_map
     from featsr_tf.files import write_text
     from research.ablation.page import render_results
-    from research.ablation.results import classes_to_judge
     from research.ablation.results import collect
     from research.ablation.tables import result_tables
     from research.ablation.workers import run_cells
@@ -163,7 +159,8 @@ def run(arguments: argparse.Namespace) -> None:
     plan, refused = make_plan(arguments)
     for name, reason in refused.items():
         print(f"left out: {name}: {reason}")
-    classes_to_judge(plan, arguments.classes)
+    reader = read_pipeline(arguments).train_input_reader
+    class_ids(load_label_map(reader.label_map_path), arguments.classes)
     plan.claim_folder()
     with plan.held():
         prepare(plan)

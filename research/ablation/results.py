@@ -8,7 +8,6 @@ import tqdm
 
 from featsr_tf.config import load_pipeline
 from featsr_tf.data.label_map import load_label_map
-from featsr_tf.errors import ConfigError
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import none_if_nan
@@ -23,6 +22,7 @@ from research.ablation.plan import Cell
 from research.ablation.plan import Plan
 from research.ablation.variants import BASE
 from research.ablation.variants import CONTROL
+from research.classes import class_ids
 
 
 def collect(
@@ -46,11 +46,12 @@ def collect(
         and curves; "objects", "settings" and "environment". Fit for JSON.
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
-    class_ids = classes_to_judge(plan, class_names)
+    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    judged_ids = class_ids(label_map, class_names)
     extension = pipeline.model.feature_super_resolution
     judged = {
         name: [
-            judge(_folds(plan, name, seed, extension), class_ids)
+            judge(_folds(plan, name, seed, extension), judged_ids)
             for seed in plan.seeds
         ]
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
@@ -85,30 +86,6 @@ def collect(
             "environment": describe_environment(),
         }
     )
-
-
-def classes_to_judge(plan: Plan, names: Sequence[str]) -> list[int]:
-    """Finds the numbers of classes.
-
-    Args:
-        plan: Its config names the label map.
-        names: Classes of the label map; nothing = all.
-
-    Raises:
-        ConfigError: The label map has no such class.
-    """
-    pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
-    path = pipeline.train_input_reader.label_map_path
-    known = load_label_map(path).names
-    unknown = set(names) - set(known.values())
-    if unknown:
-        raise ConfigError(
-            f"--classes: {path} has no {', '.join(sorted(unknown))}; it has "
-            f"{', '.join(known.values())}"
-        )
-    return [
-        number for number, name in known.items() if not names or name in names
-    ]
 
 
 def _of_variant(plan: Plan, name: str, seeds: Sequence[Judged]) -> dict:

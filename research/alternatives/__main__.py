@@ -24,6 +24,8 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.prediction.tiling import Tiling
+from research.classes import add_classes_flag
+from research.classes import class_ids
 from research.side_by_side import add_clock_flag
 from research.side_by_side import add_enlarge_flag
 from research.side_by_side import check_rounds
@@ -60,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="in which frame objects are small: that of the config's "
         "small_area_frame, or the original one, as COCO has it",
     )
+    add_classes_flag(parser)
     parser.add_argument(
         "--images", type=int, help="judge so many frames; default all"
     )
@@ -172,6 +175,7 @@ def run(arguments: argparse.Namespace) -> None:
         ),
         pipeline.model.faster_rcnn.num_classes,
     )
+    judged_ids = class_ids(source.label_map, arguments.classes)
     ways = make_ways(models, arguments)
     frames = itertools.islice(read_frames(pipeline, source), arguments.images)
     kept = look(
@@ -185,8 +189,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.sizes_of == "original":
         area_frame = AreaFrame.ORIGINAL
     judged = {
-        name: judge(item, source.label_map.names, area_frame)
-        for name, item in kept.items()
+        name: judge(item, judged_ids, area_frame) for name, item in kept.items()
     }
     if not judged[BASE].counts.objects[:, 0].any():
         raise DataError(

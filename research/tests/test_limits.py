@@ -35,7 +35,7 @@ def seen(truths, shown, candidates=(), windows=(), resized=(1.0, 1.0)):
 
 def counts_of(frame, **options):
     options = {
-        "class_ids": [1],
+        "judged_ids": [1],
         "min_score": 0.5,
         "frame_of_sizes": AreaFrame.ORIGINAL,
         "small_area": 1024,
@@ -59,11 +59,11 @@ def test_objects_are_found_or_lack_one_thing_first():
 
 def test_a_detection_of_another_class_finds_nothing():
     frame = seen(truth([SMALL], [2]), found([SMALL]), [SMALL])
-    assert counts_of(frame, class_ids=[1, 2]) == {
+    assert counts_of(frame, judged_ids=[1, 2]) == {
         MISJUDGED: [1, 0],
         WRONG_OUTSIDE: [1, 0],
     }
-    assert counts_of(frame, class_ids=[2]) == {MISJUDGED: [1, 0]}
+    assert counts_of(frame, judged_ids=[2]) == {MISJUDGED: [1, 0]}
 
 
 def test_wrong_detections_are_of_the_look_that_they_are_from():
