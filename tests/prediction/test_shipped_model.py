@@ -16,7 +16,12 @@ from tests.support import REPOSITORY
 
 SAVED = REPOSITORY / "saved_models"
 MODEL = SAVED / "gtsdb_efficientnet_lite0" / "1"
-ALL = (MODEL, SAVED / "gtsdb_mobilenet" / "2")
+# What the cards must name: who made the data, and the licence of the weights.
+ALL = {
+    MODEL: ("Houben", "Apache"),
+    SAVED / "gtsdb_mobilenet" / "2": ("Houben", "Apache"),
+    SAVED / "aerial_cars" / "1": ("KIT AIS", "CC BY-SA 4.0"),
+}
 LARGEST_BYTES = 40 * 10**6
 SIDE = 24
 BOX = [388, 668, 388 + SIDE, 668 + SIDE]
@@ -120,8 +125,9 @@ def test_the_card_tells_data_licence_figures_and_limits(path):
     card = (path / "MODEL_CARD.md").read_text()
     texts = dict(part.split("\n", 1) for part in card.split("\n## ")[1:])
     assert {"Use", "Data", "Figures", "Limits", "Licence"} <= texts.keys()
-    assert "Houben" in texts["Data"]
-    assert "Apache" in texts["Licence"]
+    source, licence = ALL[path]
+    assert source in texts["Data"]
+    assert licence in texts["Licence"]
     assert "AP50" in texts["Figures"]
     for fact in ("| steps | base ", "| seed | ", "| lowest score drawn | "):
         assert fact in card
