@@ -3,9 +3,10 @@
     python -m research.limits --model_dir output/aerial_cars_model --classes car
 
 Objects that are not shown, at the threshold with the best F1 on the very
-frames, are counted by the first thing that they lack; wrong detections by the
-look that they are from. The base detector stands beside it, on frames as the
-config has them and, with --enlarge, larger.
+frames, are counted by what they have: a proposal that was judged otherwise, a
+window without one, or neither; wrong detections by whether a window holds
+them. The base detector stands beside it, on frames as the config has them and,
+with --enlarge, larger.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import areas
+from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.metrics.evaluator import percent
 from featsr_tf.metrics.matching import box_overlaps
 from research.ablation.kept import Kept
@@ -36,11 +38,11 @@ from research.classes import class_ids
 from tfrecords_tools.tables import text_table
 
 FOUND = "found"
-MISJUDGED = "seen, but judged otherwise"
-NO_PROPOSAL = "in a window without a proposal"
-NO_WINDOW = "neither proposal nor window"
-WRONG_IN_WINDOW = "wrong detections in windows"
-WRONG_OUTSIDE = "wrong detections elsewhere"
+MISJUDGED = "judged otherwise"
+NO_PROPOSAL = "window, no proposal"
+NO_WINDOW = "neither"
+WRONG_IN_WINDOW = "wrong in windows"
+WRONG_OUTSIDE = "wrong elsewhere"
 ROWS = (FOUND, MISJUDGED, NO_PROPOSAL, NO_WINDOW)
 WRONG_ROWS = (WRONG_IN_WINDOW, WRONG_OUTSIDE)
 _OVERLAP = 0.5
@@ -99,18 +101,18 @@ def run(arguments: argparse.Namespace) -> None:
     looks = {BASE: (BASE, 1.0)}
     looks |= {f"{BASE} x {it:g}": (BASE, it) for it in arguments.enlarge}
     looks[SUPER_RESOLVED] = (SUPER_RESOLVED, 1.0)
-    columns, averages = {}, [["AP50 / AP50:95", *SIZE_NAMES, "pixels"]]
+    losses, averages = {}, [["AP50 / AP50:95", *SIZE_NAMES, "pixels"]]
     for title, (detector, factor) in looks.items():
         frames = list(
             look(pipeline, arguments.model_dir, records, detector, factor)
         )
         kept = as_kept(frames).measured(*sizes)
         score, _ = choose_threshold(kept.truths, kept.found, judged_ids)
-        columns[f"{title} (score {score:.2f})"] = count_losses(
+        losses[f"{title} (score {score:.2f})"] = count_losses(
             frames, judged_ids, score, *sizes
         )
         figures = match_by_size(kept.truths, kept.found, judged_ids)
-        by_size = figures.figures().by_size()
+        by_size = none_if_nan(figures.figures().by_size())
         averages.append(
             [
                 title,
@@ -122,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{seen_pixels(frames):.2f}",
             ]
         )
-    print(losses_table(columns))
+    print(losses_table(losses))
     print(f"\n{text_table(averages)}")
 
 
@@ -299,21 +301,19 @@ def _is_inside(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
     return (begins & ends).all(axis=2)
 
 
-def losses_table(columns: dict[str, dict[str, list[int]]]) -> str:
-    """Sets the counts of detectors side by side, small objects first.
+def losses_table(detectors: dict[str, dict[str, list[int]]]) -> str:
+    """Sets the counts of detectors one below the other, small objects first.
 
     Args:
-        columns: Of `count_losses`, by the title of the detector.
+        detectors: Of `count_losses`, by the title of the detector.
     """
-    head = [
-        "",
-        *(f"{name}, {s}" for name in columns for s in ("small", "other")),
-    ]
+    names = (*ROWS, *WRONG_ROWS)
     rows = [
-        [name, *(f"{n:,}" for counts in columns.values() for n in counts[name])]
-        for name in (*ROWS, *WRONG_ROWS)
+        [f"{title}, {size}", *(f"{counts[name][column]:,}" for name in names)]
+        for title, counts in detectors.items()
+        for column, size in enumerate(("small", "other"))
     ]
-    return text_table([head, *rows])
+    return text_table([["", *names], *rows])
 
 
 if __name__ == "__main__":
