@@ -233,15 +233,17 @@ def _choose_windows(
         return values | {
             "first_pass_scale": 0.6,
             "magnifications": [2.0, 2.5, 3.0, 4.0],
+            "preferred_size": 32,
             "maximum_window_share": 0.5,
             "focus_threshold": 0.1,
             "why_first_pass": "Many objects of an image are small: the part "
-            "that they lie in is searched as one enlarged view, and a coarse "
-            "first pass says where that is.",
+            "that they lie in is searched as one view, hardly enlarged, and a "
+            "coarse first pass says where that is.",
         }
     return values | {
         "first_pass_scale": 0.8,
         "magnifications": [2.0, 3.0, 4.0],
+        "preferred_size": 64,
         "maximum_window_share": 1.0,
         "focus_threshold": 0.15,
         "why_first_pass": "Few objects of an image are small: the first pass "

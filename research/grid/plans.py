@@ -151,7 +151,7 @@ DATA_SETS = {
         ),
         (
             *("first_pass_scale=0.6", "magnifications=[2.0, 2.5, 3.0, 4.0]"),
-            *("preferred_size=64", "focus_threshold=0.1"),
+            *("preferred_size=32", "focus_threshold=0.1"),
             "maximum_window_share=0.5",
         ),
     ),

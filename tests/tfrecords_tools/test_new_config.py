@@ -89,7 +89,7 @@ def test_windows_are_for_small_objects_alone():
     dense = values([20] * 80, per_image=10)
     # Where windows would be many, they give way to one view.
     assert (dense["first_pass_scale"], dense["focus_threshold"]) == (0.6, 0.1)
-    assert dense["maximum_window_share"] == 0.5
+    assert (dense["maximum_window_share"], dense["preferred_size"]) == (0.5, 32)
 
 
 def test_crops_hold_the_largest_objects_and_show_all_scales():
