@@ -23,9 +23,11 @@ _MOST_ENLARGED = 2.0
 # As many as a frame of 1920 x 1080 has.
 _MOST_PIXELS = 2.1e6
 _SHARE_WORTH_WINDOWS = 0.1
-# From so many small objects per image on, windows cost more than one finer
-# pass over the frame, and what they add was measured to be nothing.
+# From so many small objects per image on, the part of the frame that they lie
+# in is searched as one view sooner than as windows.
 _MANY_SMALL = 8
+# px; windows that show objects smaller than this are not worth their time.
+_LEAST_IN_WINDOWS = 24
 _CROPS = (384, 512, 640)
 _MOST_ANCHORS = 15
 # px; the others are half octaves from it.
@@ -233,22 +235,32 @@ def _choose_windows(
         return values | {
             "first_pass_scale": 0.6,
             "magnifications": [2.0, 2.5, 3.0, 4.0],
-            "preferred_size": 32,
+            "preferred_size": _size_in_windows(summary, 48),
             "maximum_window_share": 0.5,
             "focus_threshold": 0.1,
             "why_first_pass": "Many objects of an image are small: the part "
-            "that they lie in is searched as one view, hardly enlarged, and a "
-            "coarse first pass says where that is.",
+            "that they lie in is searched as one view, and a coarse first "
+            "pass says where that is.",
         }
     return values | {
         "first_pass_scale": 0.8,
         "magnifications": [2.0, 3.0, 4.0],
-        "preferred_size": 64,
+        "preferred_size": _size_in_windows(summary, 64),
         "maximum_window_share": 1.0,
         "focus_threshold": 0.15,
         "why_first_pass": "Few objects of an image are small: the first pass "
         "may be coarse, and what is saved is spent on windows.",
     }
+
+
+def _size_in_windows(summary: RecordSummary, most: int) -> int:
+    """As large as which windows show objects, px.
+
+    Crops enlarge objects up to twice, and few are as large as the largest
+    ones then: windows keep to half of that.
+    """
+    largest = np.quantile(np.sqrt(summary.object_areas), 0.95)
+    return round(float(np.clip(largest, _LEAST_IN_WINDOWS, most)))
 
 
 def _choose_crop(

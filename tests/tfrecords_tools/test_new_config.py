@@ -89,7 +89,15 @@ def test_windows_are_for_small_objects_alone():
     dense = values([20] * 80, per_image=10)
     # Where windows would be many, they give way to one view.
     assert (dense["first_pass_scale"], dense["focus_threshold"]) == (0.6, 0.1)
-    assert (dense["maximum_window_share"], dense["preferred_size"]) == (0.5, 32)
+    assert dense["maximum_window_share"] == 0.5
+
+
+def test_windows_show_objects_as_training_does():
+    assert values([20, 25, 30, 100] * 3)["preferred_size"] == 64
+    # Crops show the largest of 32 px at up to 64 px, which is rare.
+    assert values([20, 25, 28, 32] * 3)["preferred_size"] == 32
+    assert values([20] * 80, per_image=10)["preferred_size"] == 24
+    assert values([20, 60] * 80, per_image=20)["preferred_size"] == 48
 
 
 def test_crops_hold_the_largest_objects_and_show_all_scales():
