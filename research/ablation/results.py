@@ -119,7 +119,7 @@ def _settings(plan: Plan, extension) -> dict:
         "steps_scale": plan.steps_scale,
         "sizes_in_pixels_of": f"the {extension.small_area_frame.lower()} frame",
         "small_below_px": extension.small_area_threshold**0.5,
-        "command": " ".join(["python -m research.ablation", *sys.argv[1:]]),
+        "command": " ".join(["python", *sys.orig_argv[1:]]),
     }
 
 
