@@ -81,10 +81,10 @@ def _figure_table(results: Mapping, figure: str) -> Table:
 
 
 def _cost_table(results: Mapping) -> Table:
-    of_base = seconds_per_frame(results["variants"][BASE])
+    of_base = _seconds_per_frame(results["variants"][BASE])
     rows = []
     for variant in results["variants"].values():
-        seconds = seconds_per_frame(variant)
+        seconds = _seconds_per_frame(variant)
         thresholds = [
             threshold
             for seed in variant["seeds"].values()
@@ -114,8 +114,7 @@ def _cost_table(results: Mapping) -> Table:
     )
 
 
-def seconds_per_frame(variant: Mapping) -> float:
-    """Returns the median time of a frame, mean over the seeds."""
+def _seconds_per_frame(variant: Mapping) -> float:
     seconds = [seed["seconds_per_frame"] for seed in variant["seeds"].values()]
     return sum(seconds) / len(seconds)
 

@@ -8,7 +8,6 @@ from featsr_tf.html_report.tables import Cell
 from featsr_tf.html_report.tables import Table
 from featsr_tf.metrics.evaluator import percent
 from research.ablation.tables import difference_cell
-from research.ablation.tables import seconds_per_frame
 from research.ablation.variants import BASE
 from research.grid.plans import CELLS
 from research.grid.plans import result_file
@@ -43,10 +42,10 @@ def grid_table(results: Mapping[str, Mapping]) -> Table:
         "In percent: base and control, then differences from the control, two "
         "predictors with the same extra steps and no super-resolution; in "
         "brackets where 95% of the differences lie when frames are drawn "
-        "anew. Time: of a frame, over the base's, beside another training.",
+        "anew.",
         [
             ("", ["small objects", "seeds", "base", "control"]),
-            *((name, ["difference", "time"]) for name in _ROWS.values()),
+            *((name, [""]) for name in _ROWS.values()),
         ],
         [(cell, _row(result)) for cell, result in results.items()],
     )
@@ -62,12 +61,8 @@ def _row(result: Mapping) -> list[Cell]:
             for name in (BASE, result["reference"])
         ),
     ]
-    base = seconds_per_frame(variants[BASE])
-    for name in _ROWS:
-        variant = variants[name]
-        ratio = seconds_per_frame(variant) / base
-        cells += [
-            difference_cell(variant["difference"]["small"]["ap"]),
-            Cell(f"{ratio:.2f}"),
-        ]
+    cells += [
+        difference_cell(variants[name]["difference"]["small"]["ap"])
+        for name in _ROWS
+    ]
     return cells
