@@ -1,6 +1,7 @@
 """What a second look loses, and where: windows, proposals or judging.
 
-    python -m research.limits --model_dir output/aerial_cars_model --classes car
+    python -m research.limits --model_dir output/aerial_cars_model \
+        --classes research/grid/cars.txt
 
 Objects that are not shown, at the threshold with the best F1 on the very
 frames, are counted by what they have: a proposal that was judged otherwise, a
@@ -16,8 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featsr_tf.command_line.flags import add_classes_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_trained_pipeline
+from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.config.schema.super_resolution import AreaFrame
@@ -33,8 +36,6 @@ from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.metrics.evaluator import percent
 from featsr_tf.metrics.matching import box_overlaps
 from research.ablation.kept import Kept
-from research.classes import add_classes_flag
-from research.classes import class_ids
 from tfrecords_tools.tables import text_table
 
 FOUND = "found"
@@ -95,7 +96,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     pipeline = read_trained_pipeline(arguments)
     records = open_evaluation(pipeline, arguments.model_dir)
-    judged_ids = class_ids(records.label_map, arguments.classes)
+    names = records.label_map.names
+    classes = select_classes(names, arguments.classes, records.label_map.path)
     extension = pipeline.model.feature_super_resolution
     sizes = extension.small_area_frame, extension.small_area_threshold
     looks = {BASE: (BASE, 1.0)}
@@ -107,11 +109,11 @@ def run(arguments: argparse.Namespace) -> None:
             look(pipeline, arguments.model_dir, records, detector, factor)
         )
         kept = as_kept(frames).measured(*sizes)
-        score, _ = choose_threshold(kept.truths, kept.found, judged_ids)
+        score, _ = choose_threshold(kept.truths, kept.found, classes)
         losses[f"{title} (score {score:.2f})"] = count_losses(
-            frames, judged_ids, score, *sizes
+            frames, classes, score, *sizes
         )
-        figures = match_by_size(kept.truths, kept.found, judged_ids)
+        figures = match_by_size(kept.truths, kept.found, classes)
         by_size = none_if_nan(figures.figures().by_size())
         averages.append(
             [

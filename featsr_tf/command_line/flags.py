@@ -211,12 +211,7 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_pipeline_flags(parser, required=False)
     add_model_dir_flag(parser, "folder of the model that is evaluated")
-    parser.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="label map or names, one per line, of the classes that count; "
-        "default all",
-    )
+    add_classes_flag(parser)
     parser.add_argument(
         "--size_by",
         choices=SIZES,
@@ -224,6 +219,16 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
         help="measure of small, medium and large: the paper's area, or the "
         "long side of the official evaluation of Tsinghua-Tencent 100K; "
         "default %(default)s",
+    )
+
+
+def add_classes_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--classes`, which `select_classes` reads."""
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="label map or names, one per line, of the classes that count; "
+        "default all",
     )
 
 

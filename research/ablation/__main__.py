@@ -17,9 +17,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from featsr_tf.command_line.flags import add_classes_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import read_pipeline
+from featsr_tf.command_line.flags import select_classes
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from research.ablation.plan import Plan
@@ -28,8 +30,6 @@ from research.ablation.variants import BASE
 from research.ablation.variants import VARIANTS
 from research.ablation.variants import own_base
 from research.ablation.variants import own_variant
-from research.classes import add_classes_flag
-from research.classes import class_ids
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -159,13 +159,15 @@ def run(arguments: argparse.Namespace) -> None:
     plan, refused = make_plan(arguments)
     for name, reason in refused.items():
         print(f"left out: {name}: {reason}")
-    reader = read_pipeline(arguments).train_input_reader
-    class_ids(load_label_map(reader.label_map_path), arguments.classes)
+    path = read_pipeline(arguments).train_input_reader.label_map_path
+    classes = select_classes(
+        load_label_map(path).names, arguments.classes, path
+    )
     plan.claim_folder()
     with plan.held():
         prepare(plan)
         run_cells(plan, arguments.workers, arguments.keep_models)
-    results = collect(plan, refused, arguments.resamples, arguments.classes)
+    results = collect(plan, refused, arguments.resamples, classes)
     results["probe"] = probe
     for table in result_tables(results):
         print(f"\n{markdown_table(table)}")

@@ -7,7 +7,6 @@ import numpy as np
 import tqdm
 
 from featsr_tf.config import load_pipeline
-from featsr_tf.data.label_map import load_label_map
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import none_if_nan
@@ -22,14 +21,13 @@ from research.ablation.plan import Cell
 from research.ablation.plan import Plan
 from research.ablation.variants import BASE
 from research.ablation.variants import CONTROL
-from research.classes import class_ids
 
 
 def collect(
     plan: Plan,
     refused: Mapping[str, Exception],
     num_resamples: int,
-    class_names: Sequence[str] = (),
+    classes: Mapping[int, str],
 ) -> dict:
     """Judges all variants.
 
@@ -39,19 +37,17 @@ def collect(
         plan: Its cells are finished.
         refused: Variants that were left out, with the reason.
         num_resamples: Draws of the bootstrap.
-        class_names: Classes that are judged; nothing = all.
+        classes: Names of the classes that are judged, by their numbers.
 
     Returns:
         "variants" with their figures, the differences from the "reference"
         and curves; "objects", "settings" and "environment". Fit for JSON.
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
-    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
-    judged_ids = class_ids(label_map, class_names)
     extension = pipeline.model.feature_super_resolution
     judged = {
         name: [
-            judge(_folds(plan, name, seed, extension), judged_ids)
+            judge(_folds(plan, name, seed, extension), classes)
             for seed in plan.seeds
         ]
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
@@ -72,7 +68,7 @@ def collect(
             "left_out": {name: str(why) for name, why in refused.items()},
             "settings": {
                 **_settings(plan, extension),
-                "classes": list(class_names),
+                "classes": list(classes.values()),
                 "resamples": num_resamples,
                 "frames": len(objects_of_frames),
                 "objects": dict(

@@ -18,14 +18,14 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+from featsr_tf.command_line.flags import add_classes_flag
+from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
 from featsr_tf.prediction.tiling import Tiling
-from research.classes import add_classes_flag
-from research.classes import class_ids
 from research.side_by_side import add_clock_flag
 from research.side_by_side import add_enlarge_flag
 from research.side_by_side import check_rounds
@@ -175,7 +175,8 @@ def run(arguments: argparse.Namespace) -> None:
         ),
         pipeline.model.faster_rcnn.num_classes,
     )
-    judged_ids = class_ids(source.label_map, arguments.classes)
+    names = source.label_map.names
+    classes = select_classes(names, arguments.classes, source.label_map.path)
     ways = make_ways(models, arguments)
     frames = itertools.islice(read_frames(pipeline, source), arguments.images)
     kept = look(
@@ -189,7 +190,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.sizes_of == "original":
         area_frame = AreaFrame.ORIGINAL
     judged = {
-        name: judge(item, judged_ids, area_frame) for name, item in kept.items()
+        name: judge(item, classes, area_frame) for name, item in kept.items()
     }
     if not judged[BASE].counts.objects[:, 0].any():
         raise DataError(

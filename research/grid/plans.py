@@ -138,7 +138,7 @@ DATA_SETS = {
         "output/aerial_cars/label_map.pbtxt",
         (
             *("--fold_patterns", ":MOS1", r":MOS\d\d\.", ":DJI"),
-            *("--classes", "car"),
+            *("--classes", "research/grid/cars.txt"),
         ),
         (
             *_crops(0.34, 2.0),

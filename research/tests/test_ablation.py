@@ -35,6 +35,9 @@ CONTENT = {
 MISS = ([SMALL, MEDIUM], [MEDIUM], [0.8])
 
 
+CLASSES = {1: "sign"}
+
+
 @pytest.fixture
 def finished_plan(tmp_path, monkeypatch):
     """A plan whose cells are written: the naive one finds small objects."""
@@ -55,7 +58,9 @@ def finished_plan(tmp_path, monkeypatch):
 
 
 def test_results_tell_what_the_cells_hold(finished_plan):
-    results = collect(finished_plan, {"oracle": ValueError("no such")}, 30)
+    results = collect(
+        finished_plan, {"oracle": ValueError("no such")}, 30, CLASSES
+    )
     json.dumps(results, allow_nan=False)
     assert results["reference"] == "base"
     assert results["settings"]["frames"] == 6
@@ -84,7 +89,9 @@ def shown(cells):
 
 
 def test_tables_and_page_show_the_results(finished_plan):
-    results = collect(finished_plan, {"oracle": ValueError("no such")}, 30)
+    results = collect(
+        finished_plan, {"oracle": ValueError("no such")}, 30, CLASSES
+    )
     f1, ap50, ap, costs, objects, content = result_tables(results)
     titles = [VARIANTS[name].title for name in ("base", "naive")]
     for table in (f1, ap50, ap, costs):
@@ -121,7 +128,7 @@ def test_tables_and_page_show_the_results(finished_plan):
 
 
 def test_the_page_shows_a_probe_that_is_given(finished_plan):
-    results = collect(finished_plan, {}, 30)
+    results = collect(finished_plan, {}, 30, CLASSES)
     counts = Counts(*np.ones([4, 6]))
     settings = {"steps": 5, "folds": 1, "seeds": [0], "resamples": 30}
     probe = {**summarize({(0, 0): {"half": counts}}, 30), "settings": settings}

@@ -48,7 +48,7 @@ def flags(**changes):
         "rounds": 5,
         "tile": 512,
         "overlap": 0.2,
-        "classes": [],
+        "classes": None,
         "images": None,
         "timed": 2,
         "enlarge": [2.0],
