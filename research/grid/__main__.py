@@ -3,18 +3,22 @@
     python -m research.grid --cells voc_animals/mobilenet aerial_cars/mobilenet
 
 Each cell is a run of `research.ablation`; the same command goes on where it
-was stopped. In the end, and with --table alone, one table shows all cells that
-ever were run.
+was stopped. In the end, and with --table alone, tables show all cells that ever
+were run. What --time needs is kept by --keep_models.
 """
 
 import argparse
 from collections.abc import Sequence
 
+from featsr_tf.errors import exit_on_error
 from research.ablation.__main__ import main as run_ablation
 from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
 from research.grid.table import grid_table
 from research.grid.table import read_results
+from research.grid.table import short_table
+from research.grid.times import measure_times
+from research.grid.times import read_times
 from research.markdown import markdown_table
 
 
@@ -45,10 +49,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="keep the detectors of all rows, not only the base detectors",
     )
     parser.add_argument(
-        "--table", action="store_true", help="run nothing, show the table"
+        "--table", action="store_true", help="run nothing, show the tables"
     )
+    parser.add_argument(
+        "--time",
+        action="store_true",
+        help="train nothing, time the kept detectors of the first fold and "
+        "seed side by side",
+    )
+    parser.add_argument("--images", type=int, default=20, help="for --time")
+    parser.add_argument("--rounds", type=int, default=5, help="for --time")
     arguments = parser.parse_args(argv)
-    for cell in [] if arguments.table else arguments.cells:
+    if arguments.time:
+        with exit_on_error():
+            for cell in arguments.cells:
+                print(f"\n{cell}")
+                measure_times(
+                    cell,
+                    arguments.output,
+                    arguments.seeds[0],
+                    arguments.images,
+                    arguments.rounds,
+                )
+    elif not arguments.table:
+        _train(arguments)
+    results = read_results()
+    print(markdown_table(grid_table(results)))
+    print()
+    print(markdown_table(short_table(results, read_times())))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    for cell in arguments.cells:
         print(f"\n{cell}")
         words = ablation_arguments(
             *cell.split("/"), arguments.seeds, arguments.output
@@ -57,7 +89,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.keep_models:
             words.append("--keep_models")
         run_ablation(words)
-    print(markdown_table(grid_table(read_results())))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,13 @@ STEPS_SCALE = 0.6
 # As many as the 450 steps take.
 CACHED_IMAGES = 900
 VARIANTS = ("control", "no_content", "naive", "atrous_gan")
+# What is compared with the base and with the control, and its name in tables.
+ROWS = {
+    "atrous_gan": "the paper",
+    "atrous_gan_gated": "the paper, gated",
+    "tail_magnified": "tail generator",
+    "second_look": "second look",
+}
 # The paper's generator at its best price: behind gates, of cheap blocks.
 _GATES = ("gate_objectness_threshold=0.02", "gate_score_threshold=0.05")
 _CHEAP_PAPER = (
@@ -188,6 +195,11 @@ def result_file(data_set: str, backbone: str) -> str:
     return f"research/results/grid_{data_set}_{backbone}.json"
 
 
+def cell_folder(folder: str, data_set: str, backbone: str) -> str:
+    """Names the folder of a cell below the folder of all."""
+    return f"{folder}/{data_set}_{backbone}"
+
+
 def ablation_arguments(
     data_set: str, backbone: str, seeds: Sequence[int], folder: str
 ) -> list[str]:
@@ -214,7 +226,7 @@ def ablation_arguments(
     windows = (f"second_look.{field}" for field in data.second_look)
     return [
         *("--pipeline", BACKBONES[backbone]),
-        *("--output", f"{folder}/{data_set}_{backbone}"),
+        *("--output", cell_folder(folder, data_set, backbone)),
         *("--results", result_file(data_set, backbone)),
         *("--steps-scale", str(STEPS_SCALE)),
         *("--seeds", *map(str, seeds)),

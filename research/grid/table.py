@@ -1,5 +1,6 @@
 """All cells of the grid in one table."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,12 @@ from featsr_tf.metrics.evaluator import percent
 from research.ablation.tables import difference_cell
 from research.ablation.variants import BASE
 from research.grid.plans import CELLS
+from research.grid.plans import ROWS
 from research.grid.plans import result_file
 
-# The rows of the first page, and how they are called there.
-_ROWS = {
-    "atrous_gan": "the paper",
-    "atrous_gan_gated": "the paper, gated",
-    "tail_magnified": "tail generator",
-    "second_look": "second look",
-}
+# The backbone of the short table, and its rows.
+_SHORT = "mobilenet"
+_SHORT_ROWS = ("atrous_gan", "tail_magnified", "second_look")
 
 
 def read_results() -> dict[str, dict]:
@@ -45,10 +43,59 @@ def grid_table(results: Mapping[str, Mapping]) -> Table:
         "anew.",
         [
             ("", ["small objects", "seeds", "base", "control"]),
-            *((name, [""]) for name in _ROWS.values()),
+            *((name, [""]) for name in ROWS.values()),
         ],
         [(cell, _row(result)) for cell, result in results.items()],
     )
+
+
+def short_table(
+    results: Mapping[str, Mapping], times: Mapping[str, Mapping]
+) -> Table:
+    """Compares three rows with the base, a column for each data set.
+
+    Args:
+        results: Of `read_results`.
+        times: Of `read_times`.
+    """
+    data_sets = {
+        cell.split("/")[0]: cell
+        for cell in results
+        if cell.split("/")[1] == _SHORT
+    }
+    rows = [
+        (
+            BASE,
+            [
+                Cell(percent(_small(results[cell], BASE)))
+                for cell in data_sets.values()
+            ],
+        )
+    ]
+    for name in _SHORT_ROWS:
+        cells = []
+        for cell in data_sets.values():
+            difference = results[cell]["variants"][name]["difference"]
+            gain = difference_cell(difference["small"]["ap"])
+            measured = times.get(cell)
+            if measured is not None:
+                ratio = measured["times_base"][name]["median"]
+                gain = dataclasses.replace(
+                    gain, detail=f"{gain.detail}, {ratio:.2f} times"
+                )
+            cells.append(gain)
+        rows.append((ROWS[name], cells))
+    return Table(
+        f"AP50:95 of small objects, {_SHORT}",
+        "The base in percent; gains over the control with their intervals, "
+        "and the time per frame over the base's where it was measured.",
+        [(name, [""]) for name in data_sets],
+        rows,
+    )
+
+
+def _small(result: Mapping, variant: str) -> float:
+    return result["variants"][variant]["figures"]["small"]["ap"]["mean"]
 
 
 def _row(result: Mapping) -> list[Cell]:
@@ -57,12 +104,12 @@ def _row(result: Mapping) -> list[Cell]:
         Cell(f"{settings['objects']['small']:,}"),
         Cell(str(len(settings["seeds"]))),
         *(
-            Cell(percent(variants[name]["figures"]["small"]["ap"]["mean"]))
+            Cell(percent(_small(result, name)))
             for name in (BASE, result["reference"])
         ),
     ]
     cells += [
         difference_cell(variants[name]["difference"]["small"]["ap"])
-        for name in _ROWS
+        for name in ROWS
     ]
     return cells

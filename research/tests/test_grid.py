@@ -1,15 +1,19 @@
 """The grid: every cell is a possible ablation, and one table shows all."""
 
+import time
 from unittest import mock
 
 import pytest
 
+from featsr_tf.errors import DataError
 from featsr_tf.html_report.tables import Cell
 from research.ablation import __main__ as ablation
+from research.grid import times
 from research.grid.__main__ import main
 from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
 from research.grid.table import grid_table
+from research.grid.table import short_table
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -32,25 +36,73 @@ def variant(ap, difference):
     }
 
 
+RESULT = {
+    "reference": "control",
+    "settings": {"objects": {"small": 1285}, "seeds": [0]},
+    "variants": {
+        "base": variant(0.4, 0.01),
+        "control": variant(0.39, 0.0),
+        "atrous_gan": variant(0.4, 0.01),
+        "atrous_gan_gated": variant(0.39, 0.0),
+        "tail_magnified": variant(0.4, -0.02),
+        "second_look": variant(0.6, 0.21),
+    },
+}
+
+
 def test_the_table_has_the_differences_of_all_rows():
-    result = {
-        "reference": "control",
-        "settings": {"objects": {"small": 1285}, "seeds": [0]},
-        "variants": {
-            "base": variant(0.4, 0.01),
-            "control": variant(0.39, 0.0),
-            "atrous_gan": variant(0.4, 0.01),
-            "atrous_gan_gated": variant(0.39, 0.0),
-            "tail_magnified": variant(0.4, -0.02),
-            "second_look": variant(0.6, 0.21),
-        },
-    }
-    ((name, cells),) = grid_table({"signs/net": result}).rows
+    ((name, cells),) = grid_table({"signs/net": RESULT}).rows
     assert name == "signs/net"
     assert [cell.text for cell in cells] == (
         "1,285 1 40.0 39.0 +1.0 +0.0 -2.0 +21.0".split()
     )
     assert cells[4] == Cell("+1.0", "good", detail="[+1.0, +1.0]")
+
+
+def test_the_short_table_has_a_column_for_each_data_set_of_one_backbone():
+    results = {
+        "signs/mobilenet": RESULT,
+        "cars/mobilenet": RESULT,
+        "cars/other": RESULT,
+    }
+    names = ("atrous_gan", "tail_magnified", "second_look")
+    ratios = {name: {"median": 2.0} for name in names}
+    table = short_table(results, {"cars/mobilenet": {"times_base": ratios}})
+    assert [title for title, _ in table.groups] == ["signs", "cars"]
+    (base, cells), *_, (look, gains) = table.rows
+    assert (base, look) == ("base", "second look")
+    assert [cell.text for cell in cells] == ["40.0", "40.0"]
+    assert [cell.text for cell in gains] == ["+21.0", "+21.0"]
+    assert [cell.detail for cell in gains] == [
+        "[+21.0, +21.0]",
+        "[+21.0, +21.0], 2.00 times",
+    ]
+
+
+def test_detectors_take_turns_and_other_cells_keep_their_times(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(times, "TIMES_FILE", str(tmp_path / "times.json"))
+    (tmp_path / "times.json").write_text('{"cars/net": "as before"}')
+
+    def frames_and_detector(cell, folder, name, seed, num_images):
+        frames = [(name, number) for number in range(num_images)]
+        seconds = 0.02 if name == "second_look" else 0.005
+        return frames, lambda who, number: time.sleep(seconds)
+
+    monkeypatch.setattr(times, "_frames_and_detector", frames_and_detector)
+    times.measure_times("signs/net", "output", 0, num_images=2, rounds=5)
+    found = times.read_times()
+    assert found["cars/net"] == "as before"
+    signs = found["signs/net"]
+    assert (signs["frames"], signs["rounds"]) == (2, 5)
+    assert signs["times_base"]["base"]["median"] == 1.0
+    assert signs["times_base"]["second_look"]["median"] > 1.5
+
+
+def test_detectors_that_were_not_kept_are_named(tmp_path):
+    with pytest.raises(DataError, match="base-fold_0-seed_0: not found; run"):
+        times.measure_times("gtsdb/mobilenet", str(tmp_path), 0, 2, 5)
 
 
 def test_the_table_alone_trains_nothing(capsys):
