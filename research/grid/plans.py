@@ -8,8 +8,6 @@ from research.ablation.variants import EXTENSION
 
 # Base detectors of 3000 steps, 360 + 90 more for each variant.
 STEPS_SCALE = 0.6
-# As many as the 450 steps take.
-CACHED_IMAGES = 900
 VARIANTS = ("control", "no_content", "naive", "atrous_gan")
 # What is compared with the base and with the control, and its name in tables.
 ROWS = {
@@ -18,28 +16,24 @@ ROWS = {
     "tail_magnified": "tail generator",
     "second_look": "second look",
 }
-# The paper's generator at its best price: behind gates, of cheap blocks.
+# Of the paper's generator at its best price, with cheap blocks.
 _GATES = ("gate_objectness_threshold=0.02", "gate_score_threshold=0.05")
-_CHEAP_PAPER = (
-    "atrous_gan_gated",
-    "supervision=ATROUS",
-    "generator.block=BOTTLENECK",
-    *_GATES,
-)
-_TAIL_GENERATOR = (
-    "tail_magnified",
-    "refiner=TAIL_GENERATOR",
-    "supervision=MAGNIFIED",
-    "zoom.window_size=16384",
-    "zoom.margin=0",
-    "losses.generator_weight=0",
-)
-_SECOND_LOOK = (
-    "second_look",
-    "refiner=SECOND_LOOK",
-    "supervision=NONE",
-    *_GATES,
-)
+# Variants that the ablation does not have, by what they change.
+_OWN = {
+    "atrous_gan_gated": (
+        "supervision=ATROUS",
+        "generator.block=BOTTLENECK",
+        *_GATES,
+    ),
+    "tail_magnified": (
+        "refiner=TAIL_GENERATOR",
+        "supervision=MAGNIFIED",
+        "zoom.window_size=16384",
+        "zoom.margin=0",
+        "losses.generator_weight=0",
+    ),
+    "second_look": ("refiner=SECOND_LOOK", "supervision=NONE", *_GATES),
+}
 
 
 # The config of each: all their other fields are the same.
@@ -61,6 +55,9 @@ class DataSet:
         fields: Of the config, on top of `gtsdb_mobilenet.config`'s.
         second_look: Fields of `second_look` of the config.
         backbones: Of `BACKBONES`, those with which it is looked at.
+        rows: What is trained beside the base; default all.
+        cached_images: Of the ablation; default as many as the later stages of
+            450 steps take.
     """
 
     records: tuple[str, ...]
@@ -69,6 +66,8 @@ class DataSet:
     fields: tuple[str, ...] = ()
     second_look: tuple[str, ...] = ()
     backbones: tuple[str, ...] = tuple(BACKBONES)
+    rows: tuple[str, ...] = (*VARIANTS, *_OWN)
+    cached_images: int = 900
 
 
 _WIDE_CROPS = (
@@ -78,7 +77,6 @@ _WIDE_CROPS = (
 _ANCHORS = (
     "model.faster_rcnn.first_stage_anchor_generator.grid_anchor_generator"
 )
-_SCHEDULE = "optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate"
 _RESIZER = "model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer"
 
 
@@ -90,7 +88,25 @@ def _crops(minimum: float, maximum: float) -> tuple[str, ...]:
     )
 
 
+def _steps(stage: str, count: int, of: int) -> tuple[str, ...]:
+    """Sets the steps of a stage, and those after which its rate is zero."""
+    return (
+        f"{stage}.num_steps={round(count / STEPS_SCALE)}",
+        f"{stage}.optimizer.adam_optimizer.learning_rate"
+        f".cosine_decay_learning_rate.total_steps={round(of / STEPS_SCALE)}",
+    )
+
+
 _TWO_OF_THREE_FOLDS = ("--folds", "3", "--judged_folds", "0", "1")
+# Signs with arrows and numbers are no signs when mirrored; those of which
+# there are 20 or more judge, as in the paper those with 100.
+_ALL_SIGNS = (
+    *_crops(0.4, 2.0),
+    "model.faster_rcnn.num_classes=43",
+    "train_config.data_augmentation_options.0.random_horizontal_flip"
+    ".probability=0",
+)
+_FREQUENT_SIGNS = ("--classes", "research/grid/frequent_signs.txt")
 _SIGNS = ("first_pass_scale=0.8", "preferred_size=64", "focus_threshold=0.05")
 
 DATA_SETS = {
@@ -104,8 +120,8 @@ DATA_SETS = {
     "gtsdb_43": DataSet(
         ("output/gtsdb_43/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_43_label_map.pbtxt",
-        _TWO_OF_THREE_FOLDS,
-        (*_crops(0.4, 2.0), "model.faster_rcnn.num_classes=43"),
+        (*_TWO_OF_THREE_FOLDS, *_FREQUENT_SIGNS),
+        (*_ALL_SIGNS, *_steps("train_config", 9000, of=9000)),
         _SIGNS,
     ),
     # As near to the paper's setting as MobileNet comes: crops of 14 x 14 cells,
@@ -114,10 +130,9 @@ DATA_SETS = {
     "gtsdb_43_paper": DataSet(
         ("output/gtsdb_43/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_43_label_map.pbtxt",
-        _TWO_OF_THREE_FOLDS,
+        (*_TWO_OF_THREE_FOLDS, *_FREQUENT_SIGNS),
         (
-            *_crops(0.4, 2.0),
-            "model.faster_rcnn.num_classes=43",
+            *_ALL_SIGNS,
             "model.faster_rcnn.initial_crop_size=14",
             "model.faster_rcnn.maxpool_kernel_size=2",
             "model.faster_rcnn.maxpool_stride=2",
@@ -128,15 +143,13 @@ DATA_SETS = {
             '"../shared/weights/mobilenet_v1_1.0_notop.weights.h5"',
             f"{EXTENSION}.generator.hidden_channels=0",
             f"{EXTENSION}.discriminator.hidden_units=[512, 256]",
-            "train_config.num_steps=2500",
-            *(
-                f"{EXTENSION}.{stage}.{field}"
-                for stage in ("super_resolution_stage", "fine_tune_stage")
-                for field in ("num_steps=2500", f"{_SCHEDULE}.total_steps=5000")
-            ),
+            *_steps("train_config", 4200, of=8400),
+            *_steps(f"{EXTENSION}.super_resolution_stage", 4200, of=8400),
+            *_steps(f"{EXTENSION}.fine_tune_stage", 4200, of=8400),
         ),
-        _SIGNS,
-        ("mobilenet",),
+        backbones=("mobilenet",),
+        rows=("control", "atrous_gan"),
+        cached_images=4000,
     ),
     # Three scenes; frames as `featsr new` resizes them, cars of about 30 px.
     # Windows were looked at on the first scene, with untrained later stages.
@@ -223,18 +236,24 @@ def ablation_arguments(
             for reader in ("train_input_reader", "eval_input_reader.0")
         ),
     )
-    windows = (f"second_look.{field}" for field in data.second_look)
+    own = {name: changes for name, changes in _OWN.items() if name in data.rows}
+    if "second_look" in own:
+        own["second_look"] += tuple(
+            f"second_look.{field}" for field in data.second_look
+        )
     return [
         *("--pipeline", BACKBONES[backbone]),
         *("--output", cell_folder(folder, data_set, backbone)),
         *("--results", result_file(data_set, backbone)),
         *("--steps-scale", str(STEPS_SCALE)),
         *("--seeds", *map(str, seeds)),
-        *("--cached_images", str(CACHED_IMAGES), "--resamples", "400"),
+        *("--cached_images", str(data.cached_images), "--resamples", "400"),
         *data.parts,
-        *("--variants", *VARIANTS),
-        *("--also", *_CHEAP_PAPER),
-        *("--also", *_TAIL_GENERATOR),
-        *("--also", *_SECOND_LOOK, *windows),
+        *("--variants", *(name for name in VARIANTS if name in data.rows)),
+        *(
+            word
+            for name, changes in own.items()
+            for word in ("--also", name, *changes)
+        ),
         *(word for field in fields for word in ("--set", field)),
     ]

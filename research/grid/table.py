@@ -60,8 +60,9 @@ def short_table(
     """
     data_sets = {
         cell.split("/")[0]: cell
-        for cell in results
+        for cell, result in results.items()
         if cell.split("/")[1] == _SHORT
+        and result["variants"].keys() >= {*_SHORT_ROWS}
     }
     rows = [
         (
@@ -110,6 +111,8 @@ def _row(result: Mapping) -> list[Cell]:
     ]
     cells += [
         difference_cell(variants[name]["difference"]["small"]["ap"])
+        if name in variants
+        else Cell("-")
         for name in ROWS
     ]
     return cells
