@@ -18,6 +18,7 @@ from featsr_tf.model.postprocess import PostProcessing
 from featsr_tf.model.postprocess import RawDetections
 from featsr_tf.model.predictor import Predictor
 from featsr_tf.model.proposal_network import ProposalNetwork
+from featsr_tf.model.proposal_network import Proposals
 from featsr_tf.model.proposal_network import ProposalSettings
 from featsr_tf.model.proposal_network import choose_proposals
 from featsr_tf.model.proposal_network import place_anchors
@@ -258,24 +259,17 @@ class SecondLook:
         self, images: tf.Tensor, views: Views, frames: OriginalFrames
     ) -> RawDetections:
         """Finds objects in views, of all of an image in one row."""
-        features = self.backbone.extract(images)["base"]
-        logits, deltas = self.proposal_network(features)
+        features = self.backbone.extract(images)
         view_sizes = tf.cast(
             tf.repeat(views.size[None], tf.shape(images)[0], axis=0), tf.float32
         )
-        proposals = choose_proposals(
-            logits,
-            deltas,
-            place_anchors(
-                features, self.pool_base.cells, self.proposal_settings
-            ),
-            view_sizes,
-            self.proposal_settings,
-        )
+        proposals = self.propose(features, view_sizes)
         rows = rows_where(tf.reshape(proposals.valid, [-1]))
         boxes, view_rows = gather_rows(rows, *flatten_boxes(proposals.boxes))
         any_valid = tf.reduce_any(proposals.valid)
-        predictions = self.predictor(self.pool_base(features, boxes, view_rows))
+        predictions = self.predictor(
+            self.pool_base(features["base"], boxes, view_rows)
+        )
         boxes = box_ops.decode(predictions.box_deltas, boxes[:, None])
         scores = self.postprocess.scores(predictions.class_logits)
         is_whole = self.is_whole(boxes, views, view_rows, frames.image_sizes)
@@ -293,6 +287,23 @@ class SecondLook:
         flat = tf.reshape(found.boxes, [shape[0], -1, 4])
         return found._replace(
             boxes=tf.reshape(box_ops.clip(flat, frames.image_sizes), shape)
+        )
+
+    def propose(
+        self, features: dict[str, tf.Tensor], view_sizes: tf.Tensor
+    ) -> Proposals:
+        """Finds regions of views that may hold an object.
+
+        Args:
+            features: maps of the views by layer.
+            view_sizes: `[V, 2]` height and width, px.
+        """
+        logits, deltas = self.proposal_network(features["base"])
+        anchors = place_anchors(
+            features["base"], self.pool_base.cells, self.proposal_settings
+        )
+        return choose_proposals(
+            logits, deltas, anchors, view_sizes, self.proposal_settings
         )
 
     def is_whole(self, boxes, views, rows, image_sizes) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -117,11 +117,22 @@ class ProposalSampler:
         self.positive_fraction = positive_fraction
         self.jittered_boxes_per_object = jittered_boxes_per_object
 
-    def propose(self, batch) -> FrozenProposals:
-        """Runs the frozen base detector on I^1.0 of a batch."""
+    def propose(
+        self,
+        batch,
+        proposer: Callable[[Any, tf.Tensor], Proposals] | None = None,
+    ) -> FrozenProposals:
+        """Runs the frozen base detector on I^1.0 of a batch.
+
+        Args:
+            batch: see `Batch`.
+            proposer: makes proposals of feature maps and image sizes. Default
+                the detector's `propose`.
+        """
         features = self.extract_frozen(batch[Batch.IMAGES])
+        proposer = proposer or self.detector.propose
         boxes, valid = self.add_truth(
-            batch, self.detector.propose(features, batch[Batch.IMAGE_SIZES])
+            batch, proposer(features, batch[Batch.IMAGE_SIZES])
         )
         ratios = self.detector.area_over_threshold(
             *flatten_boxes(boxes), batch[Batch.SCALES]

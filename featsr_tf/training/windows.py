@@ -57,7 +57,8 @@ class WindowSampler:
         """
         batch_size = batch[Batch.IMAGES].shape[0]
         windows = self.cut(batch)
-        proposals = self.sampler.propose(windows)
+        # Those that the second look judges: others are easy background.
+        proposals = self.sampler.propose(windows, self.second_look.propose)
         sample = self.sampler.sample(
             windows, proposals.boxes, allowed=proposals.valid
         )

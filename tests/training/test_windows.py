@@ -1,5 +1,7 @@
 """Stages 2 and 3 of a second look: the windows that they learn from."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,6 +102,29 @@ def test_an_image_without_anything_small_counts_for_nothing(sampler):
     finally:
         sampler.second_look.settings = kept
     np.testing.assert_array_equal(windows[Batch.EXAMPLE_MASK], 0.0)
+
+
+def test_proposals_are_those_that_the_second_look_judges(sampler):
+    batch = frames([SMALL, LARGE], [SMALL])
+    look = sampler.second_look
+    kept = look.proposal_settings
+    counts = {}
+    for threshold in (0.0, 1.1):
+        look.proposal_settings = dataclasses.replace(
+            kept, score_threshold=threshold
+        )
+        try:
+            sample, _ = sampler.sample(batch)
+        finally:
+            look.proposal_settings = kept
+        counts[threshold] = np.sum(sample.weights)
+    # Above all scores only objects and what lies around them are left.
+    windows = sampler.cut(batch)
+    objects = np.sum(windows[Batch.CLASSES] > 0, axis=1)
+    objects = objects[windows[Batch.EXAMPLE_MASK].numpy() > 0]
+    copies = sampler.sampler.jittered_boxes_per_object
+    assert 0 < counts[1.1] <= np.sum(objects) * (copies + 1)
+    assert counts[1.1] < counts[0.0]
 
 
 @pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
