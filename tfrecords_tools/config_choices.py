@@ -312,7 +312,7 @@ def _choose_steps(summary: RecordSummary, has_windows: bool) -> dict[str, Any]:
         "What has not converged needs more.",
     }
     if has_windows:
-        values["steps_2"] = min(max(round(0.16 * steps / 50) * 50, 300), 5000)
+        values["steps_2"] = min(max(round(0.32 * steps / 50) * 50, 600), 10000)
         values["steps_3"] = min(max(round(0.03 * steps / 50) * 50, 150), 2000)
     return values
 

@@ -118,7 +118,7 @@ def test_crops_hold_the_largest_objects_and_show_all_scales():
 def test_steps_grow_with_the_root_of_images():
     assert values([20] * 4)["steps_1"] == 1500
     assert values([20] * 400)["steps_1"] == 5000
-    assert values([20] * 400)["steps_2"] == 800
+    assert values([20] * 400)["steps_2"] == 1600
     assert values([20] * 1600)["steps_1"] == 10000
 
 
