@@ -52,15 +52,7 @@ def paired_differences(
     means = mean_figures(ours), mean_figures(theirs)
     differences: dict[str, dict] = {size: {} for size in SIZE_NAMES}
     for key in FIGURES:
-        draws = np.mean(
-            [
-                one[key] - other[key]
-                for one, other in zip(
-                    resampled_ours, resampled_theirs, strict=True
-                )
-            ],
-            axis=0,
-        )
+        draws = drawn_differences(resampled_ours, resampled_theirs, key)
         for index, size in enumerate(SIZE_NAMES):
             low, high = interval(draws[:, index])
             differences[size][key] = {
@@ -70,6 +62,25 @@ def paired_differences(
                 "high": high,
             }
     return differences
+
+
+def drawn_differences(
+    resampled_ours: Sequence[Mapping[str, np.ndarray]],
+    resampled_theirs: Sequence[Mapping[str, np.ndarray]],
+    figure: str,
+) -> np.ndarray:
+    """Subtracts a figure of two variants in each draw, `[num_resamples, 4]`.
+
+    Args:
+        resampled_ours: `Judged.resampled` of each seed.
+        resampled_theirs: The same of the other, of the same draws.
+        figure: One of `FIGURES`.
+
+    Returns:
+        The mean over the seeds, by size.
+    """
+    pairs = zip(resampled_ours, resampled_theirs, strict=True)
+    return np.mean([one[figure] - other[figure] for one, other in pairs], 0)
 
 
 def interval(draws: np.ndarray) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from featsr_tf.config import load_pipeline
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import none_if_nan
+from research.ablation.comparison import drawn_differences
 from research.ablation.comparison import frame_weights
 from research.ablation.comparison import mean_content
 from research.ablation.comparison import mean_figures
@@ -40,8 +41,9 @@ def collect(
         classes: Names of the classes that are judged, by their numbers.
 
     Returns:
-        "variants" with their figures, the differences from the "reference"
-        and curves; "objects", "settings" and "environment". Fit for JSON.
+        "variants" with their figures, their differences from the "reference",
+        also in each draw, and curves; "objects", "settings" and "environment".
+        Fit for JSON.
     """
     pipeline = load_pipeline(plan.pipeline_file, plan.overrides)
     extension = pipeline.model.feature_super_resolution
@@ -53,7 +55,7 @@ def collect(
         for name in tqdm.tqdm(plan.variants, desc="judging", unit="variant")
     }
     reference = CONTROL if CONTROL in judged else BASE
-    differences = _differences(judged, reference, num_resamples)
+    differences, draws = _differences(judged, reference, num_resamples)
     objects_of_frames = judged[reference][0].counts.objects
     return none_if_nan(
         {
@@ -62,6 +64,7 @@ def collect(
                 name: {
                     **_of_variant(plan, name, seeds),
                     "difference": differences[name],
+                    "draws": draws[name],
                 }
                 for name, seeds in judged.items()
             },
@@ -136,23 +139,30 @@ def _folds(plan: Plan, name: str, seed: int, extension) -> list:
 
 def _differences(
     judged: Mapping[str, list[Judged]], reference: str, num_resamples: int
-) -> dict:
+) -> tuple[dict, dict]:
+    """Compares all with the reference; see `paired_differences`.
+
+    Returns:
+        The differences by variant, and those in AP of each draw, by which
+        other seeds can be added.
+    """
     frames = len(judged[reference][0].counts.objects)
     weights = frame_weights(frames, num_resamples)
     theirs = [item.resampled(weights) for item in judged[reference]]
-    return {
-        name: None
-        if name == reference
-        else paired_differences(
-            seeds,
-            judged[reference],
-            [item.resampled(weights) for item in seeds],
-            theirs,
+    differences: dict[str, dict | None] = {reference: None}
+    draws: dict[str, dict | None] = {reference: None}
+    for name, seeds in tqdm.tqdm(
+        judged.items(), desc="bootstrap", unit="variant"
+    ):
+        if name == reference:
+            continue
+        ours = [item.resampled(weights) for item in seeds]
+        differences[name] = paired_differences(
+            seeds, judged[reference], ours, theirs
         )
-        for name, seeds in tqdm.tqdm(
-            judged.items(), desc="bootstrap", unit="variant"
-        )
-    }
+        of_sizes = drawn_differences(ours, theirs, "ap").round(5).T
+        draws[name] = dict(zip(SIZE_NAMES, of_sizes.tolist(), strict=True))
+    return differences, draws
 
 
 def _curves(seeds: list[Judged]) -> dict:

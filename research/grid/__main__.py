@@ -8,6 +8,7 @@ were run. What --time needs is kept by --keep_models.
 """
 
 import argparse
+import itertools
 from collections.abc import Sequence
 
 from featsr_tf.errors import exit_on_error
@@ -80,11 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    for cell in arguments.cells:
-        print(f"\n{cell}")
-        words = ablation_arguments(
-            *cell.split("/"), arguments.seeds, arguments.output
-        )
+    for cell, seed in itertools.product(arguments.cells, arguments.seeds):
+        print(f"\n{cell}, seed {seed}")
+        words = ablation_arguments(*cell.split("/"), seed, arguments.output)
         words += ["--workers", str(arguments.workers)]
         if arguments.keep_models:
             words.append("--keep_models")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 
 from research.ablation.variants import EXTENSION
 
@@ -203,9 +202,9 @@ CELLS = tuple(
 )
 
 
-def result_file(data_set: str, backbone: str) -> str:
-    """Names the file of what came out."""
-    return f"research/results/grid_{data_set}_{backbone}.json"
+def result_file(data_set: str, backbone: str, seed: int | str) -> str:
+    """Names the file of what came out; the seed may be a wildcard."""
+    return f"research/results/grid_{data_set}_{backbone}_seed_{seed}.json"
 
 
 def cell_folder(folder: str, data_set: str, backbone: str) -> str:
@@ -214,14 +213,14 @@ def cell_folder(folder: str, data_set: str, backbone: str) -> str:
 
 
 def ablation_arguments(
-    data_set: str, backbone: str, seeds: Sequence[int], folder: str
+    data_set: str, backbone: str, seed: int, folder: str
 ) -> list[str]:
     """Makes the arguments of `research.ablation`.
 
     Args:
         data_set: One of `DATA_SETS`.
         backbone: One of `BACKBONES`.
-        seeds: Of the trainings.
+        seed: Of the trainings.
         folder: For all files.
     """
     data = DATA_SETS[data_set]
@@ -244,9 +243,9 @@ def ablation_arguments(
     return [
         *("--pipeline", BACKBONES[backbone]),
         *("--output", cell_folder(folder, data_set, backbone)),
-        *("--results", result_file(data_set, backbone)),
+        *("--results", result_file(data_set, backbone, seed)),
         *("--steps-scale", str(STEPS_SCALE)),
-        *("--seeds", *map(str, seeds)),
+        *("--seeds", str(seed)),
         *("--cached_images", str(data.cached_images), "--resamples", "400"),
         *data.parts,
         *("--variants", *(name for name in VARIANTS if name in data.rows)),

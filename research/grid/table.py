@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from featsr_tf.html_report.tables import Cell
 from featsr_tf.html_report.tables import Table
 from featsr_tf.metrics.evaluator import percent
+from research.ablation.comparison import interval
 from research.ablation.tables import difference_cell
 from research.ablation.variants import BASE
+from research.ablation.variants import CONTROL
 from research.grid.plans import CELLS
 from research.grid.plans import ROWS
 from research.grid.plans import result_file
@@ -19,17 +23,76 @@ _SHORT = "mobilenet"
 _SHORT_ROWS = ("atrous_gan", "tail_magnified", "second_look")
 
 
-def read_results() -> dict[str, dict]:
+@dataclasses.dataclass(frozen=True)
+class CellResults:
+    """What came out of a cell, over all seeds; AP50:95 of small objects.
+
+    Attributes:
+        num_objects: small ones.
+        num_seeds: trainings of each row.
+        averages: by variant, mean over the seeds.
+        differences: by variant those from the control, mean over the seeds
+            and interval, as `paired_differences` has them.
+    """
+
+    num_objects: int
+    num_seeds: int
+    averages: Mapping[str, float]
+    differences: Mapping[str, Mapping[str, float]]
+
+
+def read_results() -> dict[str, CellResults]:
     """Reads what came out of the cells that were run, by DATA/BACKBONE."""
-    files = {cell: Path(result_file(*cell.split("/"))) for cell in CELLS}
-    return {
-        cell: json.loads(path.read_text(encoding="utf-8"))
-        for cell, path in files.items()
-        if path.exists()
-    }
+    found = {}
+    for cell in CELLS:
+        pattern = Path(result_file(*cell.split("/"), seed="*"))
+        paths = sorted(pattern.parent.glob(pattern.name))
+        if paths:
+            found[cell] = combine_seeds(
+                [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+            )
+    return found
 
 
-def grid_table(results: Mapping[str, Mapping]) -> Table:
+def combine_seeds(results: Sequence[Mapping]) -> CellResults:
+    """Averages over seeds, each with results of its own.
+
+    The same frames are drawn for all seeds: the mean of their differences in
+    each draw has an interval of its own.
+
+    Args:
+        results: of the ablation, on the same frames.
+    """
+    first, *others = results
+    averages, differences = {}, {}
+    for name, variant in first["variants"].items():
+        same = [variant, *(other["variants"][name] for other in others)]
+        averages[name] = _mean(
+            one["figures"]["small"]["ap"]["mean"] for one in same
+        )
+        if name == first["reference"]:
+            continue
+        difference = dict(variant["difference"]["small"]["ap"])
+        if others:
+            low, high = interval(
+                np.mean([one["draws"]["small"] for one in same], axis=0)
+            )
+            mean = _mean(
+                one["difference"]["small"]["ap"]["mean"] for one in same
+            )
+            difference = {"mean": mean, "low": low, "high": high}
+        differences[name] = difference
+    settings = first["settings"]
+    return CellResults(
+        settings["objects"]["small"], len(results), averages, differences
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def grid_table(results: Mapping[str, CellResults]) -> Table:
     """Compares the rows over all cells, in AP50:95 of small objects.
 
     Args:
@@ -50,7 +113,7 @@ def grid_table(results: Mapping[str, Mapping]) -> Table:
 
 
 def short_table(
-    results: Mapping[str, Mapping], times: Mapping[str, Mapping]
+    results: Mapping[str, CellResults], times: Mapping[str, Mapping]
 ) -> Table:
     """Compares three rows with the base, a column for each data set.
 
@@ -62,13 +125,13 @@ def short_table(
         cell.split("/")[0]: cell
         for cell, result in results.items()
         if cell.split("/")[1] == _SHORT
-        and result["variants"].keys() >= {*_SHORT_ROWS}
+        and result.differences.keys() >= {*_SHORT_ROWS}
     }
     rows = [
         (
             BASE,
             [
-                Cell(percent(_small(results[cell], BASE)))
+                Cell(percent(results[cell].averages[BASE]))
                 for cell in data_sets.values()
             ],
         )
@@ -76,8 +139,7 @@ def short_table(
     for name in _SHORT_ROWS:
         cells = []
         for cell in data_sets.values():
-            difference = results[cell]["variants"][name]["difference"]
-            gain = difference_cell(difference["small"]["ap"])
+            gain = difference_cell(results[cell].differences[name])
             measured = times.get(cell)
             if measured is not None:
                 ratio = measured["times_base"][name]["median"]
@@ -95,24 +157,15 @@ def short_table(
     )
 
 
-def _small(result: Mapping, variant: str) -> float:
-    return result["variants"][variant]["figures"]["small"]["ap"]["mean"]
-
-
-def _row(result: Mapping) -> list[Cell]:
-    variants, settings = result["variants"], result["settings"]
-    cells = [
-        Cell(f"{settings['objects']['small']:,}"),
-        Cell(str(len(settings["seeds"]))),
+def _row(result: CellResults) -> list[Cell]:
+    return [
+        Cell(f"{result.num_objects:,}"),
+        Cell(str(result.num_seeds)),
+        *(Cell(percent(result.averages[name])) for name in (BASE, CONTROL)),
         *(
-            Cell(percent(_small(result, name)))
-            for name in (BASE, result["reference"])
+            difference_cell(result.differences[name])
+            if name in result.differences
+            else Cell("-")
+            for name in ROWS
         ),
     ]
-    cells += [
-        difference_cell(variants[name]["difference"]["small"]["ap"])
-        if name in variants
-        else Cell("-")
-        for name in ROWS
-    ]
-    return cells

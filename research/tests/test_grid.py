@@ -12,46 +12,51 @@ from research.grid import times
 from research.grid.__main__ import main
 from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
+from research.grid.table import combine_seeds
 from research.grid.table import grid_table
 from research.grid.table import short_table
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_row_is_possible_and_starts_from_one_base(cell):
-    words = ablation_arguments(*cell.split("/"), [0, 1], "output/grid")
+    words = ablation_arguments(*cell.split("/"), 1, "output/grid")
     with mock.patch.object(ablation, "run") as run:
         ablation.main(words)
     arguments = run.call_args.args[0]
     plan, refused = ablation.make_plan(arguments)
     assert not refused
-    assert {cell.seed for cell in plan.cells()} == {0, 1}
+    assert {cell.seed for cell in plan.cells()} == {1}
     assert {"base", "control", "atrous_gan"} <= set(plan.variants)
 
 
-def variant(ap, difference):
-    mean = {"mean": difference, "low": difference, "high": difference}
+def result(gain):
+    """What the ablation gives of one seed, as far as it is read."""
+
+    def variant(ap, difference):
+        mean = {"mean": difference, "low": difference, "high": difference}
+        return {
+            "figures": {"small": {"ap": {"mean": ap}}},
+            "difference": {"small": {"ap": mean}},
+            "draws": {"small": [difference - 0.01, difference + 0.01]},
+        }
+
     return {
-        "figures": {"small": {"ap": {"mean": ap}}},
-        "difference": {"small": {"ap": mean}},
+        "reference": "control",
+        "settings": {"objects": {"small": 1285}},
+        "variants": {
+            "base": variant(0.4, 0.01),
+            "control": variant(0.39, 0.0),
+            "atrous_gan": variant(0.4, 0.01),
+            "atrous_gan_gated": variant(0.39, 0.0),
+            "tail_magnified": variant(0.4, -0.02),
+            "second_look": variant(0.39 + gain, gain),
+        },
     }
 
 
-RESULT = {
-    "reference": "control",
-    "settings": {"objects": {"small": 1285}, "seeds": [0]},
-    "variants": {
-        "base": variant(0.4, 0.01),
-        "control": variant(0.39, 0.0),
-        "atrous_gan": variant(0.4, 0.01),
-        "atrous_gan_gated": variant(0.39, 0.0),
-        "tail_magnified": variant(0.4, -0.02),
-        "second_look": variant(0.6, 0.21),
-    },
-}
-
-
 def test_the_table_has_the_differences_of_all_rows():
-    ((name, cells),) = grid_table({"signs/net": RESULT}).rows
+    one_seed = combine_seeds([result(0.21)])
+    ((name, cells),) = grid_table({"signs/net": one_seed}).rows
     assert name == "signs/net"
     assert [cell.text for cell in cells] == (
         "1,285 1 40.0 39.0 +1.0 +0.0 -2.0 +21.0".split()
@@ -59,12 +64,29 @@ def test_the_table_has_the_differences_of_all_rows():
     assert cells[4] == Cell("+1.0", "good", detail="[+1.0, +1.0]")
 
 
+def test_a_row_that_was_not_trained_is_left_open():
+    short = result(0.21)
+    del short["variants"]["second_look"]
+    ((_, cells),) = grid_table({"signs/net": combine_seeds([short])}).rows
+    assert [cell.text for cell in cells][-2:] == ["-2.0", "-"]
+
+
+def test_seeds_are_averaged_in_each_draw():
+    both = combine_seeds([result(0.21), result(0.11)])
+    assert both.num_seeds == 2
+    assert both.averages["second_look"] == pytest.approx(0.55)
+    gain = both.differences["second_look"]
+    assert gain["mean"] == pytest.approx(0.16)
+    # The draws .15 and .17, of which 95% are meant.
+    assert gain["low"] == pytest.approx(0.15 + 0.02 * 0.025)
+    assert gain["high"] == pytest.approx(0.17 - 0.02 * 0.025)
+    assert "control" not in both.differences
+
+
 def test_the_short_table_has_a_column_for_each_data_set_of_one_backbone():
-    results = {
-        "signs/mobilenet": RESULT,
-        "cars/mobilenet": RESULT,
-        "cars/other": RESULT,
-    }
+    one_seed = combine_seeds([result(0.21)])
+    cells = ("signs/mobilenet", "cars/mobilenet", "cars/other")
+    results = dict.fromkeys(cells, one_seed)
     names = ("atrous_gan", "tail_magnified", "second_look")
     ratios = {name: {"median": 2.0} for name in names}
     table = short_table(results, {"cars/mobilenet": {"times_base": ratios}})
