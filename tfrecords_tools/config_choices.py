@@ -237,6 +237,7 @@ def _choose_windows(
             "magnifications": [2.0, 2.5, 3.0, 4.0],
             "preferred_size": _size_in_windows(summary, 48),
             "maximum_window_share": 0.5,
+            "gate_score_threshold": 0.05,
             "focus_threshold": 0.1,
             "why_first_pass": "Many objects of an image are small: the part "
             "that they lie in is searched as one view, and a coarse first "
@@ -247,7 +248,8 @@ def _choose_windows(
         "magnifications": [2.0, 3.0, 4.0],
         "preferred_size": _size_in_windows(summary, 64),
         "maximum_window_share": 1.0,
-        "focus_threshold": 0.15,
+        "gate_score_threshold": 0.02,
+        "focus_threshold": 0.3,
         "why_first_pass": "Few objects of an image are small: the first pass "
         "may be coarse, and what is saved is spent on windows.",
     }
