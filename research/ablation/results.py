@@ -23,6 +23,8 @@ from research.ablation.plan import Plan
 from research.ablation.variants import BASE
 from research.ablation.variants import CONTROL
 
+_SMALL = SIZE_NAMES.index("small")
+
 
 def collect(
     plan: Plan,
@@ -143,8 +145,8 @@ def _differences(
     """Compares all with the reference; see `paired_differences`.
 
     Returns:
-        The differences by variant, and those in AP of each draw, by which
-        other seeds can be added.
+        The differences by variant; and those of each draw in AP of small
+        objects, by which other seeds can be added.
     """
     frames = len(judged[reference][0].counts.objects)
     weights = frame_weights(frames, num_resamples)
@@ -160,8 +162,8 @@ def _differences(
         differences[name] = paired_differences(
             seeds, judged[reference], ours, theirs
         )
-        of_sizes = drawn_differences(ours, theirs, "ap").round(5).T
-        draws[name] = dict(zip(SIZE_NAMES, of_sizes.tolist(), strict=True))
+        small = drawn_differences(ours, theirs, "ap")[:, _SMALL]
+        draws[name] = {"small": {"ap": small.round(5).tolist()}}
     return differences, draws
 
 

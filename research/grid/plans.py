@@ -142,7 +142,7 @@ DATA_SETS = {
         ),
         backbones=("mobilenet",),
         rows=("control", "atrous_gan"),
-        cached_images=4000,
+        cached_images=3500,
     ),
     "gtsdb_43": DataSet(
         ("output/gtsdb_43/gtsdb_*.record-*",),

@@ -75,7 +75,7 @@ def combine_seeds(results: Sequence[Mapping]) -> CellResults:
         difference = dict(variant["difference"]["small"]["ap"])
         if others:
             low, high = interval(
-                np.mean([one["draws"]["small"] for one in same], axis=0)
+                np.mean([one["draws"]["small"]["ap"] for one in same], axis=0)
             )
             mean = _mean(
                 one["difference"]["small"]["ap"]["mean"] for one in same

@@ -37,7 +37,7 @@ def result(gain):
         return {
             "figures": {"small": {"ap": {"mean": ap}}},
             "difference": {"small": {"ap": mean}},
-            "draws": {"small": [difference - 0.01, difference + 0.01]},
+            "draws": {"small": {"ap": [difference - 0.01, difference + 0.01]}},
         }
 
     return {
