@@ -249,7 +249,7 @@ def _choose_windows(
         "preferred_size": _size_in_windows(summary, 64),
         "maximum_window_share": 1.0,
         "gate_score_threshold": 0.02,
-        "focus_threshold": 0.3,
+        "focus_threshold": 0.15,
         "why_first_pass": "Few objects of an image are small: the first pass "
         "may be coarse, and what is saved is spent on windows.",
     }

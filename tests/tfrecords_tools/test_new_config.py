@@ -78,7 +78,10 @@ def test_objects_of_one_size_in_all_images_keep_images_apart():
 def test_windows_are_for_small_objects_alone():
     sparse = values([20, 25, 30, 100] * 3)
     assert sparse["refiner"] == "SECOND_LOOK"
-    assert (sparse["first_pass_scale"], sparse["focus_threshold"]) == (0.8, 0.3)
+    assert (sparse["first_pass_scale"], sparse["focus_threshold"]) == (
+        0.8,
+        0.15,
+    )
     assert sparse["maximum_window_share"] == 1.0
     large = choose(summary([300] * 8), NAMES, RECIPES["mobilenet_v1"])
     assert not large.has_windows
