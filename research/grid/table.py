@@ -74,9 +74,9 @@ def combine_seeds(results: Sequence[Mapping]) -> CellResults:
             continue
         difference = dict(variant["difference"]["small"]["ap"])
         if others:
-            low, high = interval(
-                np.mean([one["draws"]["small"]["ap"] for one in same], axis=0)
-            )
+            draws = [one["draws"]["small"]["ap"] for one in same]
+            # None becomes NaN.
+            low, high = interval(np.array(draws, float).mean(axis=0))
             mean = _mean(
                 one["difference"]["small"]["ap"]["mean"] for one in same
             )

@@ -11,6 +11,7 @@ from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.files import write_text
 from featsr_tf.html_report.inputs import describe_environment
+from research.grid.plans import DATA_SETS
 from research.grid.plans import ROWS
 from research.grid.plans import cell_folder
 from research.side_by_side import comparison
@@ -43,9 +44,11 @@ def measure_times(
     Raises:
         DataError: The detectors were not kept.
     """
+    data_set, _ = cell.split("/")
     inputs = {
         name: _frames_and_detector(cell, folder, name, seed, num_images)
         for name in (BASE, *ROWS)
+        if name in (BASE, *DATA_SETS[data_set].rows)
     }
     times: dict[str, list[float]] = {name: [] for name in inputs}
     frames = {name: own for name, (own, _) in inputs.items()}

@@ -113,10 +113,10 @@ def test_detectors_take_turns_and_other_cells_keep_their_times(
         return frames, lambda who, number: time.sleep(seconds)
 
     monkeypatch.setattr(times, "_frames_and_detector", frames_and_detector)
-    times.measure_times("signs/net", "output", 0, num_images=2, rounds=5)
+    times.measure_times("gtsdb/net", "output", 0, num_images=2, rounds=5)
     found = times.read_times()
     assert found["cars/net"] == "as before"
-    signs = found["signs/net"]
+    signs = found["gtsdb/net"]
     assert (signs["frames"], signs["rounds"]) == (2, 5)
     assert signs["times_base"]["base"]["median"] == 1.0
     assert signs["times_base"]["second_look"]["median"] > 1.5
