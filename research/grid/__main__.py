@@ -61,23 +61,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=20, help="for --time")
     parser.add_argument("--rounds", type=int, default=5, help="for --time")
     arguments = parser.parse_args(argv)
-    if arguments.time:
-        with exit_on_error():
-            for cell in arguments.cells:
-                print(f"\n{cell}")
-                measure_times(
-                    cell,
-                    arguments.output,
-                    arguments.seeds[0],
-                    arguments.images,
-                    arguments.rounds,
-                )
-    elif not arguments.table:
-        _train(arguments)
-    results = read_results()
-    print(markdown_table(grid_table(results)))
-    print()
-    print(markdown_table(short_table(results, read_times())))
+    with exit_on_error():
+        if arguments.time:
+            _time(arguments)
+        elif not arguments.table:
+            _train(arguments)
+        results = read_results()
+        print(markdown_table(grid_table(results)))
+        print()
+        print(markdown_table(short_table(results, read_times())))
+
+
+def _time(arguments: argparse.Namespace) -> None:
+    for cell in arguments.cells:
+        print(f"\n{cell}")
+        measure_times(
+            cell,
+            arguments.output,
+            arguments.seeds[0],
+            arguments.images,
+            arguments.rounds,
+        )
 
 
 def _train(arguments: argparse.Namespace) -> None:

@@ -119,7 +119,7 @@ DATA_SETS = {
     # As near to the paper's setting as MobileNet and 600 frames come: crops of
     # 14 x 14 cells, 42% of the signs are small, a generator as wide as its
     # input, later stages as long as the first, rates that have not come down to
-    # zero. Of 43 classes its base knows nothing after as many steps.
+    # zero. Of 43 classes its base hardly knows one after as many steps.
     "gtsdb_paper": DataSet(
         ("output/gtsdb/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_4_label_map.pbtxt",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.errors import DataError
 from featsr_tf.html_report.tables import Cell
 from featsr_tf.html_report.tables import Table
 from featsr_tf.metrics.evaluator import percent
@@ -42,15 +43,26 @@ class CellResults:
 
 
 def read_results() -> dict[str, CellResults]:
-    """Reads what came out of the cells that were run, by DATA/BACKBONE."""
+    """Reads what came out of the cells that were run, by DATA/BACKBONE.
+
+    Raises:
+        DataError: A seed cannot be joined with others.
+    """
     found = {}
     for cell in CELLS:
         pattern = Path(result_file(*cell.split("/"), seed="*"))
         paths = sorted(pattern.parent.glob(pattern.name))
-        if paths:
-            found[cell] = combine_seeds(
-                [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-            )
+        results = [
+            json.loads(path.read_text(encoding="utf-8")) for path in paths
+        ]
+        for path, result in zip(paths, results, strict=True):
+            if len(paths) > 1 and "draws" not in result["variants"][BASE]:
+                raise DataError(
+                    f"{path}: expected the draws of the bootstrap, by which "
+                    "seeds are joined, found none; run this seed again"
+                )
+        if results:
+            found[cell] = combine_seeds(results)
     return found
 
 

@@ -78,6 +78,8 @@ def test_results_tell_what_the_cells_hold(finished_plan):
     assert naive["difference"]["small"]["ap50"]["low"] == 1.0
     assert naive["difference"]["medium"]["ap50"]["mean"] == 0.0
     assert naive["difference"]["large"]["ap50"]["mean"] is None
+    # In each draw all small ones are found by one and none by the other.
+    assert naive["draws"]["small"]["ap"] == [1.0] * 30
     assert results["variants"]["base"]["difference"] is None
     assert results["variants"]["base"]["content"] is None
     assert naive["content"]["num_pairs"] == {"mean": 80.0, "spread": 0.0}

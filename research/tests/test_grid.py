@@ -1,5 +1,6 @@
 """The grid: every cell is a possible ablation, and one table shows all."""
 
+import json
 import time
 from unittest import mock
 
@@ -8,12 +9,14 @@ import pytest
 from featsr_tf.errors import DataError
 from featsr_tf.html_report.tables import Cell
 from research.ablation import __main__ as ablation
+from research.grid import table
 from research.grid import times
 from research.grid.__main__ import main
 from research.grid.plans import CELLS
 from research.grid.plans import ablation_arguments
 from research.grid.table import combine_seeds
 from research.grid.table import grid_table
+from research.grid.table import read_results
 from research.grid.table import short_table
 
 
@@ -83,15 +86,29 @@ def test_seeds_are_averaged_in_each_draw():
     assert "control" not in both.differences
 
 
+def test_results_without_draws_are_no_seed_among_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        table, "result_file", lambda *cell, seed: str(tmp_path / f"{seed}.json")
+    )
+    older = result(0.21)
+    for variant in older["variants"].values():
+        del variant["draws"]
+    (tmp_path / "0.json").write_text(json.dumps(older))
+    assert read_results()["gtsdb/mobilenet"].num_seeds == 1
+    (tmp_path / "1.json").write_text(json.dumps(result(0.11)))
+    with pytest.raises(DataError, match="0.json: expected the draws"):
+        read_results()
+
+
 def test_the_short_table_has_a_column_for_each_data_set_of_one_backbone():
     one_seed = combine_seeds([result(0.21)])
     cells = ("signs/mobilenet", "cars/mobilenet", "cars/other")
     results = dict.fromkeys(cells, one_seed)
     names = ("atrous_gan", "tail_magnified", "second_look")
     ratios = {name: {"median": 2.0} for name in names}
-    table = short_table(results, {"cars/mobilenet": {"times_base": ratios}})
-    assert [title for title, _ in table.groups] == ["signs", "cars"]
-    (base, cells), *_, (look, gains) = table.rows
+    short = short_table(results, {"cars/mobilenet": {"times_base": ratios}})
+    assert [title for title, _ in short.groups] == ["signs", "cars"]
+    (base, cells), *_, (look, gains) = short.rows
     assert (base, look) == ("base", "second look")
     assert [cell.text for cell in cells] == ["40.0", "40.0"]
     assert [cell.text for cell in gains] == ["+21.0", "+21.0"]
