@@ -266,7 +266,7 @@ class Stage(keras.Model):
         Args:
             batch: see `Batch`, or what `compute_frozen` gave for one before.
         """
-        ready = _time_of_arrival(batch)
+        batch, ready = _time_arrival(batch)
         inputs = self.compute_frozen(batch) if Batch.IMAGES in batch else batch
         return {**_sum_over_replicas(self.update(inputs)), DATA_READY: ready}
 
@@ -351,11 +351,15 @@ _NOT_SAVED = (
 )
 
 
-def _time_of_arrival(batch) -> tf.Tensor:
-    """Tells when the batch had arrived, in seconds, float64."""
+def _time_arrival(batch) -> tuple[Any, tf.Tensor]:
+    """Gives the batch, and when it had arrived, in seconds, float64."""
     with tf.control_dependencies(tf.nest.flatten(batch)[:1]):
         # TensorFlow refuses tf.timestamp where all is to be deterministic.
-        return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
+        ready = tf.numpy_function(time.time, [], tf.float64)
+    # On one core the clock would else be read when the step is over.
+    with tf.control_dependencies([ready]):
+        batch = tf.nest.map_structure(tf.identity, batch)
+    return batch, tf.ensure_shape(ready, [])
 
 
 def _sum_over_replicas(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

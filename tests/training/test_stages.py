@@ -314,3 +314,22 @@ def test_a_stage_says_what_to_save_in_its_place(detector, name, tmp_path):
         assert message.startswith(f"{name}_stage: a stage is ")
         assert "StageCheckpoints" in message and "\n" not in message
     assert not list(tmp_path.iterdir())
+
+
+def test_no_step_computes_before_it_noted_that_its_data_had_arrived(detector):
+    step_function = tf.function(build(detector, BASE).train_step)
+    graph = step_function.get_concrete_function(make_batch([LARGE])).graph
+    convolutions = [op for op in graph.get_operations() if op.type == "Conv2D"]
+    assert convolutions
+    assert all("PyFunc" in types_before(op) for op in convolutions)
+
+
+def types_before(operation):
+    """Types of the operations that have to be over before this one begins."""
+    found, waiting = set(), [operation]
+    while waiting:
+        one = waiting.pop()
+        before = {tensor.op for tensor in one.inputs} | {*one.control_inputs}
+        waiting.extend(before - found)
+        found |= before
+    return {one.type for one in found}
