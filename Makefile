@@ -3,7 +3,7 @@ PYTHON ?=
 DEMO := output/demo
 # What `make bench` measures, and where it keeps what it prints.
 BENCH_PIPELINE := pipelines/toy.config
-BENCH_OUTPUT := research/results
+BENCH_OUTPUT := output/bench
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Modules stay together: what their tests share is made once; they begin in the

@@ -293,9 +293,9 @@ def _data_line(evaluation: Sequence[str]) -> str:
     if evaluation:
         return "Numbers in comments are those of the training records."
     return (
-        "There are no records to evaluate on: give "
-        "`featsr evaluate` some by `--records`. Numbers in comments are those "
-        "of the training records."
+        "There are no records to evaluate on: write this file again with "
+        "`--eval_records`. Numbers in comments are those of the training "
+        "records."
     )
 
 

@@ -134,8 +134,12 @@ class Result:
         return as_array(self.source)
 
     def above(self, score: float) -> "Result":
-        """Returns the result with the objects of at least this score."""
-        return replace(self, detections=self.detections.above(score))
+        """Returns the result with the objects of at least this score.
+
+        They are what `draw` and `save` show then, unless told otherwise.
+        """
+        found = self.detections.above(score)
+        return replace(self, detections=found, min_score=score)
 
     def draw(self, score: float | None = None) -> PIL.Image.Image:
         """Draws the objects into the picture.

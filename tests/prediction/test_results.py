@@ -47,6 +47,14 @@ def test_low_scores_can_be_left_out(result):
     assert result.above(0.95).to_numpy().shape == (0, 6)
 
 
+def test_all_that_is_above_a_score_is_drawn(result):
+    chosen = result.above(0.1)
+    assert len(chosen) == 3
+    assert np.any(chosen.draw() != np.asarray(result.draw()))
+    assert np.array_equal(chosen.draw(), result.draw(0.1))
+    assert np.array_equal(chosen.draw(0.5), result.draw())
+
+
 def test_coco_has_x_y_width_height(result):
     assert result.above(0.7).to_coco(5) == [
         {

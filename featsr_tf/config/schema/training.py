@@ -192,7 +192,8 @@ class TrainConfig:
     fine_tune_checkpoint_type: str = field(
         "",
         "What is taken of it: all that fits (detection or full, the default) "
-        "or the feature extractor alone (classification).",
+        "or the extractor and the convolutions of the second stage "
+        "(classification).",
     )
     num_steps: int = field(
         0,
