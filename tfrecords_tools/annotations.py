@@ -160,6 +160,10 @@ class LazyImages(Sequence):
         """Number of images."""
         return len(self.indices)
 
+    def __iter__(self):
+        """Makes the images; an IndexError within is not taken for the end."""
+        return map(self.make, self.indices)
+
     def __getitem__(self, index):
         """Makes the image at a place, or chooses those of a slice."""
         if isinstance(index, slice):
@@ -279,7 +283,7 @@ def finite(value: Any, where: str) -> float:
     """
     try:
         result = float(value)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         result = math.nan
     if not math.isfinite(result):
         raise DataError(
@@ -296,7 +300,7 @@ def whole_number(value: Any, where: str) -> int:
     """
     try:
         number = finite(value, where)
-    except (DataError, TypeError):
+    except DataError:
         number = math.nan
     if isinstance(value, bool) or not number.is_integer():
         raise DataError(

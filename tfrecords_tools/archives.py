@@ -29,6 +29,10 @@ _IS_UTF8 = 0x800
 _UNIX_MODE_SHIFT = 16
 
 
+# Temporary folders, and the zip files that are unpacked there.
+_UNPACKED: dict[str, str] = {}
+
+
 @contextlib.contextmanager
 def unpacked(path: str | os.PathLike) -> Iterator[Path]:
     """Opens a folder or file as it is, a zip file in a temporary folder.
@@ -56,7 +60,24 @@ def unpacked(path: str | os.PathLike) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="featsr-") as folder:
         with _named(folder, str(place)):
             _extract(place, Path(folder))
-            yield Path(folder)
+            _UNPACKED[folder] = str(place)
+            try:
+                yield Path(folder)
+            finally:
+                del _UNPACKED[folder]
+
+
+def lasting_name(text: str) -> str:
+    """Calls temporary folders in a text by the zip files unpacked there."""
+    for folder, name in _UNPACKED.items():
+        text = text.replace(folder, name)
+    return text
+
+
+def origin_of(path: str) -> str:
+    """The zip file that a file was unpacked from, or else the file itself."""
+    zips = (name for folder, name in _UNPACKED.items() if folder in path)
+    return next(zips, path)
 
 
 @contextlib.contextmanager

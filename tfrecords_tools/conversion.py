@@ -22,6 +22,8 @@ from tfrecords_tools import manifest
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
+from tfrecords_tools.archives import lasting_name
+from tfrecords_tools.archives import origin_of
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import package_versions
 from tfrecords_tools.review import review
@@ -354,8 +356,18 @@ def _fingerprint(
         # Images that are made when they are asked for are not made for this.
         is_known = isinstance(split.images, list | tuple)
         for value in split.images if is_known else [split.images]:
-            digest.update(f"{value!r}\n".encode())
+            text = f"{value!r} {_state_of(getattr(value, 'path', None))}\n"
+            digest.update(lasting_name(text).encode())
     return digest.hexdigest()
+
+
+def _state_of(path: str | None) -> str:
+    """What tells another file under the same name, if it is a local one."""
+    try:
+        state = os.stat(origin_of(path or ""))
+    except (OSError, ValueError):
+        return ""
+    return f"{state.st_size} {state.st_mtime_ns}"
 
 
 def _check_not_empty(split: Split, facts: Sequence[ShardFacts]) -> None:

@@ -164,6 +164,7 @@ def _read_coco(source: Source, paths: list[Path]) -> Read:
             parts,
             lambda image: image.filename,
             source.validation_fraction,
+            [outcome for split in splits for outcome in split.outcomes],
         ),
         label_map,
     )

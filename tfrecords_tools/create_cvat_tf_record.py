@@ -25,6 +25,7 @@ from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
+from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.annotations import upright_hull
@@ -195,8 +196,9 @@ def _read_image(
 ) -> AnnotatedImage:
     where = f"{path}: image {element.get('id', '?')}"
     name = (element.get("name") or "").strip()
-    if not name or not name.isprintable():
+    if not name:
         raise DataError(f"{where}: has no name")
+    check_kind(name, str, where)
     subset = element.get("subset") or ""
     found = find_file(f"{subset}/{name}", folders) or find_file(name, folders)
     outcomes: list[Outcome] = []

@@ -35,6 +35,7 @@ from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
+from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.annotations import whole_number
 from tfrecords_tools.archives import unpacked
@@ -290,10 +291,11 @@ def _read_shapes(
         box = _read_points(shape, kind, where)
         outcomes += [_OUTCOMES[kind]] if kind in _OUTCOMES else []
         flags = shape.get("flags") or {}
-        is_difficult = bool(
-            shape.get("difficult")
-            or (isinstance(flags, dict) and flags.get("difficult"))
+        given = shape.get("difficult") or (
+            isinstance(flags, dict) and flags.get("difficult")
         )
+        is_difficult, unclear = read_flag(given)
+        outcomes += unclear
         group = shape.get("group_id")
         key = (name, str(group))
         if group not in _NO_GROUP and key in groups:

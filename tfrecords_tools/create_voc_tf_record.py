@@ -115,11 +115,10 @@ def create(
             corners of the whole data set.
     """
     label_map = load_label_map(label_map_path)
-    images = read_voc(
+    split = read_voc(
         data_dir, year, image_set, ignore_difficult_instances, first_pixel
     )
-    splits = [Split(f"voc_{image_set or DEFAULT_SET}", images)]
-    return convert(output_path, splits, label_map, options)
+    return convert(output_path, [split], label_map, options)
 
 
 def read_voc(
@@ -128,7 +127,7 @@ def read_voc(
     image_set: str | None = None,
     ignore_difficult_instances: bool = False,
     first_pixel: int | None = None,
-) -> list[AnnotatedImage]:
+) -> Split:
     """Reads the images of a set and their objects.
 
     Args:
@@ -136,14 +135,15 @@ def read_voc(
             above it, or one of another layout, see `find_annotations`.
 
     Returns:
-        The images in the order of ImageSets/Main, those of 2007 first, or in
-        that of their names.
+        `voc_SET`, its images in the order of ImageSets/Main, those of 2007
+        first, or in that of their names.
 
     Raises:
         DataError: a folder or file is missing, or cannot be understood.
     """
     images = []
-    for found in find_annotations(Path(data_dir), year, image_set):
+    places = find_annotations(Path(data_dir), year, image_set)
+    for found in places:
         first = first_pixel
         if first is None:
             first = find_first_pixel(found.data_set)
@@ -154,7 +154,8 @@ def read_voc(
             images.append(
                 read_annotation(path, folder, ignore_difficult_instances, first)
             )
-    return images
+    name = places[0].image_set or image_set or DEFAULT_SET
+    return Split(f"voc_{name}", images)
 
 
 def read_annotation(

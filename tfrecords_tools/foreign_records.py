@@ -249,7 +249,8 @@ def _read_objects(
     labels = _labels(features)
     texts = _texts(features, Example.TEXT)
     count = len(columns[0])
-    lengths = {*map(len, columns), len(labels or texts)}
+    named = [names for names in (labels, texts) if names] or [()]
+    lengths = {*map(len, columns), *map(len, named)}
     if lengths != {count}:
         raise DataError(f"lists of different lengths: {sorted(lengths)}")
     # The image itself counts, not what the record says of it.

@@ -30,6 +30,10 @@ class ImageFolder:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = folder
+        # What annotations call each image, and those that were found by the
+        # last part of their name alone.
+        self._names: dict[str, str] = {}
+        self._guessed: dict[str, str] = {}
 
     def find(
         self, name: str, where: str, own_name: str = ""
@@ -49,14 +53,25 @@ class ImageFolder:
 
         Raises:
             DataError: several images fit, or the path leads elsewhere and
-                none does.
+                none does, or it is the image that was found for an annotation
+                of another name.
         """
         found = self._of_stem(own_name, name, where) if own_name else None
-        if found is None and not self._is_file(name):
-            found = self._of_path(name)
+        if found is None:
+            found = name if self._is_file(name) else self._of_path(name)
+        if found is None:
+            found = self._of_last_part(name, where)
+        elif found in self._guessed and self._names[found] != name:
+            raise DataError(
+                f"{where}: {shown(found)} in {self.folder} is its image, but"
+                f" was found for {shown(self._names[found])} of"
+                f" {self._guessed[found]}, whose own is not there; add that"
+                " image, or remove its annotation"
+            )
         if found is None:
             path_inside(self.folder, name, where)
             return name, ()
+        self._names[found] = name
         return found, () if found == name else (Outcome.OTHER_NAME,)
 
     def _is_file(self, name: str) -> bool:
@@ -84,23 +99,26 @@ class ImageFolder:
         return fitting[0] if fitting else None
 
     def _of_path(self, name: str) -> str | None:
-        unquoted = urllib.parse.unquote(urllib.parse.urlsplit(name).path)
-        for text in (name, unquoted, urllib.parse.unquote(name)):
-            parts = list(filter(None, _SEPARATORS.split(text)))
+        for parts in _readings(name):
             for first in range(len(parts)):
                 path = os.path.join(*parts[first:])
                 if self._is_file(path):
                     return path
-            if parts:
-                last = _plain(parts[-1])
-                fitting = self._by_stem.get(Path(last).stem, [])
-                same = [p for p in fitting if os.path.basename(p) == parts[-1]]
-                same = same or [p for p in fitting if _plain(p).endswith(last)]
-                chosen = same or fitting
-                if len(chosen) > 1:
-                    chosen = _of_the_longest_end(chosen, parts)
-                if len(chosen) == 1:
-                    return chosen[0]
+        return None
+
+    def _of_last_part(self, name: str, where: str) -> str | None:
+        """Finds an image that no annotation of another name has."""
+        for parts in _readings(name):
+            last = _plain(parts[-1])
+            fitting = self._by_stem.get(Path(last).stem, [])
+            same = [p for p in fitting if os.path.basename(p) == parts[-1]]
+            same = same or [p for p in fitting if _plain(p).endswith(last)]
+            chosen = same or fitting
+            if len(chosen) > 1:
+                chosen = _of_the_longest_end(chosen, parts)
+            if len(chosen) == 1 and self._names.get(chosen[0], name) == name:
+                self._guessed[chosen[0]] = where
+                return chosen[0]
         return None
 
     @functools.cached_property
@@ -116,6 +134,14 @@ class ImageFolder:
                     relative = os.path.relpath(path, self.folder)
                     found[_plain(stem)].append(relative)
         return found
+
+
+def _readings(name: str) -> list[list[str]]:
+    """The parts of a path, as it stands and as an address."""
+    unquoted = urllib.parse.unquote(urllib.parse.urlsplit(name).path)
+    texts = (name, unquoted, urllib.parse.unquote(name))
+    readings = (list(filter(None, _SEPARATORS.split(t))) for t in texts)
+    return list(filter(None, readings))
 
 
 def _of_the_longest_end(paths: list[str], parts: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.pictures import SIDEWAYS
 from featsr_tf.data.pictures import exif_turn
 from featsr_tf.errors import DataError
+from featsr_tf.errors import printable
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
@@ -100,6 +101,14 @@ def list_files(folder: Path, ending: str = "") -> list[Path]:
             and not name.startswith(".")
             and not is_known
         ]
+    for path in found:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{printable(str(path))}: the name of this file is not in"
+                " UTF-8; rename it"
+            ) from None
     return sorted(found)
 
 

@@ -209,15 +209,19 @@ def find_splits(
         )
     if not evaluation:
         for word in _EVALUATION:
-            evaluation = [path for path in found if _is_called(path, (word,))]
+            evaluation = [
+                path
+                for path in found
+                if _is_called(path, (word,)) and path not in training
+            ]
             if evaluation:
                 break
     return training, list(evaluation)
 
 
 def _is_called(path: str, words: Sequence[str]) -> bool:
-    name = os.path.basename(path).lower()
-    return any(word in name for word in words)
+    found = re.split(r"[\W\d_]+", os.path.basename(path).lower())
+    return any(word in found for word in words)
 
 
 def _pattern_of(path: str) -> str:

@@ -270,6 +270,11 @@ def _read_image(image: AnnotatedImage) -> bytes:
 
 def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
     """Reads a shard back."""
+    if len(log.source_ids) != len(job.images):
+        raise DataError(
+            f"{path}: {len(job.images)} images were expected but"
+            f" {len(log.source_ids)} were read"
+        )
     num_written = len(log.source_ids) - len(log.left_out)
     if num_written:
         facts = scan_shard(path, job.label_map)

@@ -40,12 +40,14 @@ class AnnotationFiles:
 
     Args:
         data_set: the folder whose files count pixels in the same way.
+        image_set: their set, such as "train", where it is known.
     """
 
     paths: Sequence[Path]
     folder: Path
     image_folder: Path
     data_set: Path
+    image_set: str | None = None
 
 
 def find_annotations(
@@ -219,7 +221,7 @@ def _of_sets(folder: Path, image_set: str) -> AnnotationFiles:
                 f"{where}: {shown(line)} stands in {places[path]} already"
             )
         places[path] = where
-    return dataclasses.replace(files, paths=list(places))
+    return dataclasses.replace(files, paths=list(places), image_set=image_set)
 
 
 def _annotation_of(line: str, folder: Path, where: str) -> Path:

@@ -473,12 +473,23 @@ def find_warnings(pipeline: Pipeline) -> list[str]:
     if len(pipeline.eval_input_reader) > 1:
         found.append("only the first eval_input_reader is used")
     stages = pipeline.model.feature_super_resolution
-    for name, stage in (
-        ("train_config", pipeline.train_config),
-        ("super_resolution_stage", stages.super_resolution_stage),
-        ("fine_tune_stage", stages.fine_tune_stage),
+    second, third = stages.super_resolution_stage, stages.fine_tune_stage
+    discriminator, focus = (
+        second.discriminator_optimizer,
+        second.focus_optimizer,
+    )
+    for name, stage, optimizer in (
+        (
+            "train_config",
+            pipeline.train_config,
+            pipeline.train_config.optimizer,
+        ),
+        ("super_resolution_stage", second, second.optimizer),
+        ("discriminator_optimizer", second, discriminator),
+        ("focus_optimizer", second, focus),
+        ("fine_tune_stage", third, third.optimizer),
     ):
-        _, method = chosen(stage.optimizer)
+        _, method = chosen(optimizer)
         schedule = method.learning_rate.cosine_decay_learning_rate
         if schedule is not None and schedule.total_steps < stage.num_steps:
             found.append(

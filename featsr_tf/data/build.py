@@ -146,6 +146,10 @@ def training_options(
     """Says how records become the batches of `training_batches`."""
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
+    steps = _augmentations(config.data_augmentation_options)
+    if with_originals:
+        # Windows are laid in frames as inference has them.
+        steps = [step for step in steps if not augment.changes_sizes([step])]
     return input_pipeline.TrainingOptions(
         batches=input_pipeline.BatchOptions(
             batch_size=config.batch_size,
@@ -157,7 +161,7 @@ def training_options(
             originals_shape=_largest(record_files) if with_originals else None,
         ),
         view=_training_view(pipeline, record_files.summary, with_originals),
-        augmentations=_augmentations(config.data_augmentation_options),
+        augmentations=steps,
         seed=extension.seed + seed_offset,
         skip_examples=skip_steps * config.batch_size,
         class_balance_threshold=config.class_balance_threshold,

@@ -59,6 +59,21 @@ class LabelMap:
         """The largest class id."""
         return max(self.names)
 
+    def first_difference(self, other: "LabelMap") -> str:
+        """Names the first class that two label maps call differently.
+
+        Returns:
+            Such as "1 is 'stop' in a.pbtxt and None in b.pbtxt"; "" = none.
+        """
+        for class_id in sorted(self.names | other.names):
+            ours, theirs = self.names.get(class_id), other.names.get(class_id)
+            if ours != theirs:
+                return (
+                    f"{class_id} is {ours!r} in {self.path} and {theirs!r} in "
+                    f"{other.path}"
+                )
+        return ""
+
     def knows(self, label: int, text: str) -> bool:
         """Whether `text` is a name of the class `label`."""
         shown, identifier = self.names[label], self.identifiers.get(label)
@@ -107,6 +122,19 @@ def load_label_map(path: str) -> LabelMap:
         if item.name and item.name != names[item.id]
     }
     return LabelMap(names, identifiers, path)
+
+
+def check_same_classes(training: LabelMap, evaluation: LabelMap) -> None:
+    """Checks that records to learn from and to judge on share their classes.
+
+    Raises:
+        DataError: names the first class that differs.
+    """
+    if difference := training.first_difference(evaluation):
+        raise DataError(
+            f"train_input_reader and eval_input_reader name other classes: "
+            f"{difference}; convert both data sets with the same label map"
+        )
 
 
 def check_num_classes(label_map: LabelMap, num_classes: int) -> None:

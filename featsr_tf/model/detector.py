@@ -32,7 +32,6 @@ from featsr_tf.model.row_ops import scatter_rows
 from featsr_tf.model.row_ops import select_rows
 from featsr_tf.model.second_look import SecondLook
 from featsr_tf.model.views import OriginalFrames
-from featsr_tf.model.views import Views
 
 
 class Detector(keras.Model):
@@ -134,12 +133,11 @@ class Detector(keras.Model):
         self, images, image_sizes, scales, super_resolve=True, originals=None
     ) -> tuple[DetectionBatch, RawDetections]:
         """Does what `call` does, and gives what was there before it chose."""
-        candidates, views = self.look(
+        candidates, windows = self.look(
             images, image_sizes, scales, super_resolve, originals
         )
         found = self.postprocess.suppress(candidates, image_sizes)
-        if views is not None:
-            found = found._replace(windows=views.windows(image_sizes))
+        found = found._replace(windows=windows)
         return found, candidates.clip(image_sizes)
 
     def find_raw_detections(
@@ -152,11 +150,12 @@ class Detector(keras.Model):
 
     def look(
         self, images, image_sizes, scales, super_resolve=True, originals=None
-    ) -> tuple[RawDetections, Views | None]:
+    ) -> tuple[RawDetections, tf.Tensor | None]:
         """Finds candidates for detections (Figure 3).
 
         Returns:
-            The candidates, and the views of the second look; None without one.
+            The candidates, and the windows of the second look; None without
+            one.
         """
         features = self.extract(images)
         padded_size = tf.shape(images)[1:3]

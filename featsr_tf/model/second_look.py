@@ -116,8 +116,11 @@ class SecondLook:
         is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         frames: OriginalFrames,
         peaks: tuple[tf.Tensor, tf.Tensor],
-    ) -> tuple[RawDetections, Views]:
+    ) -> tuple[RawDetections, tf.Tensor]:
         """Looks again at what the first pass has found small.
+
+        It does so in one image after the other: how windows are laid, and
+        whether one view is better, depends on no other image of the batch.
 
         Args:
             first: of the first pass, `[B, P, ...]`.
@@ -128,7 +131,51 @@ class SecondLook:
 
         Returns:
             The same, without what was looked at again, and with what was
-            found then; and the views that were searched, maybe none.
+            found then; and what was searched, see `DetectionBatch.windows`.
+        """
+        boxes, scores, valid, windows = (
+            found.to_tensor()
+            for found in tf.map_fn(
+                lambda row: self._look_at(row, first, is_small, frames, peaks),
+                tf.range(tf.shape(first.valid)[0]),
+                fn_output_signature=tuple(
+                    tf.RaggedTensorSpec([None, *shape], dtype, ragged_rank=0)
+                    for shape, dtype in (
+                        (first.boxes.shape[2:], tf.float32),
+                        (first.scores.shape[2:], tf.float32),
+                        ([], tf.bool),
+                        ([5], tf.float32),
+                    )
+                ),
+            )
+        )
+        return RawDetections(boxes, scores, valid), windows
+
+    def _look_at(self, row, first, is_small, frames, peaks) -> tuple:
+        """Does what `__call__` does in one image of the batch."""
+        boxes, image_indices = peaks
+        boxes = tf.boolean_mask(boxes, image_indices == row)
+        frames = OriginalFrames(*(value[row, None] for value in frames))
+        found, views = self.look_at_one(
+            RawDetections(*(value[row, None] for value in first)),
+            lambda boxes, rows: is_small(boxes, rows + row),
+            frames,
+            (boxes, tf.zeros([tf.shape(boxes)[0]], tf.int32)),
+        )
+        windows = views.windows(frames.image_sizes)
+        return tuple(value[0] for value in (*found, windows))
+
+    def look_at_one(
+        self,
+        first: RawDetections,
+        is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        frames: OriginalFrames,
+        peaks: tuple[tf.Tensor, tf.Tensor],
+    ) -> tuple[RawDetections, Views]:
+        """Looks again at a batch of one image; see `__call__`.
+
+        Returns:
+            The candidates, and the views that were searched, maybe none.
         """
         places, scores = self.places_of(first, frames)
         is_doubtful = tf.reshape(first.valid, [-1]) & (

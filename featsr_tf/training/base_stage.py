@@ -77,17 +77,21 @@ class BaseStage(Stage):
         self.twin_aware_weight = twin_aware_weight
 
     @property
-    def trained_variables(self):
-        """Extractor (but for frozen layers), proposal network, predictor."""
+    def all_variables(self) -> list[keras.Variable]:
+        """The trainable variables of the base detector, frozen ones too."""
         detector = self.detector
-        variables = (
+        return (
             detector.extractor.trainable_variables
             + detector.proposal_network.trainable_variables
             + detector.large_predictor.trainable_variables
         )
+
+    @property
+    def trained_variables(self):
+        """Extractor (but for frozen layers), proposal network, predictor."""
         return [
             variable
-            for variable in variables
+            for variable in self.all_variables
             if _matches(variable, self.trained_patterns)
             and not _matches(variable, self.frozen_patterns)
         ]

@@ -1,6 +1,8 @@
 """The three stages and their batches from a pipeline."""
 
 import functools
+import re
+import warnings
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -58,7 +60,10 @@ def build_stage(pipeline: Pipeline, name: str, detector: Detector) -> Stage:
         pipeline,
         detector,
         minimizer=_minimizer(
-            pipeline, options.optimizer, options.gradient_clipping_by_norm
+            pipeline,
+            options.optimizer,
+            options.gradient_clipping_by_norm,
+            getattr(options, "generator_updates_per_discriminator_update", 1),
         ),
         regularized=pipeline.train_config.add_regularization_loss,
         name=f"{name}_stage",
@@ -147,17 +152,19 @@ def record_names(
     )
 
 
-def _minimizer(pipeline, optimizer, clip_norm) -> Minimizer:
+def _minimizer(pipeline, optimizer, clip_norm, updates=1) -> Minimizer:
     precision = pipeline.model.feature_super_resolution.precision
     scales_loss = precision == Precision.MIXED_FLOAT16
-    return Minimizer(build_optimizer(optimizer, scales_loss), clip_norm)
+    return Minimizer(
+        build_optimizer(optimizer, scales_loss, updates), clip_norm
+    )
 
 
 def _base(pipeline, detector, **options) -> BaseStage:
     config = pipeline.model.faster_rcnn
     extension = pipeline.model.feature_super_resolution
     twin = _twin(pipeline, detector) if extension.twin_aware_weight else None
-    return BaseStage(
+    stage = BaseStage(
         detector,
         sampler=_sampler(
             pipeline, detector, count=config.second_stage_batch_size
@@ -177,6 +184,36 @@ def _base(pipeline, detector, **options) -> BaseStage:
         twin_aware_weight=extension.twin_aware_weight,
         **options,
     )
+    _check_patterns(pipeline, stage)
+    return stage
+
+
+def _check_patterns(pipeline: Pipeline, stage: BaseStage) -> None:
+    config = pipeline.train_config
+    for name in ("freeze_variables", "update_trainable_variables"):
+        path = f"train_config.{name}"
+        idle = [
+            pattern
+            for pattern in getattr(config, name)
+            if not any(
+                re.search(pattern, variable.path)
+                for variable in stage.all_variables
+            )
+        ]
+        if idle:
+            warnings.warn(
+                f"{pipeline.where(path)}: {path}: no variable has "
+                f"{', '.join(map(repr, idle))} in its name, which is such as "
+                f"{stage.all_variables[0].path}",
+                stacklevel=2,
+            )
+    if not stage.trained_variables:
+        path = "train_config.freeze_variables"
+        raise ConfigError(
+            f"{pipeline.where(path)}: {path} and update_trainable_variables "
+            "leave no variable that stage 1 could train; expected patterns "
+            "of some of them"
+        )
 
 
 def _super_resolution(pipeline, detector, **options) -> SuperResolutionStage:

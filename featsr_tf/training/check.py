@@ -8,6 +8,7 @@ from featsr_tf.data.build import load_records
 from featsr_tf.data.build import training_batches
 from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
+from featsr_tf.data.label_map import check_same_classes
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
@@ -65,7 +66,9 @@ def check(
         load_records(reader, num_classes, decode=True)
         for reader in pipeline.eval_input_reader
     ]
-    lines += [_data_line("evaluation", records) for records in evaluated]
+    for records in evaluated:
+        check_same_classes(source.label_map, records.label_map)
+        lines.append(_data_line("evaluation", records))
     detector = build_detector(pipeline)
     lines += _model_lines(pipeline, detector)
     if start_from is not None:

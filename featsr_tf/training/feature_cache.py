@@ -69,7 +69,7 @@ def cached_batches(
     paths = {
         part: os.path.join(
             folder,
-            f"{part}-{_key(pipeline, source, part, frozen)}{ENDING}",
+            f"{part}-{_key(pipeline, source, stage, part, frozen)}{ENDING}",
         )
         for part in specs
     }
@@ -110,19 +110,26 @@ def _specs(stage: Stage, images: tf.data.Dataset) -> dict[str, Any]:
 
 
 def _key(
-    pipeline: Pipeline, source: RecordFiles, part: str, frozen: bytes
+    pipeline: Pipeline,
+    source: RecordFiles,
+    stage: Stage,
+    part: str,
+    frozen: bytes,
 ) -> str:
     """Digest of all that a part depends on."""
-    options = pipeline.model.feature_super_resolution.feature_cache
+    extension = pipeline.model.feature_super_resolution
+    options = extension.feature_cache
     stats = {path: os.stat(path) for path in source.paths}
     # Other images may make a file of the same size.
     records = [
         f"{path} {stat.st_size} {stat.st_mtime_ns}"
         for path, stat in stats.items()
     ]
-    text = "\n".join(
-        [str(options.num_images), *values_of_cache(pipeline, part), *records]
-    )
+    values = [str(options.num_images), *values_of_cache(pipeline, part)]
+    if stage.needs_originals:
+        # Whole frames, in windows around what reaches this score.
+        values.append(f"frames: {extension.gate_score_threshold}")
+    text = "\n".join([*values, *records])
     digest = hashlib.sha256(frozen + text.encode())
     return digest.hexdigest()[:16]
 

@@ -327,6 +327,10 @@ def _mask_padding_examples(inputs: dict[str, Any]) -> dict[str, Any]:
         inputs[StageInputs.PAIR_WEIGHTS] = mask_padding_examples(
             inputs, inputs[StageInputs.PAIR_WEIGHTS]
         )
+    if StageInputs.FOCUS_TARGETS in inputs:
+        targets = inputs[StageInputs.FOCUS_TARGETS]
+        weights = mask_padding_examples(inputs, targets.weights)
+        inputs[StageInputs.FOCUS_TARGETS] = targets._replace(weights=weights)
     return inputs
 
 

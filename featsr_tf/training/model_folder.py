@@ -308,15 +308,11 @@ def check_classes(model_dir: str, label_map: LabelMap) -> None:
     path = os.path.join(model_dir, LABEL_MAP_FILE)
     if not os.path.exists(path):
         return
-    names = load_label_map(path).names
-    for class_id in sorted(names | label_map.names):
-        ours, theirs = names.get(class_id), label_map.names.get(class_id)
-        if ours != theirs:
-            raise ConfigError(
-                f"{model_dir}: holds a model of other classes: {class_id} is "
-                f"{ours!r} there and {theirs!r} in {label_map.path}; give "
-                "another --model_dir or the label map of this model"
-            )
+    if difference := load_label_map(path).first_difference(label_map):
+        raise ConfigError(
+            f"{model_dir}: holds a model of other classes: {difference}; give "
+            "another --model_dir or the label map of this model"
+        )
 
 
 def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:

@@ -103,14 +103,47 @@ class LinearWarmUp(_Schedule):
     @classmethod
     def from_config(cls, config):
         """Makes the schedule of `get_config`'s result."""
-        schedule = config["schedule"]
-        if isinstance(schedule, dict):
-            schedule = keras.saving.deserialize_keras_object(schedule)
-        return cls(**{**config, "schedule": schedule})
+        return cls(**_with_schedule(config))
 
 
-def build_learning_rate(options: LearningRate):
-    """Makes a number of a constant, a Keras schedule of anything else."""
+@keras.saving.register_keras_serializable("featsr_tf")
+@dataclasses.dataclass(frozen=True)
+class SeveralUpdates(_Schedule):
+    """Counts the steps of another schedule where each has several updates."""
+
+    schedule: keras.optimizers.schedules.LearningRateSchedule
+    updates: int
+
+    def __call__(self, step):
+        """Gives the learning rate of an update."""
+        return self.schedule(step // self.updates)
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the schedule of `get_config`'s result."""
+        return cls(**_with_schedule(config))
+
+
+def _with_schedule(config: dict) -> dict:
+    schedule = config["schedule"]
+    if isinstance(schedule, dict):
+        schedule = keras.saving.deserialize_keras_object(schedule)
+    return {**config, "schedule": schedule}
+
+
+def build_learning_rate(options: LearningRate, updates: int = 1):
+    """Makes a number of a constant, a Keras schedule of anything else.
+
+    Args:
+        updates: how many updates a step has. Default 1.
+    """
+    rate = _build_learning_rate(options)
+    if updates == 1 or not callable(rate):
+        return rate
+    return SeveralUpdates(rate, updates)
+
+
+def _build_learning_rate(options: LearningRate):
     if options.constant_learning_rate is not None:
         return options.constant_learning_rate.learning_rate
     if options.exponential_decay_learning_rate is not None:
@@ -156,16 +189,20 @@ def _manual_steps(options):
 
 
 def build_optimizer(
-    options: Optimizer, scales_loss: bool = False
+    options: Optimizer, scales_loss: bool = False, updates: int = 1
 ) -> keras.optimizers.Optimizer:
     """Makes Adam, RMSprop, or SGD with momentum.
 
     Args:
+        updates: how many updates a step has, which its schedule counts once.
+            Default 1.
         scales_loss: whether losses are scaled so that gradients of 16 bits
             neither vanish nor overflow. Default False.
     """
     if scales_loss:
-        return keras.optimizers.LossScaleOptimizer(build_optimizer(options))
+        return keras.optimizers.LossScaleOptimizer(
+            build_optimizer(options, updates=updates)
+        )
     averages = {
         "use_ema": options.use_moving_average,
         "ema_momentum": options.moving_average_decay,
@@ -173,14 +210,14 @@ def build_optimizer(
     if options.adam_optimizer is not None:
         adam = options.adam_optimizer
         return keras.optimizers.Adam(
-            build_learning_rate(adam.learning_rate),
+            build_learning_rate(adam.learning_rate, updates),
             epsilon=adam.epsilon,
             **averages,
         )
     if options.rms_prop_optimizer is not None:
         rms_prop = options.rms_prop_optimizer
         return keras.optimizers.RMSprop(
-            build_learning_rate(rms_prop.learning_rate),
+            build_learning_rate(rms_prop.learning_rate, updates),
             rho=rms_prop.decay,
             momentum=rms_prop.momentum_optimizer_value,
             epsilon=rms_prop.epsilon,
@@ -188,7 +225,7 @@ def build_optimizer(
         )
     momentum = options.momentum_optimizer
     return keras.optimizers.SGD(
-        build_learning_rate(momentum.learning_rate),
+        build_learning_rate(momentum.learning_rate, updates),
         momentum=momentum.momentum_optimizer_value,
         **averages,
     )

@@ -76,6 +76,7 @@ def find_problems(
         *_other_scales(pipeline, source, evaluated),
         *_other_sizes(pipeline, source, evaluated),
         *_nothing_small(pipeline, source),
+        *_steps_left_out(pipeline),
     ]
 
 
@@ -290,6 +291,23 @@ def _is_reshaped(pipeline: Pipeline) -> bool:
         if function is not augment_geometry.random_rotation90
     ]
     return any(getattr(step, name) for step in steps for name in names)
+
+
+def _steps_left_out(pipeline: Pipeline) -> Iterator[str]:
+    """Tells what the later stages of a second look do not do to images."""
+    later = (checkpoints.SUPER_RESOLUTION, checkpoints.FINE_TUNE)
+    if not looks_again(pipeline) or not any(
+        num_steps(pipeline, stage) for stage in later
+    ):
+        return
+    for step in pipeline.train_config.data_augmentation_options:
+        for function in augment_geometry.RESHAPING:
+            if getattr(step, function.__name__):
+                yield (
+                    f"data_augmentation_options: {function.__name__} changes "
+                    "the size of images and has no effect in stages 2 and 3 "
+                    "of a second look, which see frames as inference does"
+                )
 
 
 def _nothing_small(pipeline: Pipeline, source: RecordFiles) -> Iterator[str]:

@@ -20,6 +20,7 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import load_records
 from featsr_tf.data.decode import translate_data_errors
+from featsr_tf.data.label_map import check_same_classes
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.sharding import check_services
 from featsr_tf.data.sharding import watch_services
@@ -190,6 +191,8 @@ def _check_and_load(
         check_init_from_base(pipeline, model_dir, base_from)
         model_folder.check_classes(base_from, source.label_map)
     shown = [load_records(reader, num_classes) for reader in readers[1:]]
+    for records in shown:
+        check_same_classes(source.label_map, records.label_map)
     return [source, *shown]
 
 

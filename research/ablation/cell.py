@@ -62,7 +62,17 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     model_dir = arguments.model_dir
     is_base = arguments.base_from is None
     # Records to judge on would be drawn at intervals, which nobody looks at.
-    unseen = dataclasses.replace(pipeline, eval_input_reader=[])
+    # All stages end with their last step: no checkpoint is chosen by them.
+    extension = dataclasses.replace(
+        pipeline.model.feature_super_resolution, validation=None
+    )
+    unseen = dataclasses.replace(
+        pipeline,
+        eval_input_reader=[],
+        model=dataclasses.replace(
+            pipeline.model, feature_super_resolution=extension
+        ),
+    )
     trained = train(unseen, model_dir, base_from=arguments.base_from)
     source = open_evaluation(pipeline, model_dir)
     detect = Stopwatch(detection_function(trained, super_resolve=not is_base))

@@ -119,3 +119,13 @@ def test_a_damaged_checkpoint_is_named(photos, refuse):
     with small_backbone():
         error = refuse(predict.main, *arguments, "--output", "new")
     assert "trained/checkpoints/base/ckpt-1: the checkpoint is damaged" in error
+
+
+@pytest.mark.parametrize("door", ["check", "train"])
+def test_evaluation_records_of_other_classes_are_refused(door, folder, refuse):
+    main, arguments = DOORS[door]
+    swapped = LabelMap({1: "two", 2: "one"})
+    pathlib.Path("swapped.pbtxt").write_text(swapped.to_text())
+    field = "eval_input_reader.0.label_map_path=swapped.pbtxt"
+    error = refuse(main, *arguments, "--set", field)
+    assert "name other classes: 1 is 'one' in" in error

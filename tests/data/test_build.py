@@ -83,3 +83,31 @@ def test_boxes_that_mixed_images_have_no_room_for_are_told(tmp_path):
             small_pipeline(mosaic, "train_config.max_number_of_boxes=11"),
             scan_records([path], None),
         )
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "random_rotation90 {}",
+        "random_image_scale {}",
+        "random_crop_image {}",
+        "random_square_crop_by_scale {}",
+    ],
+)
+def test_frames_of_a_second_look_keep_their_size(tmp_path, step):
+    box = [0.25, 0.25, 0.5, 0.75]
+    path = write_records(
+        tmp_path / "train.record",
+        [example(encode(noise_image(40, 96, n)), [box], [1]) for n in range(2)],
+    )
+    pipeline = small_pipeline(
+        f"train_config.data_augmentation_options=[{{{step}}}]",
+        "model.feature_super_resolution.refiner=SECOND_LOOK",
+        "train_config.batch_size=2",
+    )
+    records = scan_records([path], None)
+    batches = training_batches(pipeline, records, with_originals=True)
+    for batch in batches.take(4):
+        assert batch[Batch.ORIGINALS].shape == (2, 40, 96, 3)
+        ratios = batch[Batch.IMAGE_SIZES] / batch[Batch.SCALES]
+        np.testing.assert_allclose(ratios, [[40, 96]] * 2, rtol=1e-5)

@@ -137,10 +137,51 @@ def test_a_peak_is_looked_at_though_nothing_was_detected_there():
         base = detector.find_raw_detections(
             IMAGES, sizes, scales, super_resolve=False
         )
-    (places,) = laid
-    np.testing.assert_array_equal(places.image_indices, [1])
+    # One call for each image; there is nothing in the first one.
+    _, places = laid
+    np.testing.assert_array_equal(places.boxes.shape, [1, 4])
     count = base.valid.shape[1]
     # What the first pass has found stays, what the window shows is added.
     np.testing.assert_array_equal(found.valid[:, :count], base.valid)
     added = found.valid[:, count:].numpy()
     assert not added[0].any() and added[1].any()
+
+
+def test_an_image_is_looked_at_alike_whatever_else_is_in_its_batch():
+    detector = small_detector(*FIELDS)
+    settings = dataclasses.replace(
+        detector.second_look.settings,
+        score_threshold=1.1,
+        focus_threshold=0.5,
+        maximum_share=0.8,
+    )
+    # Many places in one image, which is looked at as a whole; one in the other.
+    scores = np.full((2, 16, 16), 0.01)
+    scores[0, ::4, ::4] = 0.9
+    scores[1, 8, 8] = 0.9
+
+    def look_at(*rows):
+        focus = map_of(scores[list(rows)])
+        images = tf.gather(IMAGES, rows)
+        with (
+            mock.patch.object(detector.second_look, "settings", settings),
+            mock.patch.object(detector, "focus_head", lambda _: focus),
+        ):
+            return detector(
+                images,
+                tf.constant([[64.0, 64.0]] * len(rows)),
+                tf.ones([len(rows), 2]),
+            )
+
+    together = look_at(0, 1)
+    for row in (0, 1):
+        alone = look_at(row)
+        (windows,) = alone.windows.numpy()
+        side = (windows[:, 2] - windows[:, 0]).max()
+        assert side == 64 if row == 0 else side < 64
+        np.testing.assert_allclose(
+            together.windows[row, : len(windows)], windows, atol=1e-4
+        )
+        assert not together.windows[row, len(windows) :].numpy().any()
+        for ours, theirs in zip(together[:4], alone[:4], strict=True):
+            np.testing.assert_allclose(ours[row], theirs[0], atol=1e-4)

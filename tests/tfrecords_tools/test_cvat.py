@@ -147,3 +147,9 @@ def test_images_may_lie_elsewhere(tmp_path):
 def test_a_mistake_is_named(text, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read(tmp_path, text, "a.png")
+
+
+def test_a_name_may_hold_spaces_of_any_kind(tmp_path):
+    name = "Screenshot 3.45\u202fPM.png"
+    (split,), _ = read(tmp_path, annotations(image(name=name)), name)
+    assert split.images[0].filename == name

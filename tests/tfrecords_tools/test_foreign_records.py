@@ -115,6 +115,13 @@ def test_labels_from_0_are_raised(read):
             {"image/object/bbox/xmin": [b"x"]},
             "a.tfrecord: record 1: image/object/bbox/xmin: expected a finite",
         ),
+        (
+            {
+                LABEL: [1, 1],
+                **{f"image/object/bbox/{s}": [SIDES[s]] * 2 for s in SIDES},
+            },
+            r"record 1: lists of different lengths: \[1, 2\]",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named_by_record_and_key(read, change, message):

@@ -21,12 +21,17 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for name in FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    return ImageFolder(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(files):
+    return ImageFolder(files)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "sub/b.jpg", "e.png", "one/d.jpg"])
@@ -89,3 +94,21 @@ def test_two_images_of_the_own_name_are_named(folder):
     message = "^here: 'e.jpg' and 'e.png' in .* may both be its image"
     with pytest.raises(DataError, match=message):
         folder.find("e", "here", "xml/e")
+
+
+def test_an_image_that_another_annotation_names_is_not_taken(files):
+    folder = ImageFolder(files)
+    assert folder.find("one/d.jpg", "first")[0] == "one/d.jpg"
+    assert folder.find("sub/b.jpg", "second")[0] == "sub/b.jpg"
+    # The picture of the third one is not there: it is none of another's.
+    assert folder.find("other/b.jpg", "third") == ("other/b.jpg", ())
+
+
+def test_an_image_that_was_taken_for_another_annotation_is_told(files):
+    folder = ImageFolder(files)
+    assert folder.find("other/b.jpg", "first")[0] == "sub/b.jpg"
+    assert folder.find("other/b.jpg", "the same again")[0] == "sub/b.jpg"
+    with pytest.raises(
+        DataError, match="^second: 'sub/b.jpg' .* 'other/b.jpg'"
+    ):
+        folder.find("sub/b.jpg", "second")

@@ -178,3 +178,21 @@ def test_a_mistake_in_a_file_is_named(changes, message, tmp_path):
 def test_a_folder_without_such_files_is_named(tmp_path):
     with pytest.raises(DataError, match="no LabelMe files; expected JSON"):
         read_labelme(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_difficult"),
+    [
+        ({"difficult": "0"}, False),
+        ({"flags": {"difficult": "false"}}, False),
+        ({"difficult": True}, True),
+        ({"flags": {"difficult": True}}, True),
+        ({"difficult": "yes"}, True),
+    ],
+)
+def test_difficult_is_read_however_it_is_written(
+    changes, is_difficult, tmp_path
+):
+    box = shape("rectangle", [30, 20], [10, 5], **changes)
+    image, _ = read_one(tmp_path, box)
+    assert [item.difficult for item in image.objects] == [is_difficult]

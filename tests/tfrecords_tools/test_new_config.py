@@ -153,6 +153,30 @@ def test_full_images_have_room():
     assert (full["max_proposals"], full["max_detections"]) == (300, 200)
 
 
+def test_no_box_of_a_full_image_is_cut(run, tmp_path):
+    path = write_records(
+        tmp_path / "train.record", [record(0, (BOX,) * 120, (1,) * 120)]
+    )
+    output = tmp_path / "a.config"
+    assert run("--records", path, "--output", output)[0] == 0
+    pipeline = load_pipeline(output)
+    assert pipeline.train_config.max_number_of_boxes == 120
+    assert not any("max_number" in line for line in find_warnings(pipeline))
+
+
+def test_words_tell_what_is_evaluated_and_not_parts_of_them(run, tmp_path):
+    for name in ("naval_train.record", "naval_val.record"):
+        write_records(tmp_path / name, [record(0)])
+    output = tmp_path / "a.config"
+    assert run("--records", tmp_path, "--output", output)[0] == 0
+    pipeline = load_pipeline(output)
+    readers = [pipeline.train_input_reader, *pipeline.eval_input_reader]
+    assert [r.tf_record_input_reader.input_path for r in readers] == [
+        [str(tmp_path / "naval_train.record")],
+        [str(tmp_path / "naval_val.record")],
+    ]
+
+
 def test_a_folder_of_records_gives_a_config_that_loads(run, tmp_path):
     write_shards(tmp_path, "signs_train")
     write_records(tmp_path / "signs_val.record", [record(0)])

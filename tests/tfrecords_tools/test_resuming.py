@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Sequence
 
 import pytest
@@ -19,8 +20,10 @@ from tests.tfrecords_tools.annotated import file_contents
 from tests.tfrecords_tools.annotated import make_image
 from tests.tfrecords_tools.annotated import make_object
 from tests.tfrecords_tools.annotated import make_split
+from tfrecords_tools import conversion
 from tfrecords_tools import shards
 from tfrecords_tools.annotations import Split
+from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.create_toy_tf_record import create
@@ -202,3 +205,30 @@ def test_a_process_that_is_ended_from_outside_is_noticed(tmp_path):
     with pytest.raises(FeatsrError, match=message):
         convert(tmp_path / "out", [Split("a", Deadly())], LABEL_MAP, options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_of_the_same_name_starts_anew(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"one")
+    image = dataclasses.replace(make_image(0), data=None, path=str(path))
+    splits = [Split("signs", [image])]
+    before = conversion._fingerprint(splits, LABEL_MAP, OPTIONS)
+    assert conversion._fingerprint(splits, LABEL_MAP, OPTIONS) == before
+    path.write_bytes(b"other")
+    assert conversion._fingerprint(splits, LABEL_MAP, OPTIONS) != before
+
+
+def test_a_zip_that_is_unpacked_again_is_the_same_call(tmp_path):
+    place = tmp_path / "a.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("a.png", b"one")
+    found = set()
+    for _ in range(2):
+        with unpacked(place) as folder:
+            path = str(folder / "a.png")
+            image = dataclasses.replace(
+                make_image(0), data=None, path=path, where=path
+            )
+            splits = [Split("signs", [image])]
+            found.add(conversion._fingerprint(splits, LABEL_MAP, OPTIONS))
+    assert len(found) == 1

@@ -207,11 +207,24 @@ def devkit(tmp_path_factory):
 )
 def test_years_and_sets_are_those_asked_for(devkit, year, image_set, names):
     for data_dir in (devkit, devkit.parent):
-        images = read_voc(data_dir, year, image_set)
+        images = read_voc(data_dir, year, image_set).images
         assert [image.filename for image in images] == names
     assert {thing.name for image in images for thing in image.objects} <= set(
         VOC_NAMES
     )
+
+
+def test_the_only_set_gives_the_records_its_name(tmp_path):
+    write_voc(tmp_path, num_images=2)
+    folder = tmp_path / "VOCdevkit" / "VOC2007"
+    if not folder.is_dir():
+        folder = next(tmp_path.rglob("VOC2007"))
+    for path in (folder / "ImageSets" / "Main").glob("*.txt"):
+        if path.stem != "test":
+            path.unlink()
+    with pytest.warns(match="the set test is read"):
+        split = read_voc(folder)
+    assert split.name == "voc_test" and len(split.images) == 2
 
 
 def test_the_classes_are_the_20_in_the_order_of_the_api(shared):

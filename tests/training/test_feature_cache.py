@@ -205,6 +205,23 @@ def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     assert not np.any(weights)
 
 
+def test_whole_frames_have_files_of_their_own(records, tmp_path):
+    """Those of a second look, in windows around what reaches a score."""
+    names = []
+    for score in (0.05, 0.1):
+        fields = ("refiner=SECOND_LOOK", f"gate_score_threshold={score}")
+        again = small_detector(*(f"{EXTENSION}.{field}" for field in fields))
+        cache = Cache(
+            tmp_path / "cache",
+            records,
+            again,
+            *fields,
+            "feature_cache.num_images=2",
+        )
+        names.append(set(missing_files(cache).values()))
+    assert not names[0] & names[1]
+
+
 @pytest.fixture(scope="module")
 def filled_folder(tmp_path_factory, records, detector):
     """The cache of two images, as the tests of what it is kept by find it."""

@@ -167,6 +167,20 @@ def test_numbers_of_the_optimizers_arrive():
     assert (float(momentum.learning_rate), momentum.momentum) == (0.5, 0.25)
 
 
+def test_a_schedule_counts_steps_where_each_has_several_updates():
+    text = "cosine_decay_learning_rate { total_steps: 9 warmup_steps: 3 }"
+    plain = schedule(text)
+    options = optimizer_options(
+        f"adam_optimizer {{ learning_rate {{ {text} }} }}"
+    )
+    rate = build_optimizer(options, updates=2)._learning_rate
+    config = keras.saving.serialize_keras_object(rate)
+    copy = keras.saving.deserialize_keras_object(config)
+    for update in range(18):
+        assert float(rate(update)) == float(plain(update // 2))
+        assert float(copy(update)) == float(plain(update // 2))
+
+
 def test_the_optimizer_follows_its_schedule():
     text = MANUAL.replace("WARMUP", "warmup: true")
     options = optimizer_options(

@@ -230,7 +230,8 @@ def test_whole_frames_are_compared_with_a_coarse_first_pass():
     )
     scales = "train_config.data_augmentation_options=[{random_image_scale {}}]"
     pipeline = parse_pipeline(to_text(pipeline).encode(), "again", [scales])
-    assert find_problems(pipeline, SMALL, []) == []
+    problems = find_problems(pipeline, SMALL, [])
+    assert not any(problem.startswith("second_look") for problem in problems)
 
 
 def test_a_second_look_at_nothing_is_no_problem():
@@ -244,3 +245,15 @@ def test_a_second_look_at_nothing_is_no_problem():
     assert "(0.5 in the first pass, 2 in windows)" in scale_line(
         looking_again(), SMALL, []
     )
+
+
+def test_steps_that_a_second_look_leaves_out_are_told():
+    pipeline = looking_again()
+    steps = "train_config.data_augmentation_options=[{random_rotation90 {}}]"
+    turned = parse_pipeline(to_text(pipeline).encode(), "again", [steps])
+    (problem,) = find_problems(turned, SMALL, [])
+    assert "random_rotation90 changes the size" in problem
+    none = parse_pipeline(
+        to_text(turned).encode(), "again", [f"{EXTENSION}.refiner=NONE"]
+    )
+    assert find_problems(none, SMALL, []) == []

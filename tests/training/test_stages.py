@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featsr_tf.errors import ConfigError
 from featsr_tf.geometry.sampling import SampledProposals
 from featsr_tf.model.predictor import Predictions
 from featsr_tf.training.checkpoints import BASE
@@ -333,3 +334,13 @@ def types_before(operation):
         waiting.extend(before - found)
         found |= before
     return {one.type for one in found}
+
+
+def test_patterns_that_no_variable_has_in_its_name_are_told(detector):
+    with pytest.warns(match="no variable has 'Conv2d_99' in its name"):
+        build(detector, BASE, "train_config.freeze_variables=['Conv2d_99']")
+
+
+def test_patterns_that_leave_nothing_to_train_are_refused(detector):
+    with pytest.raises(ConfigError, match="leave no variable"):
+        build(detector, BASE, "train_config.freeze_variables=['.*']")
