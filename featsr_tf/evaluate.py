@@ -190,6 +190,11 @@ def run(arguments: argparse.Namespace) -> None:
             f"--worst_images: expected 0 or more, found "
             f"{arguments.worst_images}"
         )
+    if arguments.threshold_images < 1:
+        raise ConfigError(
+            f"--threshold_images: expected 1 or more, found "
+            f"{arguments.threshold_images}"
+        )
     scores = None
     if arguments.min_score is not None:
         highest = math.inf if has_files(arguments) else 1.0

@@ -10,7 +10,6 @@ see docs/serving.md.
 import argparse
 import dataclasses
 import gc
-import math
 import os
 import socket
 from collections.abc import Sequence
@@ -20,9 +19,12 @@ from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.errors import printable
 from featsr_tf.exporting.versions import find_version
 from featsr_tf.server import ServerOptions
 
+# Of limits: what is beyond it is a slip, and no time or size for Python.
+_LARGEST = 1e9
 _LIMITS = dataclasses.fields(ServerOptions)
 # What 'featsr_tf[serve]' installs.
 _EXTRA = ("prometheus_client", "python_multipart", "starlette", "uvicorn")
@@ -111,8 +113,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _read_options(arguments: argparse.Namespace) -> ServerOptions:
     options = {field.name: getattr(arguments, field.name) for field in _LIMITS}
     for name, value in options.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ConfigError(f"--{name}: expected more than 0, found {value}")
+        if not 0 < value <= _LARGEST:
+            raise ConfigError(
+                f"--{name}: expected more than 0 and at most {_LARGEST:g}, "
+                f"found {printable(str(value), 20)}"
+            )
     return ServerOptions(**options)
 
 
@@ -126,8 +131,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, TypeError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"--host {host} --port {port}: {reason}; give another"
         ) from None

@@ -183,6 +183,7 @@ def test_thresholds_of_models_and_of_other_detectors_have_their_scales(
         (["--pictures={}/p"], "--pictures: expected --image_dir"),
         (["--pictures={}/p", "--image_dir={}/q"], "no such image"),
         (["--worst_images=-1"], "expected 0 or more"),
+        (["--threshold_images=0"], "expected 1 or more"),
         (["--protocol=coco", "--size_by=long_side"], "goes by area"),
         (["--eleven_point"], "only the voc protocol"),
     ],

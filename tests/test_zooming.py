@@ -119,3 +119,12 @@ def test_marks_of_windows_tell_their_magnification():
     assert [mark.label for mark in marks] == ["3x", "2.5x"]
     assert marks[0].box == (1, 2, 30, 40) and marks[0].thin
     assert look_marks(found().windows) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (10, 1), (10, 4), (300, 3)])
+def test_a_picture_too_narrow_for_windows_has_none(shape):
+    image = np.zeros([*shape, 3], np.uint8)
+    box = np.array([[0, 0, 1, 1]])
+    windows = zoom_windows(box, image.shape)
+    assert windows
+    assert with_zooms(image, [], windows).shape == image.shape

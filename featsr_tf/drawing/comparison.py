@@ -117,12 +117,12 @@ def with_zooms(
     size = (max(1, round(height * width / full_width)), width)
     whole = (0, 0, height, full_width)
     drawn = draw_marks(*_view(image, [*below, *frames, *outside], whole, size))
-    if not windows:
-        return drawn
     gap = max(4, width // 150)
     # Of a narrow image a quarter is too little to see an object in.
     places = max(len(windows), 2 if width < 720 else 4)
     side = (width - gap * (places - 1)) // places
+    if not windows or side < 1:
+        return drawn
     row = fill(side + gap, width)
     for index, window in enumerate(windows):
         left = index * (side + gap)

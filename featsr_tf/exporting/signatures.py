@@ -182,25 +182,29 @@ class Signatures:
             found = self.uint8_images(tf.reshape(values, shape))
             return {name: value[0] for name, value in found.items()}
 
-        shapes = {
-            names.BOXES: [None, 4],
-            names.SCORES: [None],
-            names.CLASSES: [None],
-            names.COUNT: [],
+        signature = {
+            names.BOXES: tf.TensorSpec([None, 4]),
+            names.SCORES: tf.TensorSpec([None]),
+            names.CLASSES: tf.TensorSpec([None]),
+            names.COUNT: tf.TensorSpec([]),
         }
         if self._raw_outputs:
-            shapes |= {
-                names.RAW_BOXES: [None, 4],
-                names.RAW_SCORES: [None, None],
+            # Windows give each image a number of candidates of its own.
+            signature |= {
+                names.RAW_BOXES: tf.RaggedTensorSpec([None, 4], ragged_rank=0),
+                names.RAW_SCORES: tf.RaggedTensorSpec(
+                    [None, None], ragged_rank=0
+                ),
             }
-        return tf.map_fn(
-            detect_one,
-            (sizes, pixels),
-            fn_output_signature={
-                name: tf.TensorSpec(shape, tf.float32)
-                for name, shape in shapes.items()
-            },
+        found = tf.map_fn(
+            detect_one, (sizes, pixels), fn_output_signature=signature
         )
+        return {
+            name: value.to_tensor()
+            if isinstance(value, tf.RaggedTensor)
+            else value
+            for name, value in found.items()
+        }
 
 
 def _without_windows(outputs: Outputs) -> Outputs:

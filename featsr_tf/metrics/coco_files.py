@@ -31,6 +31,8 @@ _OPTIONAL = (*_FLAGS, "area", "height", "width")
 _OUTLINES = ("segmentation", "keypoints")
 # Takes the place of a detection whose numbers are kept.
 _TAKEN = object()
+# Ids of classes are kept in 64 bits.
+_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,10 @@ def _category_names(content: dict, path: str | Path) -> dict[int, str]:
                 f"{path}: category {id_!r}: expected a whole number as 'id' "
                 f"and text as 'name', found {name!r}"
             )
+        if abs(id_) > _LARGEST_ID:
+            raise DataError(
+                f"{path}: category {id_}: expected an 'id' of 63 bits at most"
+            )
         # Roboflow's root, without objects, may be called as a class is.
         if names.get(0) == name:
             del names[0]
@@ -336,7 +342,7 @@ def _truth(
         )
     return GroundTruth(
         id_,
-        str(image.get("file_name", "")),
+        str(image.get("file_name") or ""),
         *sides,
         boxes=corners_of(boxes.astype(np.float64)),
         classes=[plain_id(entry["category_id"]) for entry in entries],
@@ -356,7 +362,9 @@ def _own_image_names(
 ) -> dict | None:
     """The file names that a detections file lists by its own ids, if any."""
     own = _entries_by_id(listed, "images", path) if "images" in listed else {}
-    names = {id_: str(entry.get("file_name", "")) for id_, entry in own.items()}
+    names = {
+        id_: str(entry.get("file_name") or "") for id_, entry in own.items()
+    }
     known = {truth.file_name for truth in annotations.truths}
     are_told = len(known) == len(annotations.truths) and "" not in known
     return names if names and all(names.values()) and are_told else None

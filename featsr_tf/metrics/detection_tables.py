@@ -1,6 +1,7 @@
 """Detections in tables and in the text files of YOLO."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from featsr_tf.metrics.detection_columns import DetectionColumns
 from featsr_tf.metrics.detection_columns import tell
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
+from featsr_tf.metrics.matching_names import BY_ID
+from featsr_tf.metrics.matching_names import Rule
 from featsr_tf.metrics.matching_names import file_name_rules
 from featsr_tf.metrics.matching_names import match_keys
 
@@ -64,20 +67,22 @@ def read_table(path: str | Path, annotations: Annotations) -> list[Detections]:
     Raises:
         DataError: If it cannot be read; names the line that is wrong.
     """
-    lines = read_text(path).splitlines()
-    parting = max(",;\t", key=(lines or [""])[0].count)
+    text = read_text(path)
+    parting = max(",;\t", key=text.partition("\n")[0].count)
+    # Line ends within quotes belong to a cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parting)
     try:
-        rows = list(csv.reader(lines, delimiter=parting))
+        rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise DataError(f"{path}: not a table: {error}") from None
-    titles = rows[0] if rows else []
+    titles = rows[0][1] if rows else []
     image, class_, score, sides, to_box = _find_columns(titles, path)
     found = []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in rows[1:]:
         if not any(cell.strip() for cell in row):
             continue
         where = f"{path}: line {number}"
-        if len(row) < len(titles):
+        if len(row) < len(titles) or any(row[len(titles) :]):
             raise DataError(
                 f"{where}: expected {len(titles)} columns, found {len(row)}"
             )
@@ -90,7 +95,7 @@ def read_table(path: str | Path, annotations: Annotations) -> list[Detections]:
     sizes = {}
     if is_share:
         keys = {key: key for key, *_ in found}
-        sizes = _sizes_of(keys, annotations, path)
+        sizes = _sizes_of(keys, annotations, path, [*file_name_rules(), BY_ID])
         tell(
             f"{path}: boxes are within 0 to 1 and taken as shares of the image"
         )
@@ -135,7 +140,9 @@ def read_yolo_folder(
         file.relative_to(folder).with_suffix("").as_posix(): file
         for file in files
     }
-    sizes = _sizes_of({key: key for key in keys}, annotations, path)
+    sizes = _sizes_of(
+        {key: key for key in keys}, annotations, path, file_name_rules()
+    )
     rows: list[str] = []
     columns = DetectionColumns(path, lambda number: rows[number - 1])
     for key, file in keys.items():
@@ -269,12 +276,15 @@ def _yolo_classes(folder: Path, annotations: Annotations) -> dict[int, str]:
 
 
 def _sizes_of(
-    keys: Mapping[str, str], annotations: Annotations, path: str | Path
+    keys: Mapping[str, str],
+    annotations: Annotations,
+    path: str | Path,
+    rules: list[Rule],
 ) -> dict[str, GroundTruth]:
     """The annotated image by its key, those without one left out."""
     truths = {truth.image_id: truth for truth in annotations.truths}
     known = {id_: truth.file_name for id_, truth in truths.items()}
-    matching = match_keys(keys, known, file_name_rules())
+    matching = match_keys(keys, known, rules)
     found = {key: truths[id_] for key, id_ in matching.ids.items()}
     for truth in found.values():
         if truth.height <= 0 or truth.width <= 0:

@@ -59,6 +59,8 @@ class DetectionModel:
         input_size: from height and width of an image to those that the
             network sees, px.
         title: what it is called in pictures.
+        detectors: which ones it has; of a single one that is not known to be
+            the base detector this cannot be asked. Default both.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class DetectionModel:
         input_size: Callable[[int, int], tuple[int, int]],
         files: Sequence[Path],
         title: str = "Detector",
+        detectors: Sequence[str] = (BASE, SUPER_RESOLVED),
     ):
         self.path = path
         self.title = title
+        self.detectors = tuple(detectors)
         self.class_names = class_names
         self.min_score = min_score
         self.input_size = input_size
@@ -87,8 +91,14 @@ class DetectionModel:
         """Loads a detector when it is first asked for, by whichever thread.
 
         Raises:
+            ConfigError: the base detector is none of its detectors.
             DataError: its weights are missing or damaged.
         """
+        if name == BASE and BASE not in self.detectors:
+            raise ConfigError(
+                f"{self.path}: holds one detector, and no base detector "
+                "beside it; leave --base out"
+            )
         with self._lock:
             return self._load_function(name)
 
@@ -346,7 +356,8 @@ def _model_folder(
             with_originals=super_resolve and looks_again(pipeline),
         )
 
-    files = sorted(Path(path, "checkpoints").rglob("*"))
+    config = Path(path, model_folder.PIPELINE_FILE)
+    files = [config, *sorted(Path(path, "checkpoints").rglob("*"))]
     return _make(path, pipeline, load_function, files, label_map)
 
 
@@ -368,7 +379,8 @@ def _saved_model(
     def load_function(name: str) -> ImageFunction:
         return functools.partial(model.detect, base=name == BASE)
 
-    return _make(path, pipeline, load_function, files, label_map)
+    found = (BASE, SUPER_RESOLVED) if model.has_base else (BASE,)
+    return _make(path, pipeline, load_function, files, label_map, found)
 
 
 def _onnx_model(
@@ -382,7 +394,14 @@ def _onnx_model(
     # An export of this package.
     folder = str(path.parent)
     pipeline = model_folder.load(folder)
-    return _make(folder, pipeline, lambda _: model.detect, [path], label_map)
+    return _make(
+        folder,
+        pipeline,
+        lambda _: model.detect,
+        [path],
+        label_map,
+        (SUPER_RESOLVED,),
+    )
 
 
 def _make_foreign(path, model, files, label_map) -> DetectionModel:
@@ -398,10 +417,18 @@ def _make_foreign(path, model, files, label_map) -> DetectionModel:
         _FOREIGN_SCORE,
         model.input_size,
         files,
+        detectors=(SUPER_RESOLVED,),
     )
 
 
-def _make(path, pipeline, load_function, files, label_map) -> DetectionModel:
+def _make(
+    path,
+    pipeline,
+    load_function,
+    files,
+    label_map,
+    detectors=(BASE, SUPER_RESOLVED),
+) -> DetectionModel:
     from featsr_tf.data.build import build_resizer
     from featsr_tf.data.resize import resized_size
 
@@ -419,4 +446,5 @@ def _make(path, pipeline, load_function, files, label_map) -> DetectionModel:
             pipeline.model.feature_super_resolution.refiner.value,
             "Super-resolved",
         ),
+        detectors,
     )

@@ -27,6 +27,7 @@ from featsr_tf.prediction.result_files import write_coco
 from featsr_tf.prediction.result_files import write_csv
 from featsr_tf.prediction.sources import Source
 from featsr_tf.prediction.sources import count_frames
+from featsr_tf.prediction.sources import file_state
 from featsr_tf.prediction.sources import find_sources
 from featsr_tf.prediction.sources import frames_of
 from featsr_tf.prediction.tiling import Tiling
@@ -108,11 +109,13 @@ def predict_files(
     _warn_of_shrinking(model, options.tiling)
     others = {path: load(path) for path in options.compare or ()}
     _check_classes(model, others)
+    _check_comparison(model, options)
     functions = {
         name: others[name].function(SUPER_RESOLVED)
         if name in others
         else model.function(name)
         for name in options.detectors
+        if name != BASE or options.compare is None or len(model.detectors) > 1
     }
     pictures = _pictures(folder, model, others, options)
     fingerprint = _fingerprint([model, *others.values()], sources, options)
@@ -170,6 +173,16 @@ def _check_classes(
             )
 
 
+def _check_comparison(
+    model: DetectionModel, options: PredictionOptions
+) -> None:
+    if options.compare == () and len(model.detectors) == 1:
+        raise ConfigError(
+            f"--compare: {model.path} holds one detector; name another model "
+            "to compare it with"
+        )
+
+
 def _titles(
     model: DetectionModel, others: Mapping[str, DetectionModel]
 ) -> dict[str, str]:
@@ -224,7 +237,7 @@ def _fingerprint(
         __version__,
         [model.path for model in models],
         [(name, state.st_size, state.st_mtime_ns) for name, state in states],
-        [source.path for source in sources],
+        [(source.path, file_state(source.path)) for source in sources],
         # Neither decides about what is found and drawn.
         dataclasses.asdict(
             dataclasses.replace(options, csv=False, batch_size=1)

@@ -104,7 +104,12 @@ def find_sources(
         elif os.path.exists(place):
             paths.append(place)
         elif matching := find_paths(place):
-            paths += filter(os.path.isfile, matching)
+            paths += [
+                path
+                for path in matching
+                if os.path.isfile(path)
+                and not skipped.intersection(_folders_above(path))
+            ]
         else:
             raise DataError(f"{place}: no such image file or folder")
     if not paths:
@@ -164,6 +169,13 @@ def count_frames(sources: Iterable[Source]) -> int:
         count_video_frames(source.path) if source.is_video else 1
         for source in sources
     )
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    folder = os.path.dirname(os.path.realpath(path))
+    while folder != os.path.dirname(folder):
+        yield folder
+        folder = os.path.dirname(folder)
 
 
 def _images_in(

@@ -207,7 +207,7 @@ def _to_bytes(value: Any) -> bytes:
 
 
 def _to_numbers(values: list, spec: InputSpec) -> np.ndarray:
-    """Nested lists of whole numbers as an array of the signature's type."""
+    """Nested lists of numbers as an array of the signature's type."""
     try:
         array = np.array(values)
     except ValueError as error:
@@ -220,6 +220,10 @@ def _to_numbers(values: list, spec: InputSpec) -> np.ndarray:
             f"{spec.name}: Expecting shape {expected} without zeros but got: "
             f"{list(array.shape)}"
         )
+    if spec.dtype.kind == "f":
+        if array.dtype.kind in "iuf" and np.isfinite(array).all():
+            return array.astype(spec.dtype)
+        raise DataError(f"{spec.name}: expected finite numbers")
     limits = np.iinfo(spec.dtype)
     is_whole = array.dtype.kind in "iu"
     if is_whole and limits.min <= array.min() and array.max() <= limits.max:

@@ -32,6 +32,7 @@ RETRY = {"Retry-After": "1"}
 # A client hears of an early answer only after it has sent its body, but one
 # that asks first (the header "Expect") sends nothing before it is told to.
 _DRAIN_SECONDS = 2.0
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 _REQUESTS = prometheus_client.Counter(
     "featsr_requests", "Requests answered.", ("method", "route", "code")
 )
@@ -64,8 +65,8 @@ async def count_request(
         return response
     finally:
         labels = "other", "other"
-        # Paths are the client's: as labels they would have no end.
-        if "route" in request.scope:
+        # Paths and methods are the client's: as labels they had no end.
+        if "route" in request.scope and request.method in _METHODS:
             labels = request.method, request.scope["route"].path
         _REQUESTS.labels(*labels, str(code)).inc()
         _REQUEST_SECONDS.labels(*labels).observe(time.perf_counter() - start)
@@ -172,9 +173,30 @@ class DetectionService:
             batches = [np.stack(images)]
         found = [self.model.run(IMAGE_SIGNATURE, images) for images in batches]
         return {
-            name: np.concatenate([outputs[name] for outputs in found])
+            name: _joined([outputs[name] for outputs in found])
             for name in found[0]
         }
+
+
+def _joined(batches: list[np.ndarray]) -> np.ndarray:
+    """Joins batches; those of fewer candidates are filled up with zeros."""
+    most = max(batch.shape[1:2] for batch in batches)
+    return np.concatenate(
+        [
+            np.pad(
+                batch,
+                [
+                    (0, full - own)
+                    for own, full in zip(
+                        batch.shape,
+                        (len(batch), *most, *batch.shape[2:]),
+                        strict=True,
+                    )
+                ],
+            )
+            for batch in batches
+        ]
+    )
 
 
 async def _drain(pieces: AsyncIterator[bytes]) -> None:

@@ -19,11 +19,17 @@ CORNERS = [8, 10, 20, 30]
 def annotate(tmp_path):
     """Annotations of one 20 px wide sign in the first of two images."""
 
-    def write(names=("img/a.jpg", "img/b.jpg"), ids=(1, 2), size=(64, 48)):
+    def write(
+        names=("img/a.jpg", "img/b.jpg"),
+        ids=(1, 2),
+        size=(64, 48),
+        other_size=None,
+    ):
+        sizes = (size, other_size or size)
         content = {
             "images": [
-                {"id": i, "file_name": n, "width": size[0], "height": size[1]}
-                for i, n in zip(ids, names, strict=True)
+                {"id": i, "file_name": n, "width": width, "height": height}
+                for i, n, (width, height) in zip(ids, names, sizes, strict=True)
             ],
             "categories": [{"id": 1, "name": "sign"}, {"id": 2, "name": "car"}],
             "annotations": [
@@ -286,3 +292,49 @@ def test_scores_are_judged_on_their_own_scale(
         figures = evaluate(annotations.truths, found, {1: "sign"}, minimum)
         assert figures["all"]["recall"] == 1
         assert figures["all"]["precision"] == precision
+
+
+def test_shares_are_of_the_image_that_their_row_means(annotate, write):
+    """Ids that look like the names of other images stay ids."""
+    annotations = annotate(
+        names=("000001.jpg", "000002.jpg"), ids=(0, 1), other_size=(640, 480)
+    )
+    row = "sign,0.5,0.125,0.25,0.5,0.5"
+    titles = "image_id,class,score,xmin,ymin,xmax,ymax"
+    path = write(f"{titles}\n0,{row}\n1,{row}\n", "det.csv")
+    first, second = read_detections(path, annotations)
+    np.testing.assert_allclose(first.boxes, [[12, 8, 24, 32]])
+    np.testing.assert_allclose(second.boxes, [[120, 80, 240, 320]])
+
+
+def test_shares_may_name_images_by_their_ids(annotate, write):
+    row = "2,sign,0.5,0.125,0.25,0.5,0.5"
+    titles = "image_id,class,score,xmin,ymin,xmax,ymax"
+    (item,) = read_detections(
+        write(f"{titles}\n{row}\n", "det.csv"), annotate()
+    )
+    assert item.image_id == 2
+    np.testing.assert_allclose(item.boxes, [[12, 8, 24, 32]])
+
+
+def test_cells_beyond_the_titles_are_refused(annotate, write):
+    titles = "image,class,score,xmin,ymin,xmax,ymax"
+    path = write(f"{titles}\na.jpg,sign,0,9,10,8,30,20\n", "det.csv")
+    with pytest.raises(DataError, match="line 2: expected 7 columns, found 8"):
+        read_detections(path, annotate())
+    path = write(f"{titles}\na.jpg,sign,.9,10,8,30,20,\n", "det.csv")
+    check_first(read_detections(path, annotate()))
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\x85", "\x0b"])
+def test_names_with_odd_letters_stay_in_one_row(annotate, write, letter):
+    name = f"a{letter}b.jpg"
+    titles = "image,class,score,xmin,ymin,xmax,ymax"
+    path = write(f"{titles}\n{name},sign,.9,10,8,30,20\n", "det.csv")
+    check_first(read_detections(path, annotate(names=(name, "c.jpg"))))
+
+
+def test_an_image_without_a_name_goes_by_its_id(annotate, write):
+    content = {"images": [{"id": 1, "file_name": None}]}
+    content["annotations"] = [result(1)]
+    check_first(read_detections(write(content), annotate()))

@@ -12,6 +12,8 @@ from featsr_tf import predict
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.prediction.run import PredictionOptions
+from featsr_tf.prediction.run import predict_files
 from tests.prediction.foreign import brightest_cell
 from tests.prediction.foreign import found_in
 from tests.prediction.foreign import one_object
@@ -140,6 +142,20 @@ def test_an_onnx_file_is_a_detector(onnx_file):
         [[0, 0, 20, 60]],
         [[0, 0, 10, 60]],
     ]
+
+
+def test_there_is_no_base_detector_beside_it(onnx_file, tmp_path):
+    detector = featsr_tf.load(onnx_file)
+    with pytest.raises(ConfigError, match="holds one detector"):
+        detector.predict(IMAGE, base=True)
+    PIL.Image.fromarray(IMAGE).save(tmp_path / "cat.png")
+    with pytest.raises(ConfigError, match="--compare: .* holds one detector"):
+        predict_files(
+            str(onnx_file),
+            [str(tmp_path / "cat.png")],
+            str(tmp_path / "out"),
+            PredictionOptions(compare=()),
+        )
 
 
 def test_onnx_files_that_cannot_be_used_are_named(onnx_file, monkeypatch):

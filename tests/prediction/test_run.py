@@ -150,6 +150,21 @@ def test_other_options_begin_anew(predict, tmp_path, capsys):
     assert "of other images or options, begun anew" in capsys.readouterr().err
 
 
+def test_an_image_that_was_replaced_is_looked_at_again(
+    predict, tmp_path, capsys
+):
+    write_scenes(tmp_path / "photos", 4)
+    with pytest.raises(KeyboardInterrupt):
+        predict(["photos"], "out", Calls(2), batch_size=1)
+    path = tmp_path / "photos" / "000.png"
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+    again = Calls()
+    predict(["photos"], "out", again, batch_size=1)
+    assert len(again.batches) == 4
+    assert "of other images or options, begun anew" in capsys.readouterr().err
+
+
 def test_damaged_images_are_named_and_skipped(predict, tmp_path, capsys):
     write_scenes(tmp_path / "photos", 3)
     whole = (tmp_path / "photos/001.png").read_bytes()

@@ -84,6 +84,12 @@ def test_a_port_in_use_is_said_at_once(versions, capsys):
     assert f"--host 127.0.0.1 --port {port}: Address already in use" in message
 
 
+@pytest.mark.parametrize("host", ["\u00e4..b", "no.such.host.invalid"])
+def test_a_host_that_is_none_is_refused(versions, capsys, host):
+    message = error_of(capsys, "--model", versions, "--host", host)
+    assert f"--host {host} --port 8501: " in message
+
+
 @pytest.mark.parametrize("address", [("--port", -1), ("--port", 70_000)])
 def test_an_impossible_address_is_refused(versions, capsys, address):
     message = error_of(capsys, "--model", versions, *address)

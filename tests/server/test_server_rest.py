@@ -11,6 +11,9 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from featsr_tf.errors import DataError
+from featsr_tf.exporting.exported_model import InputSpec
+from featsr_tf.server.rest import _to_numbers
 from featsr_tf.server.rest import format_response
 from tests.server.toy_export import BOXES
 from tests.server.toy_export import grey
@@ -321,3 +324,13 @@ def test_numbers_that_are_not_finite_are_written_as_tokens():
     assert text == b'{"predictions": [{"score": 0.2}, {"score": NaN}]}'
     text = format_response({"score": values}, is_row_format=False)
     assert text == b'{"outputs": {"score": [0.2, NaN, Infinity, -Infinity]}}'
+
+
+def test_a_model_of_floats_is_given_floats():
+    spec = InputSpec("input_tensor", np.dtype("float32"), (None, None, None, 3))
+    for values in ([[[[0, 128, 255]]]], [[[[0.5, 1.5, 2.5]]]]):
+        found = _to_numbers(values, spec)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, values)
+    with pytest.raises(DataError, match="expected finite numbers"):
+        _to_numbers([[[["x", 1, 2]]]], spec)
