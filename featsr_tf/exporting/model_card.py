@@ -205,10 +205,11 @@ def without_folders(text: str) -> str:
     return _FOLDERS.sub("", text)
 
 
-def _raw(pipeline: Pipeline) -> str:
+def _raw(pipeline: Pipeline, signatures: Mapping[str, str]) -> str:
     config = pipeline.model.faster_rcnn
+    windows = " + those in windows" if WINDOWS_SIGNATURE in signatures else ""
     return "\n" + _TEXTS["raw"].format(
-        proposals=config.first_stage_max_proposals,
+        proposals=f"{config.first_stage_max_proposals}{windows}",
         columns=config.num_classes + 1,
     )
 
@@ -229,7 +230,7 @@ def _use(
     height, width = options.input_size or (None, None)
     return _TEXTS["signatures"].format(
         maximum=postprocessing.batch_non_max_suppression.max_total_detections,
-        raw=_raw(pipeline) if options.raw_outputs else "",
+        raw=_raw(pipeline, signatures) if options.raw_outputs else "",
         windows=_windows(signatures),
         signatures=_rows(
             {f"`{key}`": what for key, what in signatures.items()}
