@@ -12,6 +12,7 @@ must not be chosen.
 
 import argparse
 import json
+import warnings
 from collections.abc import Sequence
 
 from featsr_tf.command_line.flags import EvaluationOptions
@@ -23,6 +24,7 @@ from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
+from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
 from featsr_tf.metrics.evaluator import Protocol
@@ -63,10 +65,26 @@ def run(arguments: argparse.Namespace) -> None:
         content = _choose_on_files(arguments)
     else:
         content = _choose_on_records(arguments)
+    _check_found(content["f1"])
     for key in ("min_score", "f1"):
         print(f"{key}: {content[key]}")
     write_text(arguments.output, json.dumps(content, indent=1) + "\n")
     print(f"wrote {arguments.output}")
+
+
+def _check_found(f1) -> None:
+    """Refuses a threshold that nothing has decided."""
+    values = f1.values() if isinstance(f1, dict) else [f1]
+    if any(value is None for value in values):
+        raise DataError(
+            "there is no object among the images, by which a threshold could "
+            "be chosen; give images with objects"
+        )
+    if not all(values):
+        warnings.warn(
+            "no object is found at any threshold: the one chosen means nothing",
+            stacklevel=2,
+        )
 
 
 def _choose_on_files(arguments: argparse.Namespace) -> dict:
@@ -98,7 +116,7 @@ def _choose_on_records(arguments: argparse.Namespace) -> dict:
     if arguments.records:
         reader = pipeline.train_input_reader.tf_record_input_reader
         reader.input_path = arguments.records
-    check_input_files(pipeline)
+    check_input_files(pipeline, evaluation=False)
     options = EvaluationOptions(
         Protocol(size_by=arguments.size_by),
         threshold_images=None,

@@ -225,6 +225,8 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
             f"--min_score: {arguments.min_score} has thresholds of "
             f"{', '.join(scores)}; expected one for a detections file"
         )
+    if arguments.overrides:
+        raise ConfigError("--set: expected only with --model_dir or --pipeline")
     if arguments.pictures and not arguments.image_dir:
         raise ConfigError("--pictures: expected --image_dir with it")
     options = _options(arguments, DEFAULT_SCORE if scores is None else scores)
@@ -233,7 +235,7 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
 
 def _evaluate_model(arguments: argparse.Namespace, scores) -> dict:
     pipeline = read_trained_pipeline(arguments)
-    check_input_files(pipeline)
+    check_input_files(pipeline, training=scores is None)
     if arguments.image_dir:
         raise ConfigError("--image_dir: expected only with --annotations")
     arguments.protocol = arguments.protocol or protocol_of(

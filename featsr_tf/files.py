@@ -202,13 +202,17 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Lets a block write a file atomically, making its folder when needed.
 
     The content goes to a temporary neighbour that is renamed at the end, so a
-    killed process never leaves half a file under the final name.
+    killed process never leaves half a file under the final name. A link stays
+    one; what is no file, such as /dev/stdout, is written to as it is.
 
     Yields:
         The temporary file, which exists, is empty and has the same ending, if
         that is a usual one.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # No longer than the name itself, which may be as long as can be.
     suffix = path.suffix if len(path.suffix) < _LONGEST_SUFFIX else ""

@@ -199,7 +199,7 @@ def _drawn_score(
 def _tiling(arguments: argparse.Namespace) -> Tiling | None:
     if arguments.tile is None and not arguments.second_look:
         for flag in ("overlap", "no_whole_frame"):
-            if getattr(arguments, flag):
+            if getattr(arguments, flag) not in (None, False):
                 raise ConfigError(
                     f"--{flag}: expected --tile PX or --second_look with it"
                 )

@@ -218,6 +218,7 @@ def _enlarged(pipeline, factor: float):
             for side in sides
             if fields and side in fields
         ],
+        trains=False,
     )
 
 

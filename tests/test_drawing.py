@@ -133,3 +133,16 @@ def test_two_pictures_stand_beside_each_other_under_titles():
     assert picture.shape[0] > 200
     assert (picture[-200:, :300] == 128).all()
     assert (picture[-200:-50, -300:] == 200).all()
+
+
+def test_letters_of_all_of_europe_are_drawn():
+    """A letter that a font does not have is drawn as every other such one."""
+
+    def drawn(label):
+        image = np.zeros((60, 200, 3), np.uint8)
+        return draw_marks(image, [Mark((30, 10, 50, 40), "#ffffff", label)], 20)
+
+    letters = [drawn(letter) for letter in "\u00df\u00e9\u0416\u03a9\u20ac"]
+    for index, one in enumerate(letters):
+        for other in letters[index + 1 :]:
+            assert np.any(one != other)

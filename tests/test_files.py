@@ -1,11 +1,13 @@
 """Names with wildcards in them are names first, and patterns after that."""
 
 import os
+import stat
 
 import pytest
 
 from featsr_tf.files import find_paths
 from featsr_tf.files import without_wildcards
+from featsr_tf.files import write_text
 
 
 @pytest.fixture
@@ -57,3 +59,16 @@ def test_a_folder_can_be_read_under_a_plain_name(folder, monkeypatch, can_link):
     assert len(os.listdir("run [1]")) == 2
     with without_wildcards("run 1") as plain:
         assert plain == "run 1"
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    write_text(tmp_path / "link", "one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "one"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_text(tmp_path / "pipe", "two")
+    assert os.read(reader, 9) == b"two"
+    os.close(reader)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -127,16 +128,23 @@ def model_dir_of(arguments: argparse.Namespace) -> str:
     return str(MODELS / Path(arguments.pipeline).stem)
 
 
-def check_input_files(pipeline: Pipeline) -> None:
+def check_input_files(
+    pipeline: Pipeline, training: bool = True, evaluation: bool = True
+) -> None:
     """Makes sure that label maps and records are there.
 
     It takes no time, whereas TensorFlow, which reads them, takes seconds to
     import.
 
+    Args:
+        training: whether those to train on are read. Default True.
+        evaluation: whether those to evaluate on are read. Default True.
+
     Raises:
         DataError: which file is missing, and the command that makes it.
     """
-    readers = [pipeline.train_input_reader, *pipeline.eval_input_reader]
+    readers = [pipeline.train_input_reader] if training else []
+    readers += pipeline.eval_input_reader if evaluation else []
     with say_where_looked(pipeline):
         for reader in readers:
             load_label_map(reader.label_map_path)
@@ -377,8 +385,16 @@ def describe_options(options: EvaluationOptions) -> dict[str, str]:
         "size_by": f"{protocol.size_by.replace('_', ' ')} in original pixels",
         "threshold_chosen_on": options.threshold_source,
         "classes": options.classes or "all",
-        "command": " ".join(["python -m featsr_tf.evaluate", *sys.argv[1:]]),
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """This call, as it can be repeated from either form of the command."""
+    words = sys.argv[1:]
+    if words[:1] == ["evaluate"]:
+        words = words[1:]
+    return shlex.join(["python", "-m", "featsr_tf.evaluate", *words])
 
 
 def _read_names(path: str) -> list[str]:

@@ -12,6 +12,7 @@ from featsr_tf.config.fields import INFERENCE
 from featsr_tf.config.fields import MODEL
 from featsr_tf.config.fields import TRAINING
 from featsr_tf.config.fields import Affects
+from featsr_tf.config.fields import Field
 from featsr_tf.config.fields import fields_of
 from featsr_tf.config.fields import walk
 
@@ -194,19 +195,36 @@ def changes(
     first: schema.Pipeline, second: schema.Pipeline
 ) -> dict[str, tuple[Any, Any]]:
     """Gives both values of all fields with effect by which configs differ."""
-    ours, theirs = (
-        {
-            path: value
-            for path, field, value in walk(pipeline)
-            if field.declaration.has_effect and not field.is_message
-        }
-        for pipeline in (first, second)
-    )
+    ours, theirs = map(_values, (first, second))
     return {
         path: (ours.get(path, _NOT_SET), theirs.get(path, _NOT_SET))
         for path in ours | theirs
         if ours.get(path) != theirs.get(path)
     }
+
+
+def _values(pipeline: schema.Pipeline) -> dict[str, Any]:
+    values = {}
+    for path, field, value in walk(pipeline):
+        if not field.declaration.has_effect:
+            continue
+        if not field.is_message:
+            values[path] = value
+        elif _is_choice(field):
+            values[path] = _NOT_SET if value is None else "set"
+    return values
+
+
+def _is_choice(field: Field) -> bool:
+    """Whether a message says all by being there, such as a loss."""
+    return (
+        not field.repeated
+        and field.make_default() is None
+        and not any(
+            inner.declaration.has_effect
+            for inner in fields_of(field.kind).values()
+        )
+    )
 
 
 def _compare(

@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format as protobuf_text_format
+from google.protobuf.message import Message
 
 import featsr_tf
 from featsr_tf.config import checks
@@ -152,11 +154,33 @@ def apply_override(proto: Any, origins: dict[str, str], override: str) -> None:
         raise ConfigError(f"--set {override}: {explain(error)}") from None
     except _PathError as error:
         raise ConfigError(f"--set {override}: {error}") from None
+    origin = f"--set {path}"
+    for known in list(origins):
+        if known.startswith(f"{path}."):
+            del origins[known]
+    for inside in _set_paths(proto):
+        if inside.startswith(f"{path}."):
+            origins[inside] = origin
     parts = path.split(".")
     for end in range(1, len(parts) + 1):
         prefix = ".".join(parts[:end])
         if end == len(parts) or prefix not in origins:
-            origins[prefix] = f"--set {path}"
+            origins[prefix] = origin
+
+
+def _set_paths(message: Any, prefix: str = "") -> Iterator[str]:
+    """Names all fields that are set in a message."""
+    for descriptor, value in message.ListFields():
+        path = f"{prefix}{descriptor.name}"
+        yield path
+        if descriptor.message_type is None:
+            continue
+        if not isinstance(value, Message):
+            for index, element in enumerate(value):
+                yield f"{path}.{index}"
+                yield from _set_paths(element, f"{path}.{index}.")
+        else:
+            yield from _set_paths(value, f"{path}.")
 
 
 class _PathError(Exception):
@@ -189,7 +213,7 @@ def _set(proto: Any, path: str, value: str) -> None:
 
 def _find(name: str, message_class: type) -> Field:
     for field in fields_of(message_class).values():
-        if name in (field.name, field.declaration.old_name):
+        if name and name in (field.name, field.declaration.old_name):
             return field
     raise _PathError(unknown_field(name, message_class))
 
@@ -218,7 +242,9 @@ def _list(field: Field, value: str) -> str:
     inside = value[1:-1] if value[:1] + value[-1:] == "[]" else value
     if field.kind is not str or "'" in inside or '"' in inside:
         return inside
-    parts = [part.strip() for part in inside.split(",") if part.strip()]
+    # A comma within brackets, as in \d{1,2}, belongs to a pattern.
+    parts = re.split(r",(?![^{}\[\]()]*[}\])])", inside)
+    parts = [part.strip() for part in parts if part.strip()]
     return ", ".join(_literal(field, part) for part in parts)
 
 

@@ -1,5 +1,8 @@
 """Boxes drawn so that a person can read them, at any image size."""
 
+import functools
+import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -163,12 +166,27 @@ def draw_marks(
     outlines = [_outline(mark.box, -1 if mark.thin else line) for mark in marks]
     for mark, outline, width in zip(marks, outlines, lines, strict=True):
         _draw_frame(canvas, outline, mark, width)
-    font = ImageFont.load_default(text_size)
+    font = _font(text_size, "".join(mark.label for mark in marks))
     occupied = list(outlines)
     for mark, outline in zip(marks, outlines, strict=True):
         if mark.label:
             occupied.append(_draw_label(canvas, mark, outline, font, occupied))
     return np.asarray(drawn)
+
+
+def _font(size: int, text: str) -> ImageFont.FreeTypeFont:
+    """Finds letters for a text; Pillow's own font has those of ASCII alone."""
+    if text.isascii():
+        return ImageFont.load_default(size)
+    return ImageFont.truetype(_wide_font(), size)
+
+
+@functools.cache
+def _wide_font() -> str:
+    (folder,) = importlib.util.find_spec(
+        "matplotlib"
+    ).submodule_search_locations
+    return os.path.join(folder, "mpl-data", "fonts", "ttf", "DejaVuSans.ttf")
 
 
 def text_size_for(long_side: int) -> int:
@@ -181,7 +199,7 @@ def with_title(image: np.ndarray, title: str, text_size: int) -> np.ndarray:
     height, width = round(text_size * 2.1), image.shape[1]
     bar = Image.new("RGB", (width, height), TITLE_BACKGROUND)
     canvas = ImageDraw.Draw(bar)
-    font = ImageFont.load_default(text_size)
+    font = _font(text_size, title)
     while canvas.textlength(title, font) > width - text_size and len(title) > 1:
         title = title[:-2] + "\N{HORIZONTAL ELLIPSIS}"
     canvas.text(

@@ -1,5 +1,6 @@
 """Images that compare detectors, with small objects enlarged."""
 
+import glob
 import json
 import os
 import warnings
@@ -263,6 +264,11 @@ def draw_error_gallery(
     entries = tqdm.tqdm(
         result["worst_images"], f"{name}: pictures", unit="image"
     )
+    # Those of an earlier evaluation are of another detector.
+    for path in glob.glob(
+        os.path.join(glob.escape(str(folder)), f"{name}_worst_*.jpg")
+    ):
+        os.unlink(path)
     for rank, entry in enumerate(entries, start=1):
         try:
             image = read_image(entry["position"])
@@ -288,7 +294,12 @@ def draw_error_gallery(
         raise problems[0]
     for error in problems:
         warnings.warn(f"not drawn: {error}", stacklevel=2)
-    captions = {**read_captions(folder), **captions}
+    others = {
+        file_name: caption
+        for file_name, caption in read_captions(folder).items()
+        if not file_name.startswith(f"{name}_worst_")
+    }
+    captions = {**others, **captions}
     text = json.dumps(captions, indent=1) + "\n"
     write_text(os.path.join(folder, CAPTIONS_FILE), text)
 

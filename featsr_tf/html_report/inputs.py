@@ -8,9 +8,10 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -82,6 +83,15 @@ def read_metrics(path: str | Path) -> Metrics:
     )
 
 
+# What detectors must have in common to stand side by side.
+_COMPARED: dict[str, Callable[[Mapping], Any]] = {
+    "protocol": lambda result: result.get("protocol"),
+    "size_by": lambda result: result.get("size_by"),
+    "classes": lambda result: sorted(result.get("per_class", ())),
+    "number of objects": lambda result: result["all"].get("num_objects"),
+}
+
+
 def compare_metrics(paths: Sequence[str | Path]) -> Metrics:
     """Reads the figures of several detectors to set side by side.
 
@@ -102,12 +112,12 @@ def compare_metrics(paths: Sequence[str | Path]) -> Metrics:
             raise DataError(f"{path}: expected a file name of its own")
         results[name] = list(found.values())[-1]
         settings[name] = metrics.settings
-        for key in ("protocol", "size_by"):
-            expected = next(iter(results.values())).get(key)
-            if results[name].get(key) != expected:
+        for key, of in _COMPARED.items():
+            expected = of(next(iter(results.values())))
+            if of(results[name]) != expected:
                 raise DataError(
                     f"{path}: expected {key} {expected!r} as in {first}, found "
-                    f"{results[name].get(key)!r}"
+                    f"{of(results[name])!r}"
                 )
     return Metrics(results, settings, metrics.environment)
 

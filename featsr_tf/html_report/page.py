@@ -75,8 +75,9 @@ def _tile(detectors: Mapping[str, Mapping], key: str, size: str) -> str:
         text = difference(values[0], values[-1])
         change = f'<span class="change {change_kind(text)}">{text}</span>'
     bars = "".join(
-        f'<div class="bar" title="{detector_title(name)}"><span style="width:'
-        f'{100 * (value or 0):.1f}%;background:var(--series-{index})">'
+        f'<div class="bar" title="{html.escape(detector_title(name))}">'
+        f'<span style="width:{100 * (value or 0):.1f}%;'
+        f'background:var(--series-{index % 8})">'
         "</span></div>"
         for index, (name, value) in enumerate(
             zip(detectors, values, strict=True)

@@ -7,9 +7,10 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import filelock
 import tqdm
 
 from featsr_tf import __version__
@@ -33,6 +34,7 @@ from featsr_tf.prediction.sources import frames_of
 from featsr_tf.prediction.tiling import Tiling
 
 _PARTIAL = ".detections.partial.jsonl"
+_LOCK = ".detections.lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +121,11 @@ def predict_files(
     }
     pictures = _pictures(folder, model, others, options)
     fingerprint = _fingerprint([model, *others.values()], sources, options)
-    results = PartialResults(folder / _PARTIAL, fingerprint)
-    with contextlib.closing(results), _bar(num_frames, results) as bar:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_locked(folder))
+        results = PartialResults(folder / _PARTIAL, fingerprint)
+        stack.enter_context(contextlib.closing(results))
+        bar = stack.enter_context(_bar(num_frames, results))
         frames = itertools.islice(frames_of(sources), results.num_frames, None)
         for frame, image, result in detect_frames(
             frames, functions, options.batch_size, options.tiling
@@ -137,6 +142,22 @@ def predict_files(
         pictures.write_videos(sources, results)
     results.remove()
     return results.num_frames - results.num_readable
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps an output folder for one run; the lock goes with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / _LOCK, blocking=False)
+    try:
+        with lock:
+            yield
+            (folder / _LOCK).unlink(missing_ok=True)
+    except filelock.Timeout:
+        raise ConfigError(
+            f"--output {folder}: another run writes into this folder; wait "
+            "until it ends, or give another one"
+        ) from None
 
 
 def _bar(num_frames: int, results: PartialResults) -> tqdm.tqdm:
@@ -176,6 +197,8 @@ def _check_classes(
 def _check_comparison(
     model: DetectionModel, options: PredictionOptions
 ) -> None:
+    if options.base_only and BASE not in model.detectors:
+        model.function(BASE)
     if options.compare == () and len(model.detectors) == 1:
         raise ConfigError(
             f"--compare: {model.path} holds one detector; name another model "

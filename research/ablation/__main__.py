@@ -64,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folds that judge, two at least; the others are trained on only; "
         "default: all",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="none twice"
+    )
     parser.add_argument(
         "--variants",
         nargs="*",

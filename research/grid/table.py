@@ -76,6 +76,14 @@ def combine_seeds(results: Sequence[Mapping]) -> CellResults:
         results: of the ablation, on the same frames.
     """
     first, *others = results
+    for other in others:
+        for key in ("classes", "frames", "objects", "resamples"):
+            if other["settings"].get(key) != first["settings"].get(key):
+                raise DataError(
+                    f"seeds of one cell: expected the same {key}, found others"
+                )
+        if other["variants"].keys() != first["variants"].keys():
+            raise DataError("seeds of one cell: expected the same rows")
     averages, differences = {}, {}
     for name, variant in first["variants"].items():
         same = [variant, *(other["variants"][name] for other in others)]

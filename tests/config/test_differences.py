@@ -297,3 +297,18 @@ def test_the_names_of_kept_cache_files_stay():
     lines = [line for part in PARTS for line in values_of_cache(parse(), part)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert digest[:16] == "87bec0b467433305"
+
+
+def test_another_loss_is_another_model():
+    """It says all by being there: it has no field of its own."""
+    detector = "model.faster_rcnn"
+    converter = f"{detector}.second_stage_post_processing.score_converter"
+    loss = f"{detector}.second_stage_classification_loss"
+    softmax = parse(f"{converter}=IDENTITY")
+    sigmoid = parse(
+        f"{converter}=IDENTITY", f"{loss}={{weighted_sigmoid {{}}}}"
+    )
+    change = [f"{loss}.weighted_sigmoid: not set and set"]
+    assert base_differences(softmax, sigmoid) == change
+    assert all_differences(softmax, sigmoid) == change
+    assert all_differences(sigmoid, sigmoid) == []

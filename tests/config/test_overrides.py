@@ -2,6 +2,7 @@
 
 import pytest
 
+from featsr_tf.config import find_warnings
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.errors import ConfigError
@@ -108,3 +109,40 @@ def test_an_impossible_override_is_named(override, message):
         parse(override)
     assert str(caught.value).startswith("--set ")
     assert message in str(caught.value)
+
+
+def test_no_name_is_no_field():
+    with pytest.raises(ConfigError, match="train_config"):
+        parse("train_config.=1")
+
+
+def test_commas_within_brackets_belong_to_a_pattern():
+    pipeline = parse(r"train_config.freeze_variables=^conv\d{1,2}$, a[b,c]")
+    assert pipeline.train_config.freeze_variables == [
+        r"^conv\d{1,2}$",
+        "a[b,c]",
+    ]
+
+
+def test_what_stands_in_a_message_is_known_by_where_it_was_set():
+    pipeline = parse(
+        "train_config.data_augmentation_options=[{random_jpeg_quality {}}]",
+        "eval_config={num_visualizations: 5}",
+        "model.feature_super_resolution={steps_per_epoch: 100}",
+    )
+    assert pipeline.model.feature_super_resolution.checkpoint_interval == 100
+    told = "".join(find_warnings(pipeline))
+    assert "num_visualizations" in told and "random_jpeg_quality" in told
+    inside = "model.feature_super_resolution.checkpoint_interval"
+    assert pipeline.where(inside) == "--set model.feature_super_resolution"
+
+
+def test_a_message_that_is_set_takes_nothing_of_the_one_before():
+    anchors = "model.faster_rcnn.first_stage_anchor_generator"
+    path = f"{anchors}.grid_anchor_generator"
+    plain = parse(f"{path}={{height: 64 width: 64}}")
+    other = parse(
+        f"{path}={{scales: [1.0] aspect_ratios: [2.0]}}",
+        f"{path}={{height: 64 width: 64}}",
+    )
+    assert plain.model == other.model

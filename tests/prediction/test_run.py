@@ -288,3 +288,15 @@ def test_a_batch_needs_an_image(predict, tmp_path):
     with pytest.raises(ConfigError, match="batch_size: expected 1 or more"):
         predict(["photos"], "out", batch_size=0)
     assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_do_not_share_a_folder(predict, tmp_path):
+    write_scenes(tmp_path / "photos", 2)
+
+    def second(images):
+        with pytest.raises(ConfigError, match="another run writes into"):
+            predict(["photos"], "out")
+        return find_bright(images)
+
+    assert predict(["photos"], "out", second, batch_size=2) == 0
+    assert not list((tmp_path / "out").glob(".detections*"))

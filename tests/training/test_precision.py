@@ -132,9 +132,14 @@ def test_another_precision_has_a_feature_cache_of_its_own(field, is_another):
     class Source:
         paths = ()
 
+    class Crops:
+        needs_originals = False
+
     cache = f"{EXTENSION}.feature_cache.num_images=4"
     plain, changed = (
-        feature_cache._key(small_pipeline(cache, *more), Source, "small", b"")
+        feature_cache._key(
+            small_pipeline(cache, *more), Source, Crops, "small", b""
+        )
         for more in ((), (f"{EXTENSION}.{field}",))
     )
     assert (plain != changed) == is_another

@@ -419,7 +419,8 @@ class FeatureSuperResolution:
     )
     rois_per_image: int = field(
         32,
-        "Proposals per image in the losses of stages 2 and 3.",
+        "Proposals per image, or per window of a second look, in the losses "
+        "of stages 2 and 3.",
         TRAINING | CACHE,
         limits=(1, 100000),
     )
