@@ -472,31 +472,48 @@ def find_warnings(pipeline: Pipeline) -> list[str]:
         found.append("no eval_input_reader: there is nothing to evaluate on")
     if len(pipeline.eval_input_reader) > 1:
         found.append("only the first eval_input_reader is used")
-    stages = pipeline.model.feature_super_resolution
-    second, third = stages.super_resolution_stage, stages.fine_tune_stage
-    discriminator, focus = (
-        second.discriminator_optimizer,
-        second.focus_optimizer,
-    )
-    for name, stage, optimizer in (
+    return [*found, *_early_ends(pipeline), *_other_crops(pipeline)]
+
+
+def _early_ends(pipeline: Pipeline) -> Iterator[str]:
+    """Names learning rates that are zero before their stage is over."""
+    extension = pipeline.model.feature_super_resolution
+    first, second = pipeline.train_config, extension.super_resolution_stage
+    third = extension.fine_tune_stage
+    for name, num_steps, optimizer in (
+        ("train_config", first.num_steps, first.optimizer),
+        ("super_resolution_stage", second.num_steps, second.optimizer),
         (
-            "train_config",
-            pipeline.train_config,
-            pipeline.train_config.optimizer,
+            "discriminator_optimizer",
+            second.num_steps,
+            second.discriminator_optimizer,
         ),
-        ("super_resolution_stage", second, second.optimizer),
-        ("discriminator_optimizer", second, discriminator),
-        ("focus_optimizer", second, focus),
-        ("fine_tune_stage", third, third.optimizer),
+        ("focus_optimizer", second.num_steps, second.focus_optimizer),
+        ("fine_tune_stage", third.num_steps, third.optimizer),
     ):
         _, method = chosen(optimizer)
         schedule = method.learning_rate.cosine_decay_learning_rate
-        if schedule is not None and schedule.total_steps < stage.num_steps:
-            found.append(
+        if schedule is not None and schedule.total_steps < num_steps:
+            yield (
                 f"the learning rate of {name} reaches zero at step "
-                f"{schedule.total_steps} of {stage.num_steps}"
+                f"{schedule.total_steps} of {num_steps}"
             )
-    return found
+
+
+def _other_crops(pipeline: Pipeline) -> Iterator[str]:
+    """Tells where crops are resized in another way than whole frames."""
+    crop = pipeline.model.feature_super_resolution.training_crop
+    _, resizer = chosen(pipeline.model.faster_rcnn.image_resizer)
+    if crop is None or resizer is None:
+        return
+    is_area = resizer.resize_method == schema.ResizeType.AREA
+    if not is_area or has_api_geometry(pipeline):
+        yield (
+            "training_crop resizes by area at true centres, inference by "
+            f"{resizer.resize_method}"
+            + (" as the API does" if has_api_geometry(pipeline) else "")
+            + ": leave training_crop out to train on what inference sees"
+        )
 
 
 def _ignored_fields(pipeline: Pipeline) -> dict[str, list[str]]:

@@ -256,6 +256,23 @@ def test_a_learning_rate_that_ends_before_the_training_is_named():
     )
 
 
+def test_crops_that_are_resized_otherwise_than_frames_are_named():
+    resizer = "model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer"
+    crop = "model.feature_super_resolution.training_crop={height: 64 width: 64}"
+    method = f"{resizer}.resize_method"
+    told = [
+        line
+        for fields in (
+            (f"{method}=AREA", crop),
+            (f"{method}=BICUBIC",),
+            (f"{method}=BICUBIC", crop),
+        )
+        for line in find_warnings(parse(*fields))
+        if line.startswith("training_crop")
+    ]
+    assert len(told) == 1 and "inference by BICUBIC" in told[0]
+
+
 def test_a_config_without_evaluation_data_is_possible_but_named():
     warnings = find_warnings(parse("eval_input_reader=[]"))
     assert "no eval_input_reader" in warnings[-1]
