@@ -136,34 +136,73 @@ def enlarged_parts(
 def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
     """Cuts views out of the original frames, `[m, h, w, 3]` float32.
 
-    Pixels beyond the frame are 0, as in the padding of frames.
+    Pixels beyond the frame are 0, as in the padding of frames. What a view
+    shows does not depend on the others.
     """
     scales = tf.gather(frames.scales, views.image_indices)
     # Original px per px of the view.
     steps = 1.0 / (scales * views.magnifications[:, None])
     # Where a view shrinks the original, the mean of some samples is taken.
-    samples = tf.cast(tf.math.ceil(tf.reduce_max(steps) - 0.01), tf.int32)
+    samples = tf.cast(
+        tf.math.ceil(tf.reduce_max(steps, axis=1) - 0.01), tf.int32
+    )
     samples = tf.maximum(samples, 1)
     begins = views.corners / scales
-    lengths = tf.cast(views.size, tf.float32) * steps
-    inset = 0.5 * steps / tf.cast(samples, tf.float32) - 0.5
-    last = tf.cast(tf.shape(frames.originals)[1:3] - 1, tf.float32)
-    last = tf.maximum(last, 1.0)
-    height, width = tf.unstack(views.size)
-    images = tf.image.crop_and_resize(
-        frames.originals,
-        tf.concat(
-            [(begins + inset) / last, (begins + lengths - 1.0 - inset) / last],
-            axis=-1,
-        ),
-        views.image_indices,
-        views.size * samples,
-    )
+    ends = begins + tf.cast(views.size, tf.float32) * steps
+
+    def cut(rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        boxes = _sampled_boxes(
+            *(tf.gather(value, rows) for value in (begins, ends, steps)),
+            count=count,
+            size=tf.shape(frames.originals)[1:3],
+        )
+        return tf.image.crop_and_resize(
+            frames.originals,
+            boxes,
+            tf.gather(views.image_indices, rows),
+            views.size * count,
+        )
+
+    def cut_one(row: tf.Tensor) -> tf.Tensor:
+        count = samples[row]
+        height, width = tf.unstack(views.size)
+        images = tf.reshape(
+            cut(row[None], count), [height, count, width, count, 3]
+        )
+        return tf.reduce_mean(images, axis=[1, 3])
+
+    rows = tf.range(tf.size(samples))
     return tf.cond(
-        samples > 1,
-        lambda: tf.reduce_mean(
-            tf.reshape(images, [-1, height, samples, width, samples, 3]),
-            axis=[2, 4],
+        tf.reduce_max(samples) > 1,
+        lambda: tf.map_fn(
+            cut_one,
+            rows,
+            fn_output_signature=tf.TensorSpec([None, None, 3], tf.float32),
         ),
-        lambda: images,
+        lambda: cut(rows, tf.constant(1)),
+    )
+
+
+def _sampled_boxes(begins, ends, steps, *, count, size) -> tf.Tensor:
+    """Places the outermost samples of views, `[m, 4]` shares of the frame.
+
+    Args:
+        begins: `[m, 2]` upper left corners, px of the original.
+        ends: `[m, 2]` lower right corners, likewise.
+        steps: `[m, 2]` px of the original per px of the view.
+        count: samples per px of the view, along each side.
+        size: `[2]` height and width of the originals, px.
+    """
+    last = tf.cast(size - 1, tf.float32)
+    inset = 0.5 * steps / tf.cast(count, tf.float32) - 0.5
+    # Between its centre and the frame's edge a pixel is as at its centre.
+    first_sample = tf.maximum(begins + inset, 0.0)
+    last_sample = ends - 1.0 - inset
+    last_sample = tf.where(
+        last_sample - last <= 0.5,
+        tf.minimum(last_sample, last),
+        last_sample,
+    )
+    return tf.concat([first_sample, last_sample], axis=-1) / tf.tile(
+        tf.maximum(last, 1.0), [2]
     )

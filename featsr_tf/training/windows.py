@@ -133,7 +133,7 @@ class WindowSampler:
             frames.image_sizes,
             frames.scales,
             super_resolve=False,
-        )
+        ).clip(frames.image_sizes)
         found, scores = look.places_of(first, frames)
         scores = tf.reshape(scores, [batch_size, -1])
         is_found = first.valid & (scores >= look.settings.score_threshold)

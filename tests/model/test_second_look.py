@@ -366,3 +366,43 @@ def test_what_is_looked_at_again_is_judged_by_windows_alone(detector):
     np.testing.assert_allclose(
         found.scores[:, count:].numpy()[added].max(axis=-1) <= 1, True
     )
+
+
+def test_what_a_view_shows_depends_on_no_other_view():
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 80, 80, 3), np.uint8)
+    frames = OriginalFrames(
+        tf.constant(pixels), tf.constant([[40.0, 40.0]]), tf.fill([1, 2], 0.5)
+    )
+
+    def views(*magnifications):
+        count = len(magnifications)
+        return Views(
+            tf.fill([count, 2], 4.0),
+            tf.constant([32, 32]),
+            tf.constant(magnifications),
+            tf.zeros([count], tf.int32),
+        )
+
+    # The first shrinks the original, so that it takes means of samples.
+    together = render(frames, views(1.0, 2.0, 3.0))
+    for image, magnification in zip(together, (1.0, 2.0, 3.0), strict=True):
+        np.testing.assert_allclose(
+            image, render(frames, views(magnification))[0], atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("magnification", [1.0, 2.0, 4.0])
+def test_edges_of_a_frame_are_not_black(magnification):
+    frames = OriginalFrames(
+        tf.fill([1, 64, 64, 3], 200.0),
+        tf.constant([[32.0, 32.0]]),
+        tf.fill([1, 2], 0.5),
+    )
+    size = round(32 * magnification)
+    view = Views(
+        tf.zeros([1, 2]),
+        tf.constant([size, size]),
+        tf.constant([magnification]),
+        tf.constant([0]),
+    )
+    np.testing.assert_allclose(render(frames, view), 200.0, atol=1e-2)
