@@ -158,6 +158,16 @@ def test_there_is_no_base_detector_beside_it(onnx_file, tmp_path):
         )
 
 
+def test_it_is_drawn_beside_another_detector(onnx_file, folder, tmp_path):
+    PIL.Image.fromarray(IMAGE).save(tmp_path / "cat.png")
+    images, output = [str(tmp_path / "cat.png")], tmp_path / "out"
+    options = PredictionOptions(compare=(str(folder),))
+    assert predict_files(str(onnx_file), images, str(output), options) == 0
+    with PIL.Image.open(output / "pictures" / "cat.jpg") as picture:
+        # Two panels, not three of which two are the same.
+        assert 2 * IMAGE.shape[1] <= picture.width < 3 * IMAGE.shape[1]
+
+
 def test_onnx_files_that_cannot_be_used_are_named(onnx_file, monkeypatch):
     damaged = onnx_file.with_name("damaged.onnx")
     damaged.write_bytes(onnx_file.read_bytes()[:99])
