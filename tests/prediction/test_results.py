@@ -84,7 +84,7 @@ def test_it_tells_what_it_holds_in_a_line(result):
         "yield 90%, stop 60%>"
     )
     assert repr(result.above(1)).endswith(
-        "0 of 0 objects score 0.5 or more: none>"
+        "0 of 0 objects score 1 or more: none>"
     )
 
 
