@@ -111,6 +111,23 @@ def test_classes_that_are_not_named_are_ignored(files, name, text):
     assert result["all"]["accuracy"] == 1
 
 
+@pytest.mark.parametrize("kind", ["objects", "detections"])
+def test_a_threshold_that_nothing_decides_is_not_given_in_silence(
+    files, capsys, kind
+):
+    if kind == "objects":
+        content = json.loads((files / "gt.json").read_text())
+        text = json.dumps({**content, "annotations": []})
+        (files / "gt.json").write_text(text)
+        error = error_of(capsys, lambda: run(files, command=choose_threshold))
+        assert "there is no object among the images" in error
+        assert not (files / "out.json").exists()
+    else:
+        (files / "det.json").write_text("[]")
+        assert run(files, command=choose_threshold)["f1"] == 0
+        assert "no object is found at any threshold" in capsys.readouterr().err
+
+
 def test_a_chosen_threshold_is_taken_from_its_file(files):
     path = files / "threshold.json"
     (files / "a.txt").write_text("a")

@@ -228,6 +228,7 @@ def test_two_detectors_are_set_side_by_side(tmp_path, metrics):
     [
         ({"size_by": "long_side"}, "expected size_by 'area'"),
         ({"protocol": "kitti"}, "expected one of tt100k, coco, voc"),
+        ({"per_class": {}}, "expected classes ["),
     ],
 )
 def test_figures_that_do_not_compare_are_refused(

@@ -153,49 +153,34 @@ class SecondLook:
 
     def _look_at(self, row, first, is_small, frames, peaks) -> tuple:
         """Does what `__call__` does in one image of the batch."""
-        boxes, image_indices = peaks
-        boxes = tf.boolean_mask(boxes, image_indices == row)
+        first = RawDetections(*(value[row, None] for value in first))
         frames = OriginalFrames(*(value[row, None] for value in frames))
-        found, views = self.look_at_one(
-            RawDetections(*(value[row, None] for value in first)),
-            lambda boxes, rows: is_small(boxes, rows + row),
-            frames,
-            (boxes, tf.zeros([tf.shape(boxes)[0]], tf.int32)),
-        )
-        windows = views.windows(frames.image_sizes)
-        return tuple(value[0] for value in (*found, windows))
-
-    def look_at_one(
-        self,
-        first: RawDetections,
-        is_small: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-        frames: OriginalFrames,
-        peaks: tuple[tf.Tensor, tf.Tensor],
-    ) -> tuple[RawDetections, Views]:
-        """Looks again at a batch of one image; see `__call__`.
-
-        Returns:
-            The candidates, and the views that were searched, maybe none.
-        """
+        peaks = tf.boolean_mask(peaks[0], peaks[1] == row)
         places, scores = self.places_of(first, frames)
         is_doubtful = tf.reshape(first.valid, [-1]) & (
             scores >= self.settings.score_threshold
         )
-        places = concatenate(places, self.as_places(*peaks, frames))
+        places = concatenate(
+            places,
+            self.as_places(peaks, tf.zeros_like(peaks[:, 0], tf.int32), frames),
+        )
         is_chosen = (
-            tf.concat([is_doubtful, tf.ones_like(peaks[1], tf.bool)], axis=0)
+            tf.concat([is_doubtful, tf.ones_like(peaks[:, 0], tf.bool)], axis=0)
             & (places.magnifications > 0.0)
-            & is_small(places.boxes, places.image_indices)
+            & is_small(places.boxes, places.image_indices + row)
         )
 
         def look() -> tuple[RawDetections, Views]:
             return self.look(first, frames, is_chosen, places)
 
-        if not self.can_skip:
-            return look()
-        return tf.cond(
-            tf.reduce_any(is_chosen), look, lambda: (first, no_views())
-        )
+        if self.can_skip:
+            found, views = tf.cond(
+                tf.reduce_any(is_chosen), look, lambda: (first, no_views())
+            )
+        else:
+            found, views = look()
+        windows = views.windows(frames.image_sizes)
+        return tuple(value[0] for value in (*found, windows))
 
     def places_of(
         self, first: RawDetections, frames: OriginalFrames

@@ -59,8 +59,9 @@ class DetectionModel:
         input_size: from height and width of an image to those that the
             network sees, px.
         title: what it is called in pictures.
-        detectors: which ones it has; of a single one that is not known to be
-            the base detector this cannot be asked. Default both.
+        detectors: which ones it has: both (default); BASE alone, which
+            then looks in any case; or SUPER_RESOLVED alone, where it is not
+            known to be a base detector.
     """
 
     def __init__(

@@ -111,13 +111,11 @@ def predict_files(
     _warn_of_shrinking(model, options.tiling)
     others = {path: load(path) for path in options.compare or ()}
     _check_classes(model, others)
-    _check_comparison(model, options)
     functions = {
         name: others[name].function(SUPER_RESOLVED)
         if name in others
         else model.function(name)
-        for name in options.detectors
-        if name != BASE or options.compare is None or len(model.detectors) > 1
+        for name in _detectors(model, options)
     }
     pictures = _pictures(folder, model, others, options)
     fingerprint = _fingerprint([model, *others.values()], sources, options)
@@ -194,16 +192,16 @@ def _check_classes(
             )
 
 
-def _check_comparison(
-    model: DetectionModel, options: PredictionOptions
-) -> None:
-    if options.base_only and BASE not in model.detectors:
-        model.function(BASE)
-    if options.compare == () and len(model.detectors) == 1:
+def _detectors(model: DetectionModel, options: PredictionOptions) -> list[str]:
+    """Names the detectors that look, of a model of one this once."""
+    if options.compare is None or len(model.detectors) > 1:
+        return options.detectors
+    if not options.compare:
         raise ConfigError(
             f"--compare: {model.path} holds one detector; name another model "
             "to compare it with"
         )
+    return [*options.compare, options.main_detector]
 
 
 def _titles(

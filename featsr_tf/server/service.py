@@ -65,7 +65,8 @@ async def count_request(
         return response
     finally:
         labels = "other", "other"
-        # Paths and methods are the client's: as labels they had no end.
+        # Paths and methods are the client's: as labels they would have no
+        # end.
         if "route" in request.scope and request.method in _METHODS:
             labels = request.method, request.scope["route"].path
         _REQUESTS.labels(*labels, str(code)).inc()

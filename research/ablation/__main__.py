@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "default: all",
     )
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0], help="none twice"
+        "--seeds", type=int, nargs="+", default=[0], help="each once"
     )
     parser.add_argument(
         "--variants",
@@ -253,6 +253,10 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"--fold_patterns: expected regular expressions, found "
                 f"{pattern!r}: {error}"
             ) from None
+    if len({*arguments.seeds}) < len(arguments.seeds):
+        raise ConfigError(
+            f"--seeds: expected each once, found {arguments.seeds}"
+        )
     check_input_files(read_pipeline(arguments))
     for name, least in (
         ("folds", 2),

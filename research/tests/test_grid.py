@@ -150,3 +150,15 @@ def test_the_table_alone_trains_nothing(capsys):
         main(["--table"])
     run.assert_not_called()
     assert "AP50:95 of small objects" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"objects": {"small": 3}}}, "the same objects"),
+        ({"variants": {}}, "the same rows"),
+    ],
+)
+def test_seeds_of_other_frames_or_rows_are_not_joined(change, message):
+    with pytest.raises(DataError, match=message):
+        combine_seeds([result(0.21), result(0.11) | change])

@@ -158,6 +158,14 @@ def test_there_is_no_base_detector_beside_it(onnx_file, tmp_path):
         )
 
 
+def test_a_base_that_is_not_there_is_not_compared(onnx_file, folder, tmp_path):
+    PIL.Image.fromarray(IMAGE).save(tmp_path / "cat.png")
+    images, output = [str(tmp_path / "cat.png")], str(tmp_path / "out")
+    options = PredictionOptions(compare=(str(folder),), base_only=True)
+    with pytest.raises(ConfigError, match="holds one detector"):
+        predict_files(str(onnx_file), images, output, options)
+
+
 def test_it_is_drawn_beside_another_detector(onnx_file, folder, tmp_path):
     PIL.Image.fromarray(IMAGE).save(tmp_path / "cat.png")
     images, output = [str(tmp_path / "cat.png")], tmp_path / "out"

@@ -15,6 +15,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import InputSpec
 from featsr_tf.server.rest import _to_numbers
 from featsr_tf.server.rest import format_response
+from featsr_tf.server.service import _joined
 from tests.server.toy_export import BOXES
 from tests.server.toy_export import grey
 from tests.server.toy_export import picture
@@ -334,3 +335,11 @@ def test_a_model_of_floats_is_given_floats():
         np.testing.assert_array_equal(found, values)
     with pytest.raises(DataError, match="expected finite numbers"):
         _to_numbers([[[["x", 1, 2]]]], spec)
+
+
+def test_answers_of_fewer_candidates_are_filled_up():
+    joined = _joined([np.ones([1, 2, 4]), np.ones([2, 3, 4])])
+    assert joined.shape == (3, 3, 4)
+    assert joined[0, 2].tolist() == [0.0] * 4
+    assert joined.sum() == 4 * (2 + 3 + 3)
+    assert _joined([np.ones([1]), np.ones([2])]).tolist() == [1.0] * 3

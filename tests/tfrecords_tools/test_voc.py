@@ -215,10 +215,7 @@ def test_years_and_sets_are_those_asked_for(devkit, year, image_set, names):
 
 
 def test_the_only_set_gives_the_records_its_name(tmp_path):
-    write_voc(tmp_path, num_images=2)
-    folder = tmp_path / "VOCdevkit" / "VOC2007"
-    if not folder.is_dir():
-        folder = next(tmp_path.rglob("VOC2007"))
+    folder = write_voc(tmp_path, num_images=2) / "VOC2007"
     for path in (folder / "ImageSets" / "Main").glob("*.txt"):
         if path.stem != "test":
             path.unlink()
