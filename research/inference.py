@@ -48,36 +48,64 @@ def main() -> None:
 
 def run(pipeline, arguments: argparse.Namespace) -> None:
     """Measures and prints."""
-    from featsr_tf.data.build import evaluation_batches
     from featsr_tf.data.build import load_records
-    from featsr_tf.data.keys import Batch
 
     source = load_records(
         pipeline.eval_input_reader[0], pipeline.model.faster_rcnn.num_classes
     )
-    frames = [
-        (batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES])
-        for batch in evaluation_batches(pipeline, source, batch_size=1).take(
-            arguments.images
-        )
-    ]
+    frames = load_frames(pipeline, source, arguments.images)
     detectors = load_detection_functions(pipeline, arguments.model_dir)
-    detectors |= load_others(pipeline, arguments.others, detectors)
+    others = load_others(pipeline, arguments.others, detectors)
+    frames |= dict.fromkeys(others, frames[BASE])
+    detectors |= others
     times = {name: [] for name in detectors}
-    for frame in frames:
+    for number in range(len(frames[BASE])):
         calls = {
-            name: lambda detect=detect, frame=frame: detect(*frame)
+            name: lambda detect=detect, inputs=frames[name][number]: detect(
+                *inputs
+            )
             for name, detect in detectors.items()
         }
         seconds = in_turns(calls, arguments.rounds)
         for name, own in seconds.items():
             times[name] += own
     print_environment()
+    height, width = frames[BASE][0][0].shape[1:3]
     print(
-        f"{len(frames)} frames of {frames[0][0].shape[2]} x "
-        f"{frames[0][0].shape[1]} px, {arguments.rounds} rounds"
+        f"{len(frames[BASE])} frames of {width} x {height} px for the base, "
+        f"{arguments.rounds} rounds"
     )
     print(comparison(times, BASE))
+
+
+def load_frames(pipeline: Pipeline, source, count: int) -> dict[str, list]:
+    """Loads frames, one in a batch, as each detector sees them.
+
+    A first pass may see them smaller than the base, and a second look sees
+    the originals, too.
+
+    Args:
+        source: the `RecordFiles`.
+        count: how many, from the first on.
+
+    Returns:
+        The arguments of each call, by detector.
+    """
+    from featsr_tf.data.build import evaluation_batches
+    from featsr_tf.prediction.data_set import network_inputs_of
+
+    return {
+        name: [
+            network_inputs_of(batch)
+            for batch in evaluation_batches(
+                pipeline,
+                source,
+                batch_size=1,
+                super_resolve=name == SUPER_RESOLVED,
+            ).take(count)
+        ]
+        for name in DETECTORS
+    }
 
 
 def load_detection_functions(pipeline, model_dir: str | None) -> dict:

@@ -18,6 +18,7 @@ from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import DETECTORS
+from featsr_tf.exporting.names import SUPER_RESOLVED
 from research.side_by_side import check_rounds
 from research.side_by_side import comparison
 from research.side_by_side import in_turns
@@ -151,22 +152,17 @@ def _load(pipelines: Mapping[str, Pipeline], model_dir: str | None) -> dict:
 
 
 def _print_inference(pipeline, source, detect, arguments) -> None:
-    from featsr_tf.data.build import evaluation_batches
-    from featsr_tf.data.keys import Batch
+    from research.inference import load_frames
 
-    batches = evaluation_batches(pipeline, source, batch_size=1)
-    frames = [
-        (batch[Batch.IMAGES], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES])
-        for batch in batches.take(arguments.frames)
-    ]
-
-    def judge(function):
+    def judge(function, frames):
         for frame in frames:
             function(*frame)
 
-    for kind in DETECTORS:
+    for kind, frames in load_frames(pipeline, source, arguments.frames).items():
         works = {
-            name: lambda function=functions[kind]: judge(function)
+            name: lambda function=functions[kind], frames=frames: judge(
+                function, frames
+            )
             for name, functions in detect.items()
         }
         times = in_turns(works, arguments.rounds)
@@ -182,7 +178,12 @@ def _print_accuracy(pipeline, source, detect, num_images: int) -> None:
     for kind in DETECTORS:
         for name, functions in detect.items():
             results[f"{kind}, {name}"] = run_detector(
-                pipeline, functions[kind], source, name, num_images
+                pipeline,
+                functions[kind],
+                source,
+                name,
+                num_images,
+                super_resolve=kind == SUPER_RESOLVED,
             )
     print(accuracies(results, class_ids))
 
