@@ -8,6 +8,7 @@ detectors of other model folders.
 """
 
 import argparse
+import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from research.side_by_side import comparison
-from research.side_by_side import in_turns
 from research.side_by_side import print_environment
+from research.side_by_side import time_per_frame
 
 
 def main() -> None:
@@ -58,17 +59,16 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     others = load_others(pipeline, arguments.others, detectors)
     frames |= dict.fromkeys(others, frames[BASE])
     detectors |= others
-    times = {name: [] for name in detectors}
-    for number in range(len(frames[BASE])):
-        calls = {
-            name: lambda detect=detect, inputs=frames[name][number]: detect(
-                *inputs
-            )
-            for name, detect in detectors.items()
-        }
-        seconds = in_turns(calls, arguments.rounds)
-        for name, own in seconds.items():
-            times[name] += own
+    times = time_per_frame(
+        (
+            {
+                name: functools.partial(detect, *frames[name][number])
+                for name, detect in detectors.items()
+            }
+            for number in range(len(frames[BASE]))
+        ),
+        arguments.rounds,
+    )
     print_environment()
     height, width = frames[BASE][0][0].shape[1:3]
     print(

@@ -5,10 +5,11 @@ little. Works that take turns see the same machine: their ratios last.
 """
 
 import argparse
+import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from featsr_tf.errors import ConfigError
@@ -57,6 +58,40 @@ def in_turns(
             if number >= 0:
                 times[name].append(clock() - begin)
     return times
+
+
+def time_per_frame(
+    works_of_frames: Iterable[Mapping[Name, Callable[[], object]]],
+    rounds: int,
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[Name, list[float]]:
+    """Times works that take turns at each of some frames.
+
+    What a frame costs may depend on what it shows: each round is the mean
+    over all frames.
+
+    Args:
+        works_of_frames: what is timed, by name, for each frame.
+        rounds: how often each frame is looked at.
+        warm_up: rounds before, for each frame. Default 2.
+        clock: as for `in_turns`.
+
+    Returns:
+        Seconds per frame of each round, by name.
+    """
+    of_frames = [
+        in_turns(works, rounds, warm_up, clock) for works in works_of_frames
+    ]
+    return {
+        name: [
+            statistics.fmean(seconds)
+            for seconds in zip(
+                *(times[name] for times in of_frames), strict=True
+            )
+        ]
+        for name in of_frames[0]
+    }
 
 
 def add_clock_flag(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +195,11 @@ def milliseconds(seconds: float) -> str:
     """Writes a time in milliseconds, with three digits or more."""
     value = 1000 * seconds
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def command_line() -> str:
+    """Writes the command that runs, as a shell takes it."""
+    return shlex.join(["python", *sys.orig_argv[1:]])
 
 
 def print_environment() -> None:

@@ -189,6 +189,9 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
 
     Returns:
         The plan, and the reason why a variant is left out by its name.
+
+    Raises:
+        ConfigError: A variant of the command line is not possible.
     """
     chosen = {BASE: VARIANTS[BASE]}
     chosen |= {name: VARIANTS[name] for name in arguments.variants}
@@ -213,6 +216,9 @@ def make_plan(arguments: argparse.Namespace) -> tuple[Plan, dict]:
         arguments.fold_patterns,
     )
     plan.variants, refused = possible_variants(plan)
+    for flag, variant in own:
+        if variant.name in refused:
+            raise ConfigError(f"{flag} {variant.name}: {refused[variant.name]}")
     return plan, refused
 
 

@@ -50,7 +50,6 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
     """Trains what is left to train, detects, writes the file."""
     import numpy as np
 
-    from featsr_tf.data.build import looks_again
     from featsr_tf.prediction.data_set import detection_function
     from featsr_tf.prediction.evaluation import open_evaluation
     from featsr_tf.prediction.evaluation import run_detector
@@ -80,10 +79,6 @@ def run(pipeline, arguments: argparse.Namespace) -> None:
         pipeline, detect, source, "detections", super_resolve=not is_base
     )
     scales = np.concatenate(detect.scales)
-    if not is_base and looks_again(pipeline):
-        # Sizes are measured as the base detector sees them.
-        options = pipeline.model.feature_super_resolution.second_look
-        scales = scales / options.first_pass_scale
     proposals, content = None, None
     if is_base:
         _, proposals = run_detector(

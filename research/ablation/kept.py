@@ -27,7 +27,7 @@ class Kept:
         found: One item per frame.
         proposals: One item per frame, class 1 and the objectness as score;
             None in the file of a detector that shares those of its base
-            detector, `with_proposals_of` adds them.
+            detector, `with_frames_of` adds them.
         scales: `[num_frames, 2]` px of I^1.0 per px of the frame, y and x.
         seconds: `[num_frames]` time of each.
         content: Of `content.content_figures`; None without targets.
@@ -40,9 +40,15 @@ class Kept:
     seconds: np.ndarray
     content: Mapping[str, float] | None = None
 
-    def with_proposals_of(self, base: "Kept") -> "Kept":
-        """Returns the same with the proposals of the base detector."""
-        return dataclasses.replace(self, proposals=base.proposals)
+    def with_frames_of(self, base: "Kept") -> "Kept":
+        """Returns the same with proposals and scales of the base detector.
+
+        A first pass that sees frames smaller rounds their sides otherwise:
+        only with the same scales have all detectors the same small objects.
+        """
+        return dataclasses.replace(
+            self, proposals=base.proposals, scales=base.scales
+        )
 
     def measured(
         self, frame: AreaFrame, small_area: float = COCO_SMALL_SIDE**2

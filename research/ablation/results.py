@@ -1,6 +1,5 @@
 """From the kept files of all cells to the results of the benchmark."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from research.ablation.plan import Cell
 from research.ablation.plan import Plan
 from research.ablation.variants import BASE
 from research.ablation.variants import CONTROL
+from research.side_by_side import command_line
 
 _SMALL = SIZE_NAMES.index("small")
 
@@ -120,7 +120,7 @@ def _settings(plan: Plan, extension) -> dict:
         "steps_scale": plan.steps_scale,
         "sizes_in_pixels_of": f"the {extension.small_area_frame.lower()} frame",
         "small_below_px": extension.small_area_threshold**0.5,
-        "command": " ".join(["python", *sys.orig_argv[1:]]),
+        "command": command_line(),
     }
 
 
@@ -130,7 +130,7 @@ def _folds(plan: Plan, name: str, seed: int, extension) -> list:
         cell = Cell(fold, seed, plan.variants[name])
         part = read_kept(plan.kept_file(cell))
         if cell.base is not None:
-            part = part.with_proposals_of(read_kept(plan.kept_file(cell.base)))
+            part = part.with_frames_of(read_kept(plan.kept_file(cell.base)))
         parts.append(
             part.measured(
                 extension.small_area_frame, extension.small_area_threshold

@@ -8,7 +8,6 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
-    Sequence,
 )
 
 import numpy as np
@@ -32,7 +31,7 @@ from research.ablation.figures import FrameCounts
 from research.ablation.figures import count_frames
 from research.ablation.kept import Kept
 from research.alternatives.ways import Way
-from research.side_by_side import in_turns
+from research.side_by_side import time_per_frame
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,38 +117,24 @@ def look(
         scales.append(frame.scale)
         if len(timed) < num_timed:
             timed.append(frame.image)
-    seconds = time_per_frame(timed, ways, rounds, clock)
+    # All graphs are made.
+    seconds = time_per_frame(
+        (
+            {name: functools.partial(way, image) for name, way in ways.items()}
+            for image in tqdm.tqdm(timed, desc="timing", unit="frame")
+        ),
+        rounds,
+        warm_up=0,
+        clock=clock,
+    )
     return {
-        name: Kept(truths, found[name], None, np.stack(scales), seconds[name])
-        for name in ways
-    }
-
-
-def time_per_frame(
-    images: Sequence[np.ndarray],
-    ways: Mapping[str, Way],
-    rounds: int,
-    clock: Callable[[], float],
-) -> dict[str, np.ndarray]:
-    """Times all ways, which take turns at each frame.
-
-    Args:
-        images: the frames.
-        ways: of `make_ways`, their graphs made.
-        rounds: how often each frame is looked at.
-        clock: as for `in_turns`.
-
-    Returns:
-        `[rounds]` seconds, the mean over the frames, by name.
-    """
-    of_frames = []
-    for image in tqdm.tqdm(images, desc="timing", unit="frame"):
-        works = {
-            name: functools.partial(way, image) for name, way in ways.items()
-        }
-        of_frames.append(in_turns(works, rounds, 0, clock))
-    return {
-        name: np.mean([seconds[name] for seconds in of_frames], axis=0)
+        name: Kept(
+            truths,
+            found[name],
+            None,
+            np.stack(scales),
+            np.array(seconds[name]),
+        )
         for name in ways
     }
 

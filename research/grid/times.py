@@ -1,8 +1,8 @@
 """How long the detectors of a cell take, side by side."""
 
+import functools
 import json
 import statistics
-import sys
 from pathlib import Path
 
 from featsr_tf.config import load_pipeline
@@ -14,9 +14,10 @@ from featsr_tf.html_report.inputs import describe_environment
 from research.grid.plans import DATA_SETS
 from research.grid.plans import ROWS
 from research.grid.plans import cell_folder
+from research.side_by_side import command_line
 from research.side_by_side import comparison
-from research.side_by_side import in_turns
 from research.side_by_side import ratio
+from research.side_by_side import time_per_frame
 
 TIMES_FILE = "research/results/grid_times.json"
 
@@ -50,20 +51,28 @@ def measure_times(
         for name in (BASE, *ROWS)
         if name in (BASE, *DATA_SETS[data_set].rows)
     }
-    times: dict[str, list[float]] = {name: [] for name in inputs}
-    frames = {name: own for name, (own, _) in inputs.items()}
-    for row in zip(*frames.values(), strict=True):
-        calls = {
-            name: lambda detect=inputs[name][1], frame=frame: detect(*frame)
-            for name, frame in zip(frames, row, strict=True)
-        }
-        for name, seconds in in_turns(calls, rounds).items():
-            times[name] += seconds
+    num_frames = len(inputs[BASE][0])
+    times = time_per_frame(
+        (
+            {
+                name: functools.partial(detect, *frames[number])
+                for name, (frames, detect) in inputs.items()
+            }
+            for number in range(num_frames)
+        ),
+        rounds,
+    )
     print(comparison(times, BASE))
+    measured = {
+        "frames": num_frames,
+        "rounds": rounds,
+        **_summary(times),
+        "command": command_line(),
+        "environment": describe_environment(),
+    }
     write_text(
         TIMES_FILE,
-        json.dumps({**read_times(), cell: _summary(times, rounds)}, indent=1)
-        + "\n",
+        json.dumps({**read_times(), cell: measured}, indent=1) + "\n",
     )
 
 
@@ -96,10 +105,8 @@ def _frames_and_detector(
     return frames, load_detection_function(pipeline, str(model_dir), detector)
 
 
-def _summary(times: dict[str, list[float]], rounds: int) -> dict:
+def _summary(times: dict[str, list[float]]) -> dict:
     return {
-        "frames": len(times[BASE]) // rounds,
-        "rounds": rounds,
         "base_milliseconds": 1000 * statistics.median(times[BASE]),
         "times_base": {
             name: dict(
@@ -111,6 +118,4 @@ def _summary(times: dict[str, list[float]], rounds: int) -> dict:
             )
             for name, seconds in times.items()
         },
-        "command": " ".join(["python", *sys.orig_argv[1:]]),
-        "environment": describe_environment(),
     }

@@ -109,7 +109,9 @@ def test_proposals_that_are_those_of_the_base_are_kept_once(tmp_path):
     write_kept(tmp_path / "other.npz", shared)
     back = read_kept(tmp_path / "other.npz")
     assert back.proposals is None
-    joined = back.with_proposals_of(base)
+    base = dataclasses.replace(base, scales=base.scales / 2)
+    joined = back.with_frames_of(base)
+    np.testing.assert_array_equal(joined.scales, base.scales)
     np.testing.assert_array_equal(joined.proposals[0].boxes, [SMALL])
     np.testing.assert_array_equal(joined.found[0].scores, [0.8])
 

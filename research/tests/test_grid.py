@@ -38,14 +38,16 @@ def result(gain):
     def variant(ap, difference):
         mean = {"mean": difference, "low": difference, "high": difference}
         return {
-            "figures": {"small": {"ap": {"mean": ap}}},
+            "figures": {
+                "small": {"ap": {"mean": ap}, "num_objects": {"mean": 1285.0}}
+            },
             "difference": {"small": {"ap": mean}},
             "draws": {"small": {"ap": [difference - 0.01, difference + 0.01]}},
         }
 
     return {
         "reference": "control",
-        "settings": {"objects": {"small": 1285}},
+        "settings": {"objects": {"small": 1288}},
         "variants": {
             "base": variant(0.4, 0.01),
             "control": variant(0.39, 0.0),

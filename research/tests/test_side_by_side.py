@@ -1,6 +1,8 @@
 """Works take turns; medians, quartiles and ratios are those of the rounds."""
 
+import shlex
 import statistics
+import sys
 
 import pytest
 
@@ -72,3 +74,24 @@ def test_the_table_has_times_and_ratios():
 )
 def test_times_have_three_digits_or_more(seconds, text):
     assert side_by_side.milliseconds(seconds) == text
+
+
+def test_a_round_is_the_mean_over_frames_of_unlike_cost():
+    now = 0.0
+
+    def work(seconds):
+        def run():
+            nonlocal now
+            now += seconds
+
+        return run
+
+    frames = [{"base": work(1.0), "look": work(look)} for look in (1.0, 5.0)]
+    times = side_by_side.time_per_frame(frames, 5, clock=lambda: now)
+    assert times == {"base": [1.0] * 5, "look": [3.0] * 5}
+
+
+def test_the_command_is_written_as_a_shell_takes_it(monkeypatch):
+    words = ["-m", "research.x", "--base", 'weights={name: "a b"}']
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", *words])
+    assert shlex.split(side_by_side.command_line()) == ["python", *words]
