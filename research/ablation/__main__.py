@@ -128,6 +128,11 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_classes_flag(parser)
     parser.add_argument(
+        "--folds_only",
+        action="store_true",
+        help="write the records of the folds, and train nothing",
+    )
+    parser.add_argument(
         "--keep_models",
         action="store_true",
         help="keep the detectors of all variants, not only the base detectors",
@@ -168,6 +173,9 @@ def run(arguments: argparse.Namespace) -> None:
     plan.claim_folder()
     with plan.held():
         prepare(plan)
+        if arguments.folds_only:
+            print(f"wrote {plan.records}")
+            return
         run_cells(plan, arguments.workers, arguments.keep_models)
     results = collect(plan, refused, arguments.resamples, classes)
     results["probe"] = probe

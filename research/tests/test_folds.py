@@ -7,6 +7,7 @@ from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.errors import DataError
+from research.ablation.__main__ import main
 from research.ablation.folds import fold_of
 from research.ablation.folds import fold_of_pattern
 from research.ablation.folds import fold_paths
@@ -15,6 +16,7 @@ from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
 from tests.data.example_files import write_records
+from tests.support import REPOSITORY
 
 FRAMES = 30
 
@@ -42,6 +44,33 @@ def test_every_record_is_in_one_fold_unchanged(tmp_path):
         for record in fold:
             (name,) = feature_texts(parse_example(record), Example.SOURCE_ID)
             assert fold_of(name, 3) == number
+
+
+def test_folds_are_written_alone(tmp_path, capsys):
+    records = [frame(f"{number:05d}.jpg") for number in range(FRAMES)]
+    path = str(write_records(tmp_path / "all.record", records))
+    label_map = tmp_path / "label_map.pbtxt"
+    label_map.write_text("""item { id: 1 name: "sign" }""")
+    output = tmp_path / "output"
+    fields = [
+        f"{reader}.{field}"
+        for reader in ("train_input_reader", "eval_input_reader.0")
+        for field in (
+            f"label_map_path='{label_map}'",
+            f"tf_record_input_reader.input_path=['{path}']",
+        )
+    ]
+    main(
+        [
+            *("--pipeline", str(REPOSITORY / "pipelines" / "toy.config")),
+            *("--folds", "2", "--output", str(output), "--folds_only"),
+            *(word for field in fields for word in ("--set", field)),
+        ]
+    )
+    assert f"wrote {output / 'records'}" in capsys.readouterr().out
+    folds = [records_of(p) for p in fold_paths(output / "records", 2)]
+    assert sorted(r for fold in folds for r in fold) == sorted(records)
+    assert not (output / "models").exists()
 
 
 def test_the_fold_of_a_frame_depends_on_its_name_alone():
