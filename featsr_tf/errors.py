@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -70,21 +71,54 @@ def disk_problem(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno:
         known = error.errno in _DISK_ERRORS
         return os.strerror(error.errno) if known else None
-    is_of_tensorflow = type(error).__module__.startswith("tensorflow.")
-    if not isinstance(error, OSError) and not is_of_tensorflow:
+    if not isinstance(error, OSError) and not _is_of_tensorflow(error):
         return None
     reasons = map(os.strerror, _DISK_ERRORS)
     return next((reason for reason in reasons if reason in str(error)), None)
+
+
+_NO_MEMORY = re.compile(r"\bOOM\b|out of memory|allocate memory", re.IGNORECASE)
+_DEVICE = re.compile(r"device:([CGT]PU:\d+)")
+
+
+def memory_problem(error: Exception) -> str | None:
+    """Tells that the memory is too small, and what to lower.
+
+    Args:
+        error: of Python, NumPy or TensorFlow.
+
+    Returns:
+        One line, with the device where it is known; None where it is another
+        error.
+    """
+    text = str(error)
+    if not isinstance(error, MemoryError) and not (
+        _is_of_tensorflow(error) and _NO_MEMORY.search(text)
+    ):
+        return None
+    # The first device is the one of the operation, the last of its memory.
+    device = [f" on {name}" for name in _DEVICE.findall(text)[-1:]]
+    return (
+        f"not enough memory{''.join(device)}; lower what is held at a time and "
+        "run the same command again: train_config.batch_size, training_crop or "
+        "image_resizer in training, eval_config.batch_size in evaluation, "
+        "--batch_size in prediction"
+    )
+
+
+def _is_of_tensorflow(error: Exception) -> bool:
+    """Whether TensorFlow has raised it, which is not imported for that."""
+    return type(error).__module__.startswith("tensorflow.")
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """Turns what a user can act on into one line on stderr and an exit code.
 
-    Bad input, files that cannot be read or written and a full disk give 2, a
-    machine that is gone gives 75, Ctrl-C gives 130. Warnings become one line
-    each. Errors of the program itself pass. TensorFlow's own lines are kept
-    off the terminal.
+    Bad input, files that cannot be read or written, a full disk and too little
+    memory give 2, a machine that is gone gives 75, Ctrl-C gives 130. Warnings
+    become one line each. Errors of the program itself pass. TensorFlow's own
+    lines are kept off the terminal.
     """
     quiet_tensorflow()
     if getattr(sys.stdout, "errors", "") == "strict":
@@ -112,6 +146,8 @@ def exit_on_error() -> Iterator[None]:
                 "again",
                 2,
             )
+        if (reason := memory_problem(error)) is not None:
+            _stop(reason, 2)
         if not isinstance(error, OSError) or error.filename is None:
             raise
         _stop(f"{error.filename}: {error.strerror}", 2)

@@ -17,6 +17,7 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
+from featsr_tf.errors import memory_problem
 
 _DTYPES = {
     "bytes_list": tf.string,
@@ -238,6 +239,9 @@ def translate_data_errors(*record_files: RecordFiles) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
+        # No record explains it, and reading all of them takes long.
+        if memory_problem(error):
+            raise
         found = next(filter(None, map(find_corrupt_record, record_files)), None)
         if found is None and "cardinality" in str(error.message):
             paths = [path for files in record_files for path in files.paths]

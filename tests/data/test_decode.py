@@ -197,3 +197,15 @@ def test_other_errors_pass_unchanged(paths):
         translate_data_errors(unchecked(paths[:1])),
     ):
         raise error
+
+
+def test_too_little_memory_is_blamed_on_no_record(paths):
+    error = tf.errors.ResourceExhaustedError(
+        None, None, "OOM when allocating tensor with shape[9] on device:GPU:0"
+    )
+    # The second file holds a corrupt record, which would be found.
+    with (
+        pytest.raises(tf.errors.ResourceExhaustedError),
+        translate_data_errors(unchecked(paths)),
+    ):
+        raise error
