@@ -8,6 +8,7 @@ import math
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -145,7 +146,9 @@ def check_input_files(
     """
     readers = [pipeline.train_input_reader] if training else []
     readers += pipeline.eval_input_reader if evaluation else []
-    with say_where_looked(pipeline):
+    # What is left out is told when the records are read.
+    with say_where_looked(pipeline), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         for reader in readers:
             load_label_map(reader.label_map_path)
             expand_patterns(reader.tf_record_input_reader.input_path)

@@ -215,7 +215,7 @@ def expected_counts(record_paths: Iterable[str]) -> dict[str, int]:
 
     Raises:
         DataError: a manifest cannot be used, or a file that it names is not
-            there.
+            there, or empty although it should hold records.
     """
     record_paths = list(record_paths)
     counts = {}
@@ -227,6 +227,11 @@ def expected_counts(record_paths: Iterable[str]) -> dict[str, int]:
                 raise DataError(
                     f"{path}: no such record file, but {manifest} names it;"
                     " copy it again, or remove the manifest to do without"
+                )
+            if count and os.path.getsize(path) == 0:
+                raise DataError(
+                    f"{path}: the record file is empty, but {manifest} names"
+                    f" {count} records of it; write or copy it again"
                 )
             counts[path] = count
     return {path: counts[path] for path in record_paths if path in counts}

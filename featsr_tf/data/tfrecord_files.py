@@ -7,7 +7,9 @@ import dataclasses
 import functools
 import importlib.util
 import os
+import re
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -29,17 +31,55 @@ _FLAGS_OF_CONVERTERS = {
 }
 
 
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}", re.DOTALL)
+
+
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
     """Finds record files as `match_patterns` does, none of them empty.
 
+    Empty shards are left out with a warning, as those of
+    `without_empty_shards`.
+
     Raises:
-        DataError: as `match_patterns`, and where a file is empty.
+        DataError: as `match_patterns`, and where another file is empty.
     """
-    paths = match_patterns(patterns)
+    paths, empty = without_empty_shards(match_patterns(patterns))
+    if empty:
+        warnings.warn(
+            f"{empty[0]}: the record file is empty"
+            + (f", and {len(empty) - 1} more" if empty[1:] else "")
+            + "; left out, as other shards of its name hold records",
+            stacklevel=2,
+        )
     for path in paths:
         if os.path.getsize(path) == 0:
             raise DataError(f"{path}: the record file is empty")
     return paths
+
+
+def without_empty_shards(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sorts out empty files `NAME-00000-of-00010`.
+
+    Converters of the Object Detection API open all shards first, of which
+    those without an image stay empty.
+
+    Returns:
+        The files to be read; and the empty ones of whose `NAME` others are
+        not.
+    """
+    shards = [_SHARD.fullmatch(path) for path in paths]
+    filled = {
+        shard[1] for shard in shards if shard and os.path.getsize(shard[0])
+    }
+    parts: tuple[list[str], list[str]] = ([], [])
+    for path, shard in zip(paths, shards, strict=True):
+        is_left_out = (
+            shard is not None
+            and shard[1] in filled
+            and os.path.getsize(path) == 0
+        )
+        parts[is_left_out].append(path)
+    return parts
 
 
 def match_patterns(patterns: Sequence[str]) -> list[str]:
@@ -55,6 +95,11 @@ def match_patterns(patterns: Sequence[str]) -> list[str]:
     paths: dict[str, None] = {}
     for pattern in patterns:
         found = find_paths(pattern)
+        if not found and "://" in pattern:
+            raise DataError(
+                f"{pattern}: records are read from folders of this machine;"
+                " copy them into one first and name that"
+            )
         if not found:
             raise DataError(
                 f"{pattern}: no such record file (looked in"

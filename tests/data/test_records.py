@@ -1,7 +1,9 @@
 """Damage in records must be found before training, by file and record."""
 
 import io
+import json
 import os
+import pathlib
 
 import numpy as np
 import PIL.Image
@@ -16,6 +18,7 @@ from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
+from tests.data.example_files import write_records
 
 LABEL_MAP = LabelMap({1: "stop", 3: "yield"}, path="signs.pbtxt")
 HEIGHT, WIDTH = 50, 100
@@ -269,6 +272,55 @@ def test_a_pattern_without_records_is_named(tmp_path, pattern, message):
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match=message):
         expand_patterns([str(tmp_path / pattern)])
+
+
+def test_empty_shards_among_others_are_left_out_with_one_warning(tmp_path):
+    # The API's converters open all shards, also for fewer images.
+    names = [f"val.record-{number:05d}-of-00004" for number in range(4)]
+    paths = [str(tmp_path / name) for name in names]
+    for path in paths:
+        pathlib.Path(path).touch()
+    write_records(paths[1], [make_record()])
+    with pytest.warns(UserWarning) as warned:
+        found = expand_patterns([str(tmp_path / "val.record-*")])
+    assert found == [paths[1]]
+    assert [str(warning.message) for warning in warned] == [
+        f"{paths[0]}: the record file is empty, and 2 more; left out, as other "
+        "shards of its name hold records"
+    ]
+    assert scan_records(found, LABEL_MAP).summary.num_examples == 1
+
+
+def test_empty_shards_alone_are_an_error(tmp_path):
+    (tmp_path / "val.record-00000-of-00001").touch()
+    # Of another name, which says nothing of the first.
+    (tmp_path / "train.record-00000-of-00001").write_bytes(b"x")
+    with pytest.raises(DataError, match="val.record-00000-of-00001: the rec"):
+        expand_patterns([str(tmp_path / "*.record-*")])
+
+
+def test_an_empty_shard_that_a_manifest_counts_is_an_error(tmp_path):
+    names = [f"val.record-{number:05d}-of-00002" for number in range(2)]
+    path = write_records(tmp_path / names[0], [make_record()])
+    (tmp_path / names[1]).touch()
+    shards = [{"file": name, "num_examples": 1} for name in names]
+    (tmp_path / "val.manifest.json").write_text(
+        json.dumps({"format": 1, "shards": shards})
+    )
+    message = r"00001-of-00002: the record file is empty, but .* 1 records of"
+    with pytest.raises(DataError, match=message):
+        scan_records([path], LABEL_MAP)
+    shards[1]["num_examples"] = 0
+    (tmp_path / "val.manifest.json").write_text(
+        json.dumps({"format": 1, "shards": shards})
+    )
+    assert scan_records([path], LABEL_MAP).summary.num_examples == 1
+
+
+def test_addresses_are_no_folders():
+    message = r"gs://a/train\.record-\*: records are read from folders of this"
+    with pytest.raises(DataError, match=message):
+        expand_patterns(["gs://a/train.record-*"])
 
 
 def test_no_pattern_at_all_is_an_error():
