@@ -67,15 +67,6 @@ class RecordImages(LazyImages):
             raise DataError(f"{where}: {error}") from None
 
 
-def is_record_file(path: Path) -> bool:
-    """Whether a file is called as records are."""
-    # One that is compressed is refused where it is read.
-    name = path.name.lower().removesuffix(".gz")
-    return name.endswith((".tfrecord", ".tfrecords", ".record")) or (
-        ".record-" in name or ".tfrecord-" in name
-    )
-
-
 def read_records(
     folder: Path, paths: list[Path], validation_fraction: float
 ) -> tuple[list[Split], LabelMap]:

@@ -12,7 +12,10 @@ import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import filelock
+
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import FORMAT
 from featsr_tf.data.records import is_manifest
 from featsr_tf.data.records import manifest_name
@@ -21,11 +24,14 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.record_files import LABEL_MAP_NAME
+from tfrecords_tools.record_files import is_record_file
 from tfrecords_tools.shards import ShardFacts
 from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import is_finished
 
-LABEL_MAP_NAME = "label_map.pbtxt"
+_PARTIAL = ".partial"
+_LOCK = ".conversion.lock"
 _FINGERPRINT = "fingerprint"
 _RECORDED_PACKAGES = ("featsr_tf", "tensorflow", "pillow")
 
@@ -165,9 +171,11 @@ def check_files(manifest: Manifest, folder: str) -> list[str]:
 
 
 def partial_path(output: str) -> str:
-    """The folder `.NAME.partial` beside the output folder `NAME`."""
-    parent, name = os.path.split(output)
-    return os.path.join(parent, f".{name}.partial")
+    """The hidden folder in an output folder that unfinished shards are in.
+
+    It lies inside, as the folder above may be another disk or not be writable.
+    """
+    return os.path.join(output, _PARTIAL)
 
 
 def check_output(
@@ -176,8 +184,8 @@ def check_output(
     """Checks that splits may be written into a folder.
 
     Raises:
-        DataError: a file is in its place, or the folder holds other splits
-            whose label map would be replaced by another one.
+        DataError: a file is in its place, its label map cannot be read, or it
+            holds other records whose label map would be replaced by another.
     """
     import tensorflow as tf
 
@@ -185,16 +193,32 @@ def check_output(
         return
     if not tf.io.gfile.isdir(output):
         raise DataError(f"{output}: is a file, expected a folder")
-    text = storage.read_text(os.path.join(output, LABEL_MAP_NAME))
+    path = os.path.join(output, LABEL_MAP_NAME)
+    text = storage.read_text(path)
     if text in (None, label_map.to_text()):
         return
-    own = {manifest_name(name) for name in split_names}
     for name in sorted(tf.io.gfile.listdir(output)):
-        if is_manifest(name) and name not in own:
+        if _is_of_others(name, split_names):
+            if not storage.is_remote(path):
+                theirs = load_label_map(path)
+                if (
+                    dataclasses.replace(theirs, path=label_map.path)
+                    == label_map
+                ):
+                    return
             raise DataError(
-                f"{output}: {name} belongs to records with another label map;"
-                " choose another --output_path"
+                f"{output}: {name} belongs to records with another label map"
+                f" than this conversion's, the {LABEL_MAP_NAME} there; choose"
+                " another --output_path"
             )
+
+
+def _is_of_others(name: str, split_names: Sequence[str]) -> bool:
+    """Whether a file belongs to records of other splits."""
+    if is_manifest(name):
+        return name not in map(manifest_name, split_names)
+    is_own = any(re.fullmatch(_shard_pattern(s), name) for s in split_names)
+    return is_record_file(name) and not is_own
 
 
 @contextlib.contextmanager
@@ -207,23 +231,55 @@ def unfinished(
     finished shards, which the next call need not write again.
 
     Raises:
-        FeatsrError: the output folder cannot be written to.
+        FeatsrError: the output folder cannot be written to, or another
+            process converts there.
     """
     import tensorflow as tf
 
     folder = partial_path(output)
+    is_new = not tf.io.gfile.exists(output)
     try:
-        yield _open(folder, jobs, fingerprint)
-        tf.io.gfile.rmtree(folder)
+        tf.io.gfile.makedirs(output)
+        with _locked(output):
+            try:
+                yield _open(folder, jobs, fingerprint)
+                tf.io.gfile.rmtree(folder)
+            except BaseException as error:
+                _clean_up(folder, () if isinstance(error, DataError) else jobs)
+                raise
     except tf.errors.OpError as error:
-        _remove_unless_finished(folder, jobs)
         raise FeatsrError(f"{output}: cannot write there: {error}") from None
-    except DataError:
-        tf.io.gfile.rmtree(folder)
-        raise
-    except BaseException:
-        _remove_unless_finished(folder, jobs)
-        raise
+    finally:
+        if is_new:
+            _remove_if_empty(output)
+
+
+@contextlib.contextmanager
+def _locked(output: str) -> Iterator[None]:
+    """Keeps a local folder for one conversion; stores have no locks."""
+    if storage.is_remote(output):
+        yield
+        return
+    path = os.path.join(output, _LOCK)
+    lock = filelock.FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise FeatsrError(
+            f"{output}: another process converts into this folder; wait until"
+            " it ends, or choose another --output_path"
+        ) from None
+    except OSError as error:
+        raise FeatsrError(
+            f"{output}: cannot write there: {error.strerror}"
+        ) from None
+    try:
+        yield
+    finally:
+        # Not every system lets a file be removed that is open.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        lock.release()
 
 
 def publish(
@@ -238,7 +294,6 @@ def publish(
     """
     import tensorflow as tf
 
-    tf.io.gfile.makedirs(output)
     for manifest in manifests:
         for shard in manifest.shards:
             tf.io.gfile.rename(
@@ -277,8 +332,8 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def _remove_unless_finished(folder: str, jobs: Sequence[ShardJob]) -> None:
-    """Removes the folder when nothing in it could save work."""
+def _clean_up(folder: str, jobs: Sequence[ShardJob]) -> None:
+    """Removes the folder, unless one of the jobs is finished in it."""
     import tensorflow as tf
 
     with contextlib.suppress(tf.errors.OpError):
@@ -286,10 +341,22 @@ def _remove_unless_finished(folder: str, jobs: Sequence[ShardJob]) -> None:
             tf.io.gfile.rmtree(folder)
 
 
+def _remove_if_empty(folder: str) -> None:
+    import tensorflow as tf
+
+    with contextlib.suppress(tf.errors.OpError):
+        if not tf.io.gfile.listdir(folder):
+            tf.io.gfile.rmtree(folder)
+
+
+def _shard_pattern(split_name: str) -> str:
+    return re.escape(split_name) + r"\.record-\d{5}-of-\d{5}"
+
+
 def _remove_older_shards(output: str, manifest: Manifest) -> None:
     import tensorflow as tf
 
-    pattern = re.escape(manifest.name) + r"\.record-\d{5}-of-\d{5}"
+    pattern = _shard_pattern(manifest.name)
     current = {shard.file for shard in manifest.shards}
     for name in tf.io.gfile.listdir(output):
         if re.fullmatch(pattern, name) and name not in current:

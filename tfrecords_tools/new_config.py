@@ -23,6 +23,7 @@ from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import load_pipeline
 from featsr_tf.config.backbones import BACKBONES
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import is_manifest
 from featsr_tf.data.records import scan_records
 from featsr_tf.data.tfrecord_files import expand_patterns
@@ -34,10 +35,11 @@ from featsr_tf.files import write_text
 from tfrecords_tools.config_choices import RECIPES
 from tfrecords_tools.config_choices import Choices
 from tfrecords_tools.config_choices import choose
-from tfrecords_tools.manifest import LABEL_MAP_NAME
+from tfrecords_tools.record_files import LABEL_MAP_NAME
 from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import data_set_of
 from tfrecords_tools.record_files import find_label_map
+from tfrecords_tools.record_files import nameless_class
 from tfrecords_tools.record_files import names_in
 
 # Parts of the config by name.
@@ -105,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--output", required=True, metavar="FILE.config", help="where to write"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace a config"
+        "--overwrite",
+        action="store_true",
+        help="replace a config, and a label map beside it that does not fit",
     )
     add_max_bad_examples_flag(parser)
     with exit_on_error():
@@ -147,9 +151,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(f"{', '.join(training)}: no objects in these records")
     if label_map is None:
         path = f"{os.path.splitext(output)[0]}_{LABEL_MAP_NAME}"
-        label_map = LabelMap(names_in(records.read()), {}, path)
-        write_text(path, label_map.to_text())
-        print(f"{path}: the classes as the records name them")
+        label_map = _label_map_at(
+            path, names_in(records.read()), arguments.overwrite
+        )
     choices = choose(
         records.summary, label_map.names, RECIPES[arguments.backbone]
     )
@@ -158,6 +162,45 @@ def run(arguments: argparse.Namespace) -> None:
     load_pipeline(output)
     print(_told(choices))
     print(f"\n{output}\nnext: {_train_command(output)} --check")
+
+
+def _label_map_at(
+    path: str, names: dict[int, str], may_replace: bool
+) -> LabelMap:
+    """Writes the classes of records, or reads the file that is there.
+
+    Args:
+        names: as `names_in` gives them.
+        may_replace: whether to replace a file that does not fit them.
+    """
+    if os.path.exists(path):
+        try:
+            found = load_label_map(path)
+            _check_fits(found, names)
+        except DataError as error:
+            if not may_replace:
+                raise DataError(
+                    f"{error}; give --label_map or another --output, or"
+                    " --overwrite to replace it"
+                ) from None
+        else:
+            print(f"{path}: was there, and has the classes of the records")
+            return found
+    label_map = LabelMap(names, {}, path)
+    write_text(path, label_map.to_text())
+    print(f"{path}: the classes as the records name them")
+    return label_map
+
+
+def _check_fits(label_map: LabelMap, names: dict[int, str]) -> None:
+    for label, name in names.items():
+        known = label_map.names.get(label)
+        is_nameless = name == nameless_class(label)
+        if known is None or not (is_nameless or label_map.knows(label, name)):
+            raise DataError(
+                f"{label_map.path}: is there already, and the class {label} of"
+                f" the records, {name!r}, is {known!r} there"
+            )
 
 
 def find_splits(

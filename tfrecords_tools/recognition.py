@@ -11,9 +11,9 @@ from featsr_tf.files import read_text
 from tfrecords_tools.create_gtsdb_tf_record import ANNOTATIONS
 from tfrecords_tools.create_yolo_tf_record import is_label_file
 from tfrecords_tools.create_yolo_tf_record import label_places
-from tfrecords_tools.foreign_records import is_record_file
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import list_images
+from tfrecords_tools.record_files import is_record_file
 from tfrecords_tools.xml_files import load_xml
 from tfrecords_tools.xml_files import root_tag
 from tfrecords_tools.yolo_layout import find_descriptions
@@ -155,7 +155,7 @@ def _problem_of(path: Path) -> str:
 
 def _layout_of(path: Path) -> str | None:
     ending = path.suffix.lower()
-    if is_record_file(path):
+    if is_record_file(path.name):
         return "records"
     if ending == ".json":
         return _layout_of_json(path)

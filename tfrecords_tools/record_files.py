@@ -14,8 +14,8 @@ from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
-from tfrecords_tools.manifest import LABEL_MAP_NAME
 
+LABEL_MAP_NAME = "label_map.pbtxt"
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
@@ -46,6 +46,15 @@ def add_max_bad_examples_flag(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many damaged or unsound records may be left out, each with a"
         " warning (default %(default)s)",
+    )
+
+
+def is_record_file(name: str) -> bool:
+    """Whether a file is called as records are."""
+    # One that is compressed is refused where it is read.
+    name = name.lower().removesuffix(".gz")
+    return name.endswith((".tfrecord", ".tfrecords", ".record")) or (
+        ".record-" in name or ".tfrecord-" in name
     )
 
 
@@ -128,10 +137,15 @@ def class_names(labels: Iterable[tuple[int, str]]) -> dict[int, str]:
     """
     names: dict[int, str] = {}
     for label, text in sorted(set(labels)):
-        name = names.setdefault(label, text or f"class {label}")
+        name = names.setdefault(label, text or nameless_class(label))
         if text and name != text:
             raise DataError(
                 f"class {label} is called '{name}' and '{text}' in the"
                 " records; give --label_map"
             )
     return names
+
+
+def nameless_class(label: int) -> str:
+    """What a class is called where neither records nor label maps name it."""
+    return f"class {label}"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from tfrecords_tools import storage
-from tfrecords_tools.manifest import LABEL_MAP_NAME
 from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.record_files import LABEL_MAP_NAME
 from tfrecords_tools.record_files import data_set_of
 from tfrecords_tools.shards import scan_shard
 

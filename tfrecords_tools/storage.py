@@ -5,6 +5,7 @@ import os
 import uuid
 from pathlib import Path
 
+from featsr_tf import files
 from featsr_tf.errors import DataError
 
 _CHUNK_BYTES = 1 << 20
@@ -52,13 +53,23 @@ def write_bytes(path: str, content: bytes) -> None:
 
 
 def read_text(path: str) -> str | None:
-    """The content of a UTF-8 text file; None when there is no such file."""
+    """The content of a text file; None when there is no such file.
+
+    Raises:
+        DataError: it is no text.
+    """
     import tensorflow as tf
 
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path) as stream:
-        return stream.read()
+    if not is_remote(path):
+        return files.read_text(path)
+    with tf.io.gfile.GFile(path, "rb") as stream:
+        content = stream.read()
+    try:
+        return files.decode_text(content)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file: {error}") from None
 
 
 def sha256(path: str) -> str:

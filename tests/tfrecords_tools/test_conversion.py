@@ -88,7 +88,6 @@ def test_images_are_dealt_out_to_the_shards_in_turn(tmp_path):
     assert ids == [b"0.png", b"2.png", b"4.png", b"1.png", b"3.png"]
     label_map = load_label_map(str(output / "label_map.pbtxt"))
     assert label_map.names == LABEL_MAP.names
-    assert file_names(tmp_path / "new")[0] != ".records.partial"
 
 
 def test_no_shard_stays_empty(tmp_path):
@@ -346,6 +345,35 @@ def test_the_label_map_of_other_splits_is_not_replaced(tmp_path):
     convert(tmp_path, [make_split(1, "train"), make_split(1, "val")], others)
     label_map = load_label_map(str(tmp_path / "label_map.pbtxt"))
     assert label_map.names == others.names
+
+
+def test_the_label_map_of_records_of_others_is_not_replaced(tmp_path):
+    theirs = tmp_path / "label_map.pbtxt"
+    theirs.write_text("item { id: 1 name: 'cat' }")
+    record = tmp_path / "pet_train.record"
+    record.touch()
+    message = "pet_train.record belongs to records with another label map"
+    with pytest.raises(DataError, match=message):
+        convert(tmp_path, [make_split(1)], LABEL_MAP, ONE_SHARD)
+    assert theirs.read_text() == "item { id: 1 name: 'cat' }"
+    assert file_names(tmp_path) == ["label_map.pbtxt", "pet_train.record"]
+    # Written otherwise, and the same.
+    theirs.write_text("item{id:1 name:'stop'}item{id:2 name:'yield'}")
+    convert(tmp_path, [make_split(1)], LABEL_MAP, ONE_SHARD)
+    theirs.write_text("item { id: 1 name: 'cat' }")
+    record.unlink()
+    convert(tmp_path, [make_split(1)], LABEL_MAP, ONE_SHARD)
+    assert load_label_map(str(theirs)).names == LABEL_MAP.names
+
+
+def test_a_label_map_of_another_encoding_is_read_or_named(tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+    path.write_text(LABEL_MAP.to_text(), encoding="utf-16")
+    (tmp_path / "other.record").touch()
+    convert(tmp_path, [make_split(1)], LABEL_MAP, ONE_SHARD)
+    path.write_text("item { id: 1 name: 'Maß' }", encoding="latin-1")
+    with pytest.raises(DataError, match="label_map.pbtxt: .*save it as UTF-8"):
+        convert(tmp_path, [make_split(1)], LABEL_MAP, ONE_SHARD)
 
 
 @pytest.mark.parametrize(

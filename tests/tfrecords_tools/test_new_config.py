@@ -7,9 +7,11 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
+from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
 from tests.data.example_files import write_records
@@ -257,6 +259,47 @@ def test_classes_without_a_label_map_are_written(run, tmp_path):
     assert load_label_map(str(written)).names == {1: "class 1"}
     reader = load_pipeline(output).train_input_reader
     assert reader.label_map_path == str(written)
+
+
+def test_a_label_map_that_is_there_is_used_where_it_fits(run, tmp_path):
+    path = write_records(tmp_path / "pet_train.record", [record(1)])
+    output = tmp_path / "pet.config"
+    own = tmp_path / "pet_label_map.pbtxt"
+    own.write_text("item { id: 1 name: 'cat' } item { id: 2 name: 'dog' }")
+    flags = ("--records", path, "--output", output)
+    code, text, _ = run(*flags)
+    assert code == 0
+    assert f"{own}: was there" in text
+    assert load_label_map(str(own)).names == {1: "cat", 2: "dog"}
+    assert load_pipeline(output).model.faster_rcnn.num_classes == 2
+    os.remove(output)
+    for wrong in ("item { id: 2 name: 'dog' }", "item {"):
+        own.write_text(wrong)
+        code, _, error = run(*flags)
+        assert code == 2
+        assert f"{own}:" in error
+        assert "--overwrite to replace it" in error
+        assert own.read_text() == wrong
+    code, text, _ = run(*flags, "--overwrite")
+    assert code == 0
+    assert load_label_map(str(own)).names == {1: "class 1"}
+
+
+def test_a_label_map_with_another_name_of_a_class_does_not_fit(run, tmp_path):
+    named = tf.train.Example.FromString(record(1))
+    texts = named.features.feature[Example.TEXT]
+    texts.bytes_list.value.append(b"cat")
+    path = write_records(
+        tmp_path / "pet_train.record", [named.SerializeToString()]
+    )
+    own = tmp_path / "pet_label_map.pbtxt"
+    flags = ("--records", path, "--output", tmp_path / "pet.config")
+    own.write_text("item { id: 1 name: 'dog' }")
+    code, _, error = run(*flags)
+    assert code == 2
+    assert "class 1 of the records, 'cat', is 'dog' there" in error
+    own.write_text("item { id: 1 name: 'cat' display_name: 'A cat' }")
+    assert run(*flags)[0] == 0
 
 
 def test_places_that_do_not_say_what_to_train_on(run, tmp_path):

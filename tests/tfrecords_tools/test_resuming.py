@@ -1,13 +1,15 @@
 """However a conversion ends: no half data set, and the same call continues."""
 
 import dataclasses
+import glob
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -22,6 +24,8 @@ from tests.tfrecords_tools.annotated import make_object
 from tests.tfrecords_tools.annotated import make_split
 from tfrecords_tools import conversion
 from tfrecords_tools import shards
+from tfrecords_tools.annotations import AnnotatedImage
+from tfrecords_tools.annotations import LazyImages
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
@@ -58,7 +62,7 @@ def interrupt(output, at: str) -> None:
         patch.setattr(shards, "make_example", stop)
         with pytest.raises(KeyboardInterrupt):
             convert(output, [make_split(6)], LABEL_MAP, OPTIONS)
-    assert not output.exists()
+    assert not glob.glob(f"{output}/**/*.record*", recursive=True)
 
 
 def test_the_same_call_continues_after_an_interrupt(
@@ -69,10 +73,59 @@ def test_the_same_call_continues_after_an_interrupt(
     converted.clear()
     table = convert(tmp_path / "out", [make_split(6)], LABEL_MAP, OPTIONS)
     assert converted == ["2.png", "5.png"]
-    assert ".out.partial: continuing, 2 of 3" in capsys.readouterr().err
+    assert "out/.partial: continuing, 2 of 3" in capsys.readouterr().err
     assert file_contents(tmp_path / "out") == file_contents(tmp_path / "whole")
     assert table.splitlines()[1].split() == ["images", "6"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_what_is_unfinished_lies_inside_the_output_folder(tmp_path):
+    # As a mount point: what is above it is another disk, or not ours.
+    (tmp_path / "out").mkdir()
+    other = tmp_path / ".out.partial"
+    other.mkdir()
+    interrupt(tmp_path / "out", at="5.png")
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "out"]
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/.partial"]
+    assert not list(other.iterdir())
+
+
+@dataclasses.dataclass(frozen=True)
+class OneImage(LazyImages):
+    """An image that a function makes."""
+
+    found: Callable[[], AnnotatedImage]
+    indices: range = range(1)
+
+    def make(self, index: int) -> AnnotatedImage:
+        return self.found()
+
+
+def test_two_conversions_into_one_folder_do_not_meet(tmp_path):
+    splits = [make_split(3, "train")]
+
+    def convert_too():
+        message = "out: another process converts into this folder; wait"
+        with pytest.raises(FeatsrError, match=message):
+            convert(tmp_path / "out", splits, LABEL_MAP, OPTIONS)
+        return make_image(0, make_object())
+
+    others = [Split("val", OneImage(convert_too))]
+    convert(tmp_path / "out", others, LABEL_MAP, OPTIONS)
+    convert(tmp_path / "out", splits, LABEL_MAP, OPTIONS)
+    assert len(file_contents(tmp_path / "out")) == 4
+
+
+def test_bad_input_is_told_though_the_partial_folder_is_gone(tmp_path):
+    def fail():
+        shutil.rmtree(tmp_path / "out" / ".partial")
+        raise DataError("a.json: no boxes")
+
+    with pytest.raises(DataError, match="a.json: no boxes"):
+        bad = [Split("a", OneImage(fail))]
+        convert(tmp_path / "out", bad, LABEL_MAP, OPTIONS)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -118,7 +171,7 @@ def test_a_finished_shard_that_has_changed_is_written_again(
 ):
     interrupt(tmp_path / "out", at="5.png")
     converted.clear()
-    shard = tmp_path / ".out.partial" / "signs.record-00000-of-00003"
+    shard = tmp_path / "out" / ".partial" / "signs.record-00000-of-00003"
     shard.write_bytes(shard.read_bytes()[:-1])
     convert(tmp_path / "out", [make_split(6)], LABEL_MAP, OPTIONS)
     assert converted == ["0.png", "3.png", "2.png", "5.png"]
@@ -139,7 +192,8 @@ TOY_OPTIONS = ConversionOptions(num_shards=6)
 def test_a_killed_conversion_leaves_no_file_and_is_continued(
     tmp_path, capsys, num_workers
 ):
-    output, partial = tmp_path / "toy", tmp_path / ".toy.partial"
+    output = tmp_path / "toy"
+    partial = output / ".partial"
     flags = [
         *(f"--{name}={value}" for name, value in TOY.items()),
         "--num_shards=6",
@@ -158,9 +212,9 @@ def test_a_killed_conversion_leaves_no_file_and_is_continued(
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert not output.exists()
+    assert not list(output.glob("*"))
     create(str(output), **TOY, options=TOY_OPTIONS)
-    assert ".toy.partial: continuing" in capsys.readouterr().err
+    assert "toy/.partial: continuing" in capsys.readouterr().err
     assert not partial.exists()
     create(str(tmp_path / "whole"), **TOY, options=TOY_OPTIONS)
     assert len(file_contents(output)) == 12
