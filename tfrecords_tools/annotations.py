@@ -25,6 +25,7 @@ _KINDS = {
     int: "a whole number",
     float: "a number",
 }
+_LABEL_MAPS = Path(__file__).parent / "label_maps"
 _SHOWN = 60
 # Control characters, and halves of characters that no file can be named by.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -186,7 +187,12 @@ class Split:
 
 def shipped_label_map(name: str) -> str:
     """The path of a label map that comes with the converters."""
-    return str(Path(__file__).parent / "label_maps" / f"{name}_label_map.pbtxt")
+    return str(_LABEL_MAPS / f"{name}_label_map.pbtxt")
+
+
+def is_shipped(label_map_path: str) -> bool:
+    """Whether a label map comes with the converters."""
+    return Path(label_map_path).parent == _LABEL_MAPS
 
 
 def is_for_validation(name: str, validation_fraction: float) -> bool:
@@ -284,6 +290,9 @@ def finite(value: Any, where: str) -> float:
     try:
         result = float(value)
     except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    # Python takes "1_12" for 112.
+    if isinstance(value, str) and "_" in value:
         result = math.nan
     if not math.isfinite(result):
         raise DataError(

@@ -25,6 +25,7 @@ from typing import Any
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
+from featsr_tf.metrics.matching_names import plain_id
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Outcome
@@ -221,13 +222,11 @@ def _read_id(record: dict, key: str, where: str) -> Id:
     """A whole number, which may be written as text, or other text."""
     if key not in record:
         raise DataError(f"{where}: has no {key!r}; expected a whole number")
-    value = record[key]
-    try:
-        return whole_number(value, f"{where}: {key!r}")
-    except DataError:
-        if isinstance(value, str) and value.strip():
-            return check_kind(value, str, f"{where}: {key!r}")
-        raise
+    # Not every number is one: 0012 is the text of another id than 12.
+    value = plain_id(record[key])
+    if isinstance(value, str) and value.strip():
+        return check_kind(value, str, f"{where}: {key!r}")
+    return whole_number(value, f"{where}: {key!r}")
 
 
 def read_categories(contents: Mapping[Path, dict]) -> dict[int, str]:

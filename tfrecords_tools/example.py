@@ -16,6 +16,7 @@ from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.annotations import is_shipped
 from tfrecords_tools.images import EncodedImage
 
 if TYPE_CHECKING:
@@ -117,10 +118,16 @@ def _is_empty(box: Box, height: int, width: int) -> bool:
 def _unknown_class(item: AnnotatedObject, label_map: LabelMap) -> DataError:
     names = labels_by_name(label_map)
     close = difflib.get_close_matches(item.name, names, 1, cutoff=0)
+    advice = "add it there"
+    if is_shipped(label_map.path):
+        advice = (
+            "give --label_map_path FILE, or call `featsr convert FOLDER`,"
+            " which takes the classes of the data"
+        )
     return DataError(
         f"{item.where}: the class '{item.name}' is not in {label_map.path}"
-        f" (nearest: '{close[0]}'); add it there, or leave such objects out"
-        " with --skip_other_classes"
+        f" (nearest: '{close[0]}'); {advice}, or leave such objects out with"
+        " --skip_other_classes"
     )
 
 

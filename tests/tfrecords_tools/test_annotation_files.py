@@ -116,7 +116,9 @@ def test_whole_numbers_are_read_however_they_are_written(value):
     assert whole_number(2**60 + 1, "here") == 2**60 + 1
 
 
-@pytest.mark.parametrize("value", [True, None, "", "x", 7.5, [], float("inf")])
+@pytest.mark.parametrize(
+    "value", [True, None, "", "x", "1_12", 7.5, [], float("inf")]
+)
 def test_what_is_no_whole_number_is_refused(value):
     with pytest.raises(DataError, match="here: expected a whole number"):
         whole_number(value, "here")

@@ -169,6 +169,24 @@ def test_ids_and_sizes_are_read_however_they_are_written(read):
     assert len(image.objects) == 1
 
 
+def test_ids_of_text_are_no_numbers(read):
+    # As VIDEO_FRAME; Python's own reading takes 1_12 for 112.
+    ids = ["112", "1_12", "0112"]
+    images = [
+        {**IMAGE, "id": id_, "file_name": f"{n}.jpg"}
+        for n, id_ in enumerate(ids)
+    ]
+    things = [
+        {**OBJECT, "image_id": id_, "bbox": [n, 0, 5, 5]}
+        for n, id_ in enumerate([112, *ids[1:]])
+    ]
+    found, _ = read(images, things)
+    assert [
+        (image.source_id, [thing.box[1] for thing in image.objects])
+        for image in found
+    ] == [("112", [0]), ("1_12", [1]), ("0112", [2])]
+
+
 @pytest.mark.parametrize(
     "mark",
     [{"ignore": 1}, {"difficult": 1}, {"attributes": {"difficult": True}}],
@@ -271,6 +289,7 @@ def test_a_split_may_lack_a_class(tmp_path):
             "annotation 1: 'bbox': expected a finite number, found nan",
         ),
         ("annotations", {"bbox": [1, "b", 3, 4]}, "expected a finite number"),
+        ("annotations", {"bbox": [1, "1_0", 3, 4]}, "expected a finite number"),
         ("annotations", {"bbox": [1, None, 3, 4]}, "expected a number, found"),
         ("annotations", {"bbox": 5}, "1: 'bbox': expected a list, found 5"),
         ("annotations", {"rotation": "left"}, "'rotation': expected a finite"),

@@ -1,5 +1,6 @@
 """PASCAL VOC to records, by the command."""
 
+import re
 import xml.etree.ElementTree
 
 import pytest
@@ -110,7 +111,21 @@ def test_other_classes_have_a_label_map_of_their_own(convert, tmp_path, capsys):
     assert stopped.value.code == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "2007_000000.xml: object 1: the class 'person' is not in" in error
-    assert "nearest: 'persons'" in error
+    assert "(nearest: 'persons'); add it there" in error
+
+
+def test_ones_own_classes_are_not_to_be_added_to_the_shipped_ones(
+    convert, devkit, capsys
+):
+    path = devkit / "VOC2007" / "Annotations" / "2007_000000.xml"
+    text = path.read_text()
+    path.write_text(re.sub("<name>[a-z]+</name>", "<name>scratch</name>", text))
+    with pytest.raises(SystemExit):
+        convert()
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the class 'scratch' is not in" in error
+    assert "; give --label_map_path FILE, or call `featsr convert" in error
+    assert "add it there" not in error
 
 
 def test_a_mistake_is_one_line_and_nothing_is_written(
