@@ -56,8 +56,8 @@ from tfrecords_tools.layouts import relative_name
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
 from tfrecords_tools.review import Header
-from tfrecords_tools.review import question_boxes
 from tfrecords_tools.review import read_header
+from tfrecords_tools.review import review_images
 
 # Shape -> fewest points. "rotation" is X-AnyLabeling's turned rectangle,
 # "oriented_rectangle" LabelMe's.
@@ -76,6 +76,7 @@ _OUTCOMES = {
     "rotation": Outcome.BOX_ROTATED,
     "oriented_rectangle": Outcome.BOX_ROTATED,
 }
+_File = tuple[str, str, bool | None]
 # What else tools write where there is no group.
 _NO_GROUP = (None, "", -1)
 
@@ -114,18 +115,20 @@ class LabelMeImages(LazyImages):
     """Images of which one at a time is in memory.
 
     Args:
-        files: paths of the JSON files and the SHA-256 of their content.
+        files: of each image the path of the JSON file, the SHA-256 of its
+            content and what `AnnotatedImage.as_stored` is.
         root: the folder of the data set.
     """
 
-    files: tuple[tuple[str, str], ...]
+    files: tuple[_File, ...]
     root: str
     indices: range
 
     def make(self, index: int) -> AnnotatedImage:
         """Reads a JSON file, and the image in it if there is one."""
-        path = Path(self.files[index][0])
-        return read_annotation(path, load_json(path), Path(self.root))
+        path, _, as_stored = self.files[index]
+        image = read_annotation(Path(path), load_json(path), Path(self.root))
+        return dataclasses.replace(image, as_stored=as_stored)
 
 
 def read_labelme(
@@ -140,10 +143,11 @@ def read_labelme(
     Raises:
         DataError: a file that cannot be understood, or none at all.
     """
-    parts: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
+    parts: dict[str, list[_File]] = collections.defaultdict(list)
     names: set[str] = set()
     used: set[str] = set()
     others: list[Path] = []
+    digests: list[str] = []
     pictureless: list[AnnotatedImage] = []
     headers: list[Header | None] = []
     dropped: collections.Counter[str] = collections.Counter()
@@ -164,18 +168,29 @@ def read_labelme(
             headers.append(read_header(image))
             # Without the picture: all of them do not fit into memory.
             pictureless.append(dataclasses.replace(image, data=None))
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            split = split_of(relative_name(path.parent, folder))
-            parts[split].append((str(path), digest))
-    if not parts:
+            digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    if not pictureless:
         raise DataError(
             f"{folder}: no LabelMe files; expected JSON files with 'shapes'"
         )
-    question_boxes(pictureless, headers)
+    decided = review_images(pictureless, headers)
+    for image, digest in zip(decided, digests, strict=True):
+        split = split_of(relative_name(Path(image.where).parent, folder))
+        parts[split].append((image.where, digest, image.as_stored))
+    warn_of(
+        [i.where for i in decided if Outcome.OTHER_NAME in i.outcomes],
+        "imagePath names another picture; that with the name of the JSON file"
+        " is taken",
+    )
     warn_of(others, "has no 'shapes', so it is not of LabelMe: left out")
     for shape, count in sorted(dropped.items()):
         warn_of([folder], f"shapes of the kind {shape} left out: {count}")
-    bare = _images_alone(folder, used, parts)
+    annotated = {Path(image.where).with_suffix("") for image in decided}
+    bare = [
+        path
+        for path in list_images(folder)
+        if str(path) not in used and path.with_suffix("") not in annotated
+    ]
     warn_of(bare, "image without a JSON file: left out")
     splits = make_splits(
         "labelme",
@@ -206,7 +221,12 @@ def read_annotation(path: Path, content: dict, root: Path) -> AnnotatedImage:
         DataError: something in it is missing or senseless.
     """
     objects, outcomes = _read_shapes(content, str(path))
+    # As it stands in the JSON file, whose own place tells images apart.
+    name = re.split(r"[\\/]", str(content.get("imagePath") or path))[-1]
     data, image_path = _find_image(path, content, root)
+    if image_path and Path(image_path).stem != Path(name).stem:
+        name = Path(image_path).name
+        outcomes.append(Outcome.OTHER_NAME)
     sides = [content.get(key) for key in ("imageHeight", "imageWidth")]
     size = None
     if None not in sides:
@@ -215,8 +235,6 @@ def read_annotation(path: Path, content: dict, root: Path) -> AnnotatedImage:
             for side in sides
         )
         size = (height, width) if min(height, width) > 0 else None
-    # As it stands in the JSON file, whose own place tells images apart.
-    name = re.split(r"[\\/]", str(content.get("imagePath") or path))[-1]
     source = path.with_suffix(Path(name).suffix)
     return AnnotatedImage(
         source_id=relative_name(source, root),
@@ -250,12 +268,18 @@ def _find_image(
             ) from None
     name = member(content, "imagePath", str, str(path))
     found = find_file(name, [path.parent, root])
-    if found is None or not found.is_file():
-        endings = [*IMAGE_ENDINGS, *map(str.upper, IMAGE_ENDINGS)]
-        beside = [path.with_suffix(ending) for ending in endings]
-        found = next((p for p in sorted(beside) if p.is_file()), None)
+    if found is None or not found.is_file() or found.stem != path.stem:
+        # Files that were renamed or copied still name their old picture.
+        folders = [path.parent, *([found.parent] if found else [])]
+        found = _own_picture(path.stem, folders) or found
     # The engine says which file is missing, or leaves it out when asked to.
     return None, str(found or path.parent / name)
+
+
+def _own_picture(stem: str, folders: list[Path]) -> Path | None:
+    endings = sorted([*IMAGE_ENDINGS, *map(str.upper, IMAGE_ENDINGS)])
+    paths = (folder / f"{stem}{end}" for folder in folders for end in endings)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _other_shapes(content: dict) -> list[str]:
@@ -340,22 +364,6 @@ def _read_points(shape: dict, kind: str, where: str) -> Box:
 def _join(one: Box, other: Box) -> Box:
     corners = [(box[1], box[0]) for box in (one, other)]
     return hull([*corners, *((box[3], box[2]) for box in (one, other))])
-
-
-def _images_alone(
-    folder: Path, used: set[str], parts: dict[str, list[tuple[str, str]]]
-) -> list[Path]:
-    """Images that no JSON file speaks of."""
-    annotated = {
-        Path(path).with_suffix("")
-        for files in parts.values()
-        for path, _ in files
-    }
-    return [
-        path
-        for path in list_images(folder)
-        if str(path) not in used and path.with_suffix("") not in annotated
-    ]
 
 
 if __name__ == "__main__":

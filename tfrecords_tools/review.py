@@ -81,15 +81,29 @@ def review(splits: Sequence[Split]) -> list[Split]:
     images = [image for split in listed for image in split.images]
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         headers = list(pool.map(read_header, images))
-    decided = _one_rule(images, headers)
-    question_boxes(decided, headers)
-    rest = iter(decided)
+    rest = iter(review_images(images, headers))
     return [
         dataclasses.replace(split, images=[next(rest) for _ in split.images])
         if split in listed
         else split
         for split in splits
     ]
+
+
+def review_images(
+    images: Sequence[AnnotatedImage], headers: Sequence[Header | None]
+) -> list[AnnotatedImage]:
+    """Does what `review` does, with the images of all splits together.
+
+    Args:
+        headers: what `read_header` says of each image.
+
+    Raises:
+        DataError: all boxes are fractions of their images.
+    """
+    decided = _one_rule(images, headers)
+    _question_boxes(decided, headers)
+    return decided
 
 
 def warn_of_same_pictures(
@@ -286,17 +300,10 @@ _READINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def question_boxes(
+def _question_boxes(
     images: Sequence[AnnotatedImage], headers: Sequence[Header | None]
 ) -> None:
-    """Warns where the boxes of a data set fit better in another reading.
-
-    Args:
-        headers: what `read_header` says of each image.
-
-    Raises:
-        DataError: all boxes are fractions of their images.
-    """
+    """Warns where the boxes of a data set fit better in another reading."""
     parts, sizes = [], []
     for image, header in zip(images, headers, strict=True):
         boxes = _finite_boxes(image)

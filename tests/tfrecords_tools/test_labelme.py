@@ -2,7 +2,9 @@
 
 import base64
 import json
+from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from featsr_tf.errors import DataError
@@ -105,6 +107,48 @@ def test_an_image_is_found_by_the_end_of_its_path(path, tmp_path):
     )
     assert image.path == str(tmp_path / "a.png")
     assert (image.source_id, image.filename) == ("a.png", "a.png")
+
+
+def test_a_picture_of_the_own_name_is_taken_before_that_of_another(tmp_path):
+    box = shape("rectangle", [1, 1], [5, 5])
+    for number, name in enumerate(("1.png", "2.png", "pictures/3.png")):
+        write_image(tmp_path / name, number)
+    write(tmp_path / "1.json", box, imagePath="1.png")
+    write(tmp_path / "2.json", box, imagePath="1.png")
+    # Copied from the folder of its picture.
+    write(tmp_path / "labels" / "3.json", box, imagePath="../pictures/1.png")
+    write_image(tmp_path / "pictures" / "1.png", 3)
+    write(tmp_path / "4.json", box, imagePath="pictures/1.png")
+    message = "2.json and 1 others: imagePath names another picture"
+    with pytest.warns(UserWarning, match=message):
+        (split,), _ = read_labelme(tmp_path, 0)
+    found = {Path(image.where).stem: image for image in split.images}
+    assert {stem: found[stem].path for stem in found} == {
+        "1": str(tmp_path / "1.png"),
+        "2": str(tmp_path / "2.png"),
+        "3": str(tmp_path / "pictures/3.png"),
+        "4": str(tmp_path / "pictures/1.png"),
+    }
+    assert found["2"].filename == "2.png"
+    assert [stem for stem in found if found[stem].outcomes] == ["2", "3"]
+    assert found["2"].outcomes == (Outcome.OTHER_NAME,)
+
+
+def test_one_image_shows_which_pixels_of_all_were_annotated(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    box = shape("rectangle", [1, 1], [5, 5])
+    # The boxes of the first fit into the pixels as they are stored alone.
+    wide = shape("rectangle", [WIDTH - 9, 1], [WIDTH, 9])
+    for name, found in (("a", wide), ("b", box)):
+        picture = PIL.Image.new("RGB", (WIDTH, HEIGHT))
+        picture.save(tmp_path / f"{name}.jpg", exif=exif)
+        sizes = {"imageHeight": 0, "imageWidth": 0}
+        write(
+            tmp_path / f"{name}.json", found, imagePath=f"{name}.jpg", **sizes
+        )
+    (split,), _ = read_labelme(tmp_path, 0)
+    assert [image.as_stored for image in split.images] == [True, True]
 
 
 def test_an_image_inside_the_file_is_the_one_that_was_annotated(tmp_path):
