@@ -27,6 +27,7 @@ from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import finite
+from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.annotations import upright_hull
 from tfrecords_tools.archives import unpacked
@@ -51,7 +52,6 @@ from tfrecords_tools.xml_files import root_tag
 
 # What CVAT calls the one subset of a task without any.
 _NO_SUBSET = ("", "default")
-_TRUE = ("1", "true")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -245,12 +245,16 @@ def _read_object(element: Element, where: str) -> AnnotatedObject:
         (attribute.get("name") or "").lower(): (attribute.text or "")
         for attribute in element.findall("attribute")
     }
-    flags = {
-        flag: values.get(flag, "").strip().lower() in _TRUE
-        for flag in ("difficult", "truncated")
-    }
-    box = _READERS[element.tag](element, where)
-    return AnnotatedObject(box, name, where, **flags)
+    is_difficult, unclear = read_flag(values.get("difficult", ""))
+    is_truncated, others = read_flag(values.get("truncated", ""))
+    return AnnotatedObject(
+        box=_READERS[element.tag](element, where),
+        name=name,
+        where=where,
+        difficult=is_difficult,
+        truncated=is_truncated,
+        outcomes=unclear + others,
+    )
 
 
 def _number(element: Element, key: str, where: str) -> float:

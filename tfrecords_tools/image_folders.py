@@ -14,6 +14,7 @@ from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shown
+from tfrecords_tools.layouts import refuse_unreadable
 
 # Both slashes part folders, and so do the colon of a Windows drive and "?d="
 # of Label Studio's local files, "/data/local-files/?d=a/b.jpg".
@@ -126,7 +127,7 @@ class ImageFolder:
         """Paths of all images in the folder by their names without ending."""
         endings = PIL.Image.registered_extensions()
         found = collections.defaultdict(list)
-        for folder, _, names in os.walk(self.folder):
+        for folder, _, names in os.walk(self.folder, onerror=refuse_unreadable):
             for name in sorted(names):
                 stem, ending = os.path.splitext(name)
                 if ending.lower() in endings:

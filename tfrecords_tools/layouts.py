@@ -86,7 +86,9 @@ def list_files(folder: Path, ending: str = "") -> list[Path]:
     """The files of a folder and of those inside it that are not hidden."""
     found = []
     seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(
+        folder, onerror=refuse_unreadable, followlinks=True
+    ):
         real = os.path.realpath(parent)
         is_known = real in seen
         seen.add(real)
@@ -110,6 +112,22 @@ def list_files(folder: Path, ending: str = "") -> list[Path]:
                 " UTF-8; rename it"
             ) from None
     return sorted(found)
+
+
+def refuse_unreadable(error: OSError) -> None:
+    """Names a folder that `os.walk` would leave out without a word.
+
+    Raises:
+        DataError: unless there is no such folder, or it is the system's own.
+    """
+    is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+    # At the top of each disk, and nobody else's.
+    is_own = os.path.basename(error.filename) == "lost+found"
+    if not is_absent and not is_own:
+        raise DataError(
+            f"{error.filename}: cannot be read: {error.strerror}; allow it, or"
+            " move this folder elsewhere"
+        )
 
 
 def find_file(name: str, folders: Iterable[Path]) -> Path | None:

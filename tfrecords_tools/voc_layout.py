@@ -228,7 +228,12 @@ def _annotation_of(line: str, folder: Path, where: str) -> Path:
     """Finds the file of a line: an id or a path, perhaps with a flag."""
     without_flag = _FLAG.sub("", line)
     # The whole line first: a name may end in " 1".
-    for text in dict.fromkeys((line, without_flag, line.split()[-1])):
+    texts = [line, without_flag]
+    # Lists of PaddleDetection have the path of the image and then this one.
+    last = line.split()[-1]
+    if re.search(r"[\\/]", last) or _ENDING.search(last):
+        texts.append(last)
+    for text in dict.fromkeys(texts):
         name = _ENDING.sub("", text.replace("\\", "/"))
         for inside in dict.fromkeys((text, name, os.path.basename(name))):
             path = Path(path_inside(folder, f"{inside}.xml", where))

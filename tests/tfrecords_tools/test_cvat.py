@@ -73,13 +73,27 @@ def test_other_shapes_are_counted_and_tags_are_none(tmp_path):
     assert split.images[0].outcomes == (Outcome.OTHER_SHAPE,) * 2
 
 
-def test_attributes_tell_of_difficult_objects(tmp_path):
+@pytest.mark.parametrize(
+    ("value", "is_set", "outcomes"),
+    [
+        ("true", True, ()),
+        ("yes", True, ()),
+        ("no", False, ()),
+        ("perhaps", False, (Outcome.UNCLEAR_FLAG,)),
+    ],
+)
+@pytest.mark.parametrize("name", ["difficult", "truncated"])
+def test_attributes_tell_of_difficult_objects(
+    name, value, is_set, outcomes, tmp_path
+):
     box = (
         BOX.format("")[:-2]
-        + "><attribute name='difficult'>true</attribute></box>"
+        + f"><attribute name='{name}'>{value}</attribute></box>"
     )
     (split,), _ = read(tmp_path, annotations(image(box)), "a.png")
-    assert split.images[0].objects[0].difficult
+    (item,) = split.images[0].objects
+    assert getattr(item, name) == is_set
+    assert item.outcomes == outcomes
 
 
 def test_subsets_and_folders_are_splits(tmp_path):

@@ -1,10 +1,14 @@
 """Images are found by the paths that annotations of other machines hold."""
 
+import errno
+import os
+
 import pytest
 
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.image_folders import ImageFolder
+from tfrecords_tools.layouts import list_files
 
 FILES = (
     *("a.jpg", "sub/b.jpg", "sub/c.PNG", "one/d.jpg", "two/d.jpg"),
@@ -27,6 +31,28 @@ def files(tmp_path_factory):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     return folder
+
+
+def test_a_folder_that_may_not_be_read_is_named(files, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) in refused:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    refused = ["lost+found"]
+    (files / "lost+found").mkdir()
+    assert len(list_files(files)) == len(FILES)
+    assert list_files(files / "nowhere") == []
+    refused = ["one"]
+    message = f"{files / 'one'}: cannot be read: Permission denied"
+    with pytest.raises(DataError, match=message):
+        list_files(files)
+    with pytest.raises(DataError, match=message):
+        ImageFolder(files).find("none.jpg", "here")
+    (files / "lost+found").rmdir()
 
 
 @pytest.fixture

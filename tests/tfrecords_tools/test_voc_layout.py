@@ -62,6 +62,12 @@ def test_two_columns_of_paths_are_an_image_and_its_annotation(years):
     assert names_in(folder) == ["VOC2007/Annotations/scan.xml"]
 
 
+def test_the_end_of_a_name_is_no_name(years):
+    folder = years("frame 7\n", "7")
+    with pytest.raises(DataError, match="no annotation .*frame 7.xml"):
+        names_in(folder)
+
+
 def test_one_file_in_two_lines_is_named(years):
     folder = years("scan\nscan.jpg 1\n", "scan")
     with pytest.raises(DataError, match=":2: 'scan.jpg 1' stands in .*:1 al"):
