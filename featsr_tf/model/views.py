@@ -148,19 +148,28 @@ def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
     )
     samples = tf.maximum(samples, 1)
     begins = views.corners / scales
-    ends = begins + tf.cast(views.size, tf.float32) * steps
+    originals = frames.originals
+    # As far as its edge a frame is as at the centres of its outermost pixels.
+    for axis in (1, 2):
+        first, last = (
+            tf.gather(originals, [number], axis=axis)
+            for number in (0, tf.shape(originals)[axis] - 1)
+        )
+        originals = tf.concat([first, originals, last], axis=axis)
 
     def cut(rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        boxes = _sampled_boxes(
-            *(tf.gather(value, rows) for value in (begins, ends, steps)),
-            count=count,
-            size=tf.shape(frames.originals)[1:3],
-        )
+        begin, step = (tf.gather(value, rows) for value in (begins, steps))
+        step /= tf.cast(count, tf.float32)
+        counts = views.size * count
+        # px of the original with its edge.
+        first = begin + 0.5 + 0.5 * step
+        last = first + step * tf.cast(counts - 1, tf.float32)
+        sides = tf.cast(tf.shape(originals)[1:3] - 1, tf.float32)
         return tf.image.crop_and_resize(
-            frames.originals,
-            boxes,
+            originals,
+            tf.concat([first, last], axis=1) / tf.tile(sides, [2]),
             tf.gather(views.image_indices, rows),
-            views.size * count,
+            counts,
         )
 
     def cut_one(row: tf.Tensor) -> tf.Tensor:
@@ -180,29 +189,4 @@ def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
             fn_output_signature=tf.TensorSpec([None, None, 3], tf.float32),
         ),
         lambda: cut(rows, tf.constant(1)),
-    )
-
-
-def _sampled_boxes(begins, ends, steps, *, count, size) -> tf.Tensor:
-    """Places the outermost samples of views, `[m, 4]` shares of the frame.
-
-    Args:
-        begins: `[m, 2]` upper left corners, px of the original.
-        ends: `[m, 2]` lower right corners, likewise.
-        steps: `[m, 2]` px of the original per px of the view.
-        count: samples per px of the view, along each side.
-        size: `[2]` height and width of the originals, px.
-    """
-    last = tf.cast(size - 1, tf.float32)
-    inset = 0.5 * steps / tf.cast(count, tf.float32) - 0.5
-    # Between its centre and the frame's edge a pixel is as at its centre.
-    first_sample = tf.maximum(begins + inset, 0.0)
-    last_sample = ends - 1.0 - inset
-    last_sample = tf.where(
-        last_sample - last <= 0.5,
-        tf.minimum(last_sample, last),
-        last_sample,
-    )
-    return tf.concat([first_sample, last_sample], axis=-1) / tf.tile(
-        tf.maximum(last, 1.0), [2]
     )

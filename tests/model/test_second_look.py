@@ -125,7 +125,8 @@ def test_a_view_without_scaling_is_a_cut():
 
 
 @pytest.mark.parametrize("magnification", [0.5, 1.0, 3.0, 8.0])
-def test_a_view_shows_what_lies_there(magnification):
+@pytest.mark.parametrize("place", [[0.0, 0.0], [0.3, 0.4], [1.0, 1.0]])
+def test_a_view_shows_what_lies_there(magnification, place):
     # Each pixel holds the place of its centre; a quarter of the original size.
     rows, columns = np.mgrid[:160, :160] + 0.5
     pixels = np.stack([rows, columns, rows], axis=-1)[None]
@@ -134,7 +135,7 @@ def test_a_view_shows_what_lies_there(magnification):
         tf.constant([[40.0, 40.0]]),
         tf.fill([1, 2], 0.25),
     )
-    corner = np.array([3.0, 5.0])
+    corner = np.array(place) * (40.0 - 16 / magnification)
     view = Views(
         tf.constant(corner[None], tf.float32),
         tf.constant([16, 16]),
@@ -142,9 +143,16 @@ def test_a_view_shows_what_lies_there(magnification):
         tf.constant([0]),
     )
     image = render(frames, view)[0].numpy()
-    centers = (np.arange(16) + 0.5) / magnification
-    expected_rows = (corner[0] + centers) / 0.25
-    expected_columns = (corner[1] + centers) / 0.25
+    # As far as its edge the frame is as at the centres of its edge's pixels; a
+    # view that shrinks it shows means.
+    count = max(round(np.ceil(4 / magnification)), 1)
+    samples = (np.arange(16 * count) + 0.5) / (magnification * count)
+    expected_rows, expected_columns = (
+        np.clip((begin + samples) / 0.25, 0.5, 159.5)
+        .reshape(16, count)
+        .mean(axis=1)
+        for begin in corner
+    )
     np.testing.assert_allclose(image[:, 3, 0], expected_rows, atol=1e-2)
     np.testing.assert_allclose(image[3, :, 1], expected_columns, atol=1e-2)
 
@@ -287,12 +295,13 @@ def detect(detector, threshold, images, **options):
         focus_threshold=1.0,
     )
     with mock.patch.object(detector.second_look, "settings", settings):
-        return detector.find_raw_detections(
+        found, _ = detector.look(
             images,
             tf.constant([[64.0, 64.0]] * 2),
             tf.ones([2, 2]),
             **options,
         )
+        return found
 
 
 IMAGES = tf.constant(
