@@ -59,10 +59,11 @@ class StageInputs:
 def mask_padding_examples(
     batch: dict[str, tf.Tensor], weights: tf.Tensor
 ) -> tf.Tensor:
-    """Sets weights `[B, K]` to 0 in padding examples (`EXAMPLE_MASK`)."""
+    """Sets weights `[B, ...]` to 0 in padding examples (`EXAMPLE_MASK`)."""
     if Batch.EXAMPLE_MASK not in batch:
         return weights
-    return weights * batch[Batch.EXAMPLE_MASK][:, None]
+    ones = [1] * (weights.shape.rank - 1)
+    return weights * tf.reshape(batch[Batch.EXAMPLE_MASK], [-1, *ones])
 
 
 def unflatten_images(rows: Any, batch_size: int) -> Any:

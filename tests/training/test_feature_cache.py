@@ -20,6 +20,7 @@ from featsr_tf.training.build import build_stage
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.stage import StageInputs
+from featsr_tf.training.stage import mask_padding_examples
 from featsr_tf.training.trainer import train
 from tests.model.small import small_backbone
 from tests.model.small import small_detector
@@ -203,6 +204,14 @@ def test_what_stands_in_for_a_missing_image_counts_for_nothing(
     if weights is None:
         weights = third[StageInputs.LARGE].weights
     assert not np.any(weights)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 2, 4), (2, 3, 4)])
+def test_masks_are_those_of_images_whatever_is_weighted(shape):
+    batch = {Batch.EXAMPLE_MASK: tf.constant([0.0, 1.0])}
+    masked = mask_padding_examples(batch, tf.ones(shape))
+    assert masked.shape == shape
+    assert not np.any(masked[0]) and np.all(masked[1])
 
 
 def test_whole_frames_have_files_of_their_own(records, tmp_path):
