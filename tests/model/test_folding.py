@@ -159,7 +159,7 @@ def test_a_copy_has_variables_of_its_own_and_no_normalization():
 
 
 @pytest.mark.parametrize(
-    "refiner", ["GENERATOR", "TAIL_GENERATOR", "ZOOM", "NONE"]
+    "refiner", ["GENERATOR", "TAIL_GENERATOR", "ZOOM", "SECOND_LOOK", "NONE"]
 )
 @pytest.mark.parametrize("super_resolve", [False, True])
 def test_a_detector_for_inference_finds_the_same(refiner, super_resolve):
@@ -167,12 +167,21 @@ def test_a_detector_for_inference_finds_the_same(refiner, super_resolve):
         f"model.feature_super_resolution.refiner={refiner}",
         "model.feature_super_resolution.gate_score_threshold=0.1",
     )
+    # A new refiner leaves features as they are, its predictor is the other's.
+    generator = np.random.default_rng(0)
+    for part in (detector.refiner, detector.small_predictor):
+        for variable in part.variables:
+            noise = generator.normal(0, 0.05, variable.shape)
+            variable.assign_add(np.abs(noise))
     inputs = (
         255 * tf.random.stateless_uniform([2, 96, 128, 3], seed=[3, 4]),
         tf.constant([[96.0, 128.0]] * 2),
         tf.ones([2, 2]),
     )
     expected = detector(*inputs, super_resolve=super_resolve)
+    if super_resolve and refiner != "NONE":
+        plain = detector(*inputs, super_resolve=False)
+        assert np.any(np.abs(plain.scores - expected.scores) > 1e-3)
     copy = detector.for_inference()
     kinds = {type(layer) for layer in copy._flatten_layers()}
     assert LAYERS.BatchNormalization not in kinds

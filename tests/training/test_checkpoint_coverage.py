@@ -27,12 +27,18 @@ def assert_equal(found, expected):
 
 @pytest.mark.parametrize(
     "override",
-    ["refiner=GENERATOR", "generator.block=NAF", "refiner=TAIL_GENERATOR"],
+    [
+        "refiner=GENERATOR",
+        "generator.block=NAF",
+        "refiner=TAIL_GENERATOR",
+        "refiner=SECOND_LOOK",
+    ],
 )
 @pytest.mark.parametrize("name", STAGES)
 def test_every_variable_of_a_detector_is_restored(tmp_path, name, override):
     override = f"{EXTENSION}.{override}"
     saved = small_detector(override)
+    assert (saved.focus_head is not None) == override.endswith("SECOND_LOOK")
     fill(saved.variables)
     StageCheckpoints(str(tmp_path), name, {"detector": saved}).save(1)
     restored = small_detector(override)

@@ -29,6 +29,8 @@ from tests.training.batches import LARGE
 from tests.training.batches import SMALL
 from tests.training.batches import make_batch
 from tests.training.batches import write_noise
+from tests.training.test_windows import FIELDS as SECOND_LOOK
+from tests.training.test_windows import frames
 
 OVERRIDES = (
     "model.faster_rcnn.feature_extractor.batch_norm_trainable=false",
@@ -41,7 +43,8 @@ OVERRIDES = (
     # Changes its weights in the midst of a step.
     "model.feature_super_resolution.discriminator.spectral_normalization=true",
 )
-BATCH_SIZE = 5
+IMAGES = ([SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE])
+BATCH_SIZE = len(IMAGES)
 STEPS = 2
 
 
@@ -63,15 +66,21 @@ def batches(shard):
     Its images have other numbers of samples and pairs, some none; two devices
     cannot share them evenly, and of four one has none.
     """
-    batch = make_batch(
-        [SMALL, LARGE], [SMALL], [LARGE], [SMALL], [SMALL, LARGE]
-    )
+    return share(make_batch(*IMAGES), shard)
+
+
+def batches_with_originals(shard):
+    """The same, with frames that are twice as large."""
+    return share(frames(*IMAGES), shard)
+
+
+def share(batch, shard):
     examples = tf.data.Dataset.from_tensor_slices(batch).repeat()
     return batch_for_devices(examples, shard)
 
 
 def train_by_one_step(
-    strategy, name, overrides=OVERRIDES, batch_size=BATCH_SIZE
+    strategy, name, overrides=OVERRIDES, batch_size=BATCH_SIZE, batches=batches
 ):
     """Makes a step without a graph, which would take longer to make."""
     stage = build(strategy, name, overrides)
@@ -148,6 +157,19 @@ def test_replicas_share_the_statistics_of_batch_normalization():
             train_by_one_step, overrides=(*OVERRIDES, field), batch_size=4
         ),
         BASE,
+        default_strategy(),
+    )
+
+
+@pytest.mark.parametrize("name", [SUPER_RESOLUTION, FINE_TUNE])
+def test_two_replicas_agree_on_a_second_look(name):
+    assert_replicas_agree(
+        functools.partial(
+            train_by_one_step,
+            overrides=(*OVERRIDES, *SECOND_LOOK),
+            batches=batches_with_originals,
+        ),
+        name,
         default_strategy(),
     )
 
