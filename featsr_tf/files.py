@@ -2,13 +2,15 @@
 
 import codecs
 import contextlib
+import errno
 import glob
 import io
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import PIL.Image
 
 _JPEG_QUALITY = 90
+# Of file systems of a network without a service for locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 # A backslash too, where it does not part folders.
 _WILDCARDS = set("*?[\\") - {os.sep}
 
@@ -30,6 +34,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _GZIP = b"\x1f\x8b"
 # How pictures of phones begin, behind four bytes.
 _HEIC = (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf")
+_SHOWS_WHAT_IT_IS = 64
 # What stands in the place of a file, by how it begins.
 _STAND_INS = {
     b"version https://git-lfs": (
@@ -51,9 +56,17 @@ def stand_in(content: bytes) -> str | None:
     """
     if content[4:11] in _HEIC:
         return "a HEIC picture, which is not read: save it as JPEG or PNG"
-    beginning = content[:64].lstrip(codecs.BOM_UTF8).lstrip().lower()
+    beginning = (
+        content[:_SHOWS_WHAT_IT_IS].lstrip(codecs.BOM_UTF8).lstrip().lower()
+    )
     found = (_STAND_INS[key] for key in _STAND_INS if beginning.startswith(key))
     return next(found, None)
+
+
+def stand_in_at(path: str | os.PathLike) -> str | None:
+    """Reads the beginning of a file and says what `stand_in` does."""
+    with open(path, "rb") as file:
+        return stand_in(file.read(_SHOWS_WHAT_IT_IS))
 
 
 def decode_text(content: bytes) -> str:
@@ -176,6 +189,43 @@ def without_wildcards(folder: str) -> Iterator[str]:
             # On Windows not everyone may make links.
             shutil.copytree(folder, link)
         yield link
+
+
+@contextlib.contextmanager
+def hold_lock(
+    path: str | Path, when_held: Callable[[], None]
+) -> Iterator[None]:
+    """Holds a lock, which goes with the process, however that ends.
+
+    Where the file system has no locks, the block runs without one, and a
+    warning says so.
+
+    Args:
+        path: the lock file; its folder exists.
+        when_held: called where another process holds the lock; it raises, or
+            returns to wait.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path)
+    try:
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            when_held()
+            lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"{path}: the file system has no locks ({error.strerror}); let no"
+            " other process write to this folder meanwhile",
+            stacklevel=3,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_inside(name: str) -> bool:

@@ -1,11 +1,15 @@
 """Names with wildcards in them are names first, and patterns after that."""
 
+import errno
+import fcntl
 import os
 import stat
+from unittest import mock
 
 import pytest
 
 from featsr_tf.files import find_paths
+from featsr_tf.files import hold_lock
 from featsr_tf.files import without_wildcards
 from featsr_tf.files import write_text
 
@@ -72,3 +76,35 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
     assert os.read(reader, 9) == b"two"
     os.close(reader)
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_without_a_service_for_locks_work_goes_on(tmp_path, number):
+    """As on folders of a network."""
+    path = tmp_path / "lock"
+    with (
+        mock.patch.object(fcntl, "flock", side_effect=OSError(number, "none")),
+        pytest.warns(UserWarning, match=r"lock: the file system has no locks"),
+        hold_lock(path, pytest.fail),
+    ):
+        pass
+    with (
+        mock.patch.object(
+            fcntl, "flock", side_effect=OSError(errno.EIO, "broken")
+        ),
+        pytest.raises(OSError, match="broken"),
+        hold_lock(path, pytest.fail),
+    ):
+        pass
+
+
+def test_a_lock_that_is_held_is_refused_until_it_is_given_back(tmp_path):
+    def refuse():
+        raise ValueError("held")
+
+    path = tmp_path / "lock"
+    with hold_lock(path, refuse):
+        with pytest.raises(ValueError, match="held"), hold_lock(path, refuse):
+            pass
+    with hold_lock(path, refuse):
+        pass

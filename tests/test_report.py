@@ -13,7 +13,9 @@ from PIL import Image
 from featsr_tf import report
 from featsr_tf.html_report.html import Line
 from featsr_tf.html_report.html import line_chart
+from featsr_tf.html_report.inputs import read_captions
 from featsr_tf.html_report.inputs import read_history
+from featsr_tf.html_report.inputs import read_metrics
 from featsr_tf.html_report.page import headline
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import Protocol
@@ -297,6 +299,14 @@ def test_history_keeps_the_later_record_and_drops_a_torn_line(tmp_path):
     history = read_history(path)
     assert [record["step"] for record in history["base"]] == [25, 50]
     assert history["base"][1]["losses"]["loss"] == 7
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, metrics):
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps(metrics), "utf-8-sig")
+    assert read_metrics(path).detectors["base"] == metrics["base"]
+    (tmp_path / "captions.json").write_text('{"a.png": "A"}', "utf-8-sig")
+    assert read_captions(tmp_path) == {"a.png": "A"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from featsr_tf.data.pictures import read_image
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import DETECTORS
+from featsr_tf.files import read_text
 from featsr_tf.metrics.detections import SIZE_NAMES
 from featsr_tf.metrics.evaluator import PROTOCOLS
+from featsr_tf.training import model_folder
 
 PICTURE_WIDTH = 2000
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -125,27 +127,19 @@ def compare_metrics(paths: Sequence[str | Path]) -> Metrics:
 def read_history(path: str | Path) -> dict[str, list[dict]]:
     """Reads the training history, one JSON object per line.
 
-    A last line without its end, as a killed run leaves it, is left out. Lines
-    of the same step, such as losses and validation, are joined; where a
+    Lines of the same step, such as losses and validation, are joined; where a
     continued run repeated steps, what the later one says stands.
 
     Returns:
         Records by stage, in order of the steps; stages in order of training.
 
     Raises:
-        DataError: If a line is no record of a step.
+        DataError: as `model_folder.read_history`.
     """
     stages: dict[str, dict[int, dict]] = {}
-    for number, line in enumerate(_whole_lines(path), start=1):
-        try:
-            record = json.loads(line)
-            steps = stages.setdefault(record["stage"], {})
-            steps.setdefault(record["step"], {}).update(record)
-        except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{path}, line {number}: expected an object with 'stage' and "
-                f"'step', found {line[:60]!r}"
-            ) from None
+    for _, record in model_folder.read_history(path):
+        steps = stages.setdefault(record["stage"], {})
+        steps.setdefault(record["step"], {}).update(record)
     return {
         stage: [steps[step] for step in sorted(steps)]
         for stage, steps in stages.items()
@@ -225,9 +219,7 @@ def _check_figures(figures: dict, place: str) -> None:
 
 def _load_json(path: str | Path) -> dict:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a JSON file: {error}") from None
     if not isinstance(content, dict):
@@ -235,15 +227,6 @@ def _load_json(path: str | Path) -> dict:
             f"{path}: expected an object, found a {type(content).__name__}"
         )
     return content
-
-
-def _whole_lines(path: str | Path) -> Iterator[str]:
-    try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    lines = text.split("\n")
-    return (line for line in lines[:-1] if line.strip())
 
 
 def _read_picture(path: Path, captions: dict) -> Picture:

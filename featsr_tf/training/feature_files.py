@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import tensorflow as tf
 import tqdm
@@ -23,6 +22,7 @@ from featsr_tf.data.tfrecord_files import HEADER_BYTES
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.files import atomic_write
+from featsr_tf.files import hold_lock
 from featsr_tf.training.stage import Stage
 from featsr_tf.training.stage import StageInputs
 from featsr_tf.training.stage import mask_padding_examples
@@ -194,17 +194,13 @@ def _locked(folder: str) -> Iterator[None]:
     The system takes the lock from a process that is killed. Hidden files are
     such a process's unfinished ones then, and are removed.
     """
-    lock = filelock.FileLock(os.path.join(folder, _LOCK_FILE))
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
+
+    def wait() -> None:
         print(f"{folder}: waits for another process to fill it", flush=True)
-        lock.acquire()
-    try:
+
+    with hold_lock(os.path.join(folder, _LOCK_FILE), wait):
         _remove_leftovers(folder)
         yield
-    finally:
-        lock.release()
 
 
 def _remove_leftovers(folder: str) -> None:

@@ -18,8 +18,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from featsr_tf.config import affects_of
 from featsr_tf.config import base_differences
 from featsr_tf.config import changes
@@ -35,6 +33,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.files import hold_lock
 from featsr_tf.files import write_text
 
 HISTORY_FILE = "history.jsonl"
@@ -100,23 +99,37 @@ class History:
         return len(later) >= patience
 
     def _read(self) -> list[tuple[str, dict]]:
-        """All whole lines of all stages, and what they hold."""
-        if not os.path.exists(self.path):
-            return []
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            # A killed run may have left part of a line at the end.
-            lines = [line for line in file if line.endswith("\n")]
-        return [(line, self._parse(line, n)) for n, line in enumerate(lines, 1)]
+        return read_history(self.path) if os.path.exists(self.path) else []
 
-    def _parse(self, line: str, number: int) -> dict:
-        try:
-            record = json.loads(line)
-            return {**record, "stage": record["stage"], "step": record["step"]}
-        except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{self.path}, line {number}: expected an object with 'stage' "
-                f"and 'step', found {line[:60]!r}; delete the line"
-            ) from None
+
+def read_history(path: str | Path) -> list[tuple[str, dict]]:
+    """Reads a history: its whole lines of all stages, and what they hold.
+
+    A last line without its end, as a killed run leaves it, is left out.
+
+    Raises:
+        DataError: it cannot be read, or a line is no record of a step.
+    """
+    try:
+        text = Path(path).read_text("utf-8-sig", "replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return [
+        (f"{line}\n", _parse(line, f"{path}, line {number}"))
+        for number, line in enumerate(text.split("\n")[:-1], start=1)
+        if line.strip()
+    ]
+
+
+def _parse(line: str, where: str) -> dict:
+    try:
+        record = json.loads(line)
+        return {**record, "stage": record["stage"], "step": record["step"]}
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{where}: expected an object with 'stage' and 'step', found "
+            f"{line[:60]!r}; delete the line"
+        ) from None
 
 
 PIPELINE_FILE = "pipeline.config"
@@ -231,16 +244,17 @@ def locked(model_dir: str) -> Iterator[None]:
     """
     os.makedirs(model_dir, exist_ok=True)
     holder = Path(model_dir, _HOLDER_FILE)
-    try:
-        with filelock.FileLock(Path(model_dir, _LOCK_FILE), blocking=False):
-            write_text(holder, str(os.getpid()))
-            yield
-    except filelock.Timeout:
+
+    def refuse() -> None:
         process = holder.read_text("utf-8") if holder.exists() else "unknown"
         raise ConfigError(
             f"{model_dir}: process {process} trains in this folder; wait until"
             " it ends, or give another --model_dir"
         ) from None
+
+    with hold_lock(Path(model_dir, _LOCK_FILE), refuse):
+        write_text(holder, str(os.getpid()))
+        yield
 
 
 def check(model_dir: str, pipeline: Pipeline) -> None:
