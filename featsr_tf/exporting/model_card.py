@@ -13,6 +13,7 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from featsr_tf.exporting.names import WINDOWS_SIGNATURE
 from featsr_tf.exporting.other_runtimes import ExportOptions
+from featsr_tf.files import read_text
 from featsr_tf.files import text_sections
 from featsr_tf.html_report.inputs import Metrics
 from featsr_tf.html_report.inputs import describe_environment
@@ -307,12 +308,7 @@ def read_card_sections(path: str) -> dict[str, str]:
 
 
 def _read(path: str) -> str:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: expected text, found other bytes") from None
+    text = read_text(path)
     if not text.strip():
         raise DataError(f"{path}: is empty; expected sections '## NAME'")
     return text

@@ -18,6 +18,11 @@ def card(tmp_path):
     return write
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(card):
+    sections = read_card_sections(card(b"\xef\xbb\xbf## Data\nOne.\n"))
+    assert sections == {"Data": "One."}
+
+
 def test_sections_keep_their_order_and_their_lines(card):
     sections = read_card_sections(
         card(b"\n## Data\n\nOne.\n\n### More\n- two\n\n## Limits\nNight.\n")
@@ -35,7 +40,7 @@ def test_sections_keep_their_order_and_their_lines(card):
         (b"# Card\n\n## Data\nOne.", "line 1: expected a section .* '# Card'"),
         (b"## Data\nOne.\n## Data\nTwo.", "the section 'Data' comes twice"),
         (b"## Data\n\n## Limits\nNight.", "the section 'Data' is empty"),
-        (b"## Data\n\xff", "expected text, found other bytes"),
+        (b"## Data\n\xff", "card.md: not a text file"),
     ],
 )
 def test_what_is_no_list_of_sections_is_refused(card, content, message):
