@@ -18,6 +18,7 @@ import PIL.Image
 
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
+from featsr_tf.data.pictures import TOO_LARGE
 from featsr_tf.data.tfrecord_files import RawRecord
 from featsr_tf.data.tfrecord_files import walk_records
 from featsr_tf.errors import DataError
@@ -59,6 +60,9 @@ FEATURES: Mapping[str, Feature] = {
 
 # Rounding in other people's converters puts borders this far outside.
 BORDER_TOLERANCE = 1e-3
+# Boxes within the size of an image around it were probably never clipped.
+_NEAR = 1.0
+_CONVERTED = "; `featsr convert FILES` writes such records anew"
 # The last marker of a JPEG and of a PNG, and how many bytes may follow it.
 _ENDS = (b"\xff\xd9", b"IEND")
 _TAIL = 1024
@@ -190,8 +194,8 @@ def check_image(encoded: bytes, decode: bool = True) -> tuple[int, int]:
             "the image is neither a JPEG nor a PNG, or damaged from its"
             f" beginning ({len(encoded)} bytes)"
         ) from None
-    except PIL.Image.DecompressionBombError as error:
-        raise DataError(f"the image is too large: {error}") from None
+    except PIL.Image.DecompressionBombError:
+        raise DataError(TOO_LARGE) from None
     except MemoryError:
         raise DataError("the image is too large for the memory") from None
     except (OSError, SyntaxError, ValueError) as error:
@@ -263,12 +267,15 @@ def _check_box(box: np.ndarray, where: str) -> None:
     if not np.isfinite(box).all():
         raise DataError(f"{values} is not finite")
     if box.min() < -BORDER_TOLERANCE or box.max() > 1 + BORDER_TOLERANCE:
+        is_near = box.min() >= -_NEAR and box.max() <= 1 + _NEAR
         raise DataError(
             f"{values} is outside the image; coordinates are fractions of its"
-            " height and width, 0 to 1"
+            f" height and width, 0 to 1{_CONVERTED if is_near else ''}"
         )
     if box[0] >= box[2] or box[1] >= box[3]:
-        raise DataError(f"{values} is degenerate; expected min < max")
+        raise DataError(
+            f"{values} is degenerate; expected min < max{_CONVERTED}"
+        )
 
 
 def _check_areas(features: Mapping) -> None:
@@ -283,8 +290,11 @@ def _read_labels(
     labels = feature_values(features, Example.LABEL)
     texts = feature_texts(features, Example.TEXT)
     if len(labels) != num_boxes:
+        # The API looks names up in the label map where there are no labels.
+        is_named = not labels and len(texts) == num_boxes
         raise DataError(
             f"has {num_boxes} boxes but {len(labels)} values of {Example.LABEL}"
+            f"{_CONVERTED if is_named else ''}"
         )
     if texts and len(texts) != num_boxes:
         raise DataError(

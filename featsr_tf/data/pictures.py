@@ -20,7 +20,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from featsr_tf.errors import DataError
-from featsr_tf.files import stand_in
+from featsr_tf.files import stand_in_at
 
 # Bytes are the content of an image file.
 Image = str | os.PathLike | bytes | np.ndarray | PIL.Image.Image
@@ -40,8 +40,15 @@ _TURNS = {
 SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 # A picture below this part of the 16-bit range was made by fewer bits.
 _DARK = 2**14
-_SHOWS_WHAT_IT_IS = 64
 _BYTES = bytes | bytearray | memoryview
+
+# Whoever names a file means it, also one of a satellite: Pillow warns from this
+# many pixels on and refuses twice as many. The server has a limit of its own.
+PIL.Image.MAX_IMAGE_PIXELS = 2**29
+TOO_LARGE = (
+    f"the image is too large: expected {2 * PIL.Image.MAX_IMAGE_PIXELS} pixels"
+    " at most; cut it into parts"
+)
 
 
 def as_array(image: Image, bgr: bool = False) -> np.ndarray:
@@ -169,8 +176,10 @@ def _explained(name: str) -> Iterator[None]:
     """Says of any fault of a picture which one it is, and what is wrong."""
     try:
         yield
-    except (DataError, PIL.Image.DecompressionBombError) as error:
+    except DataError as error:
         reason = str(error)
+    except PIL.Image.DecompressionBombError:
+        reason = TOO_LARGE
     except MemoryError:
         reason = "too large for the memory"
     except FileNotFoundError:
@@ -180,18 +189,13 @@ def _explained(name: str) -> Iterator[None]:
         reason = "no readable image; it is damaged or of another kind"
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
-        elif os.path.isfile(name) and (found := _stand_in(name)):
+        elif os.path.isfile(name) and (found := stand_in_at(name)):
             reason = found
         elif not isinstance(error, PIL.UnidentifiedImageError) and str(error):
             reason += f" ({error})"
     else:
         return
     raise DataError(f"{name}: {reason}")
-
-
-def _stand_in(path: str) -> str | None:
-    with open(path, "rb") as file:
-        return stand_in(file.read(_SHOWS_WHAT_IT_IS))
 
 
 def _wide_png(image: PIL.Image.Image) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -188,6 +189,26 @@ def test_pixels_that_were_annotated_as_stored_stay(tmp_path, size, shape):
 def test_files_that_cannot_be_read_are_refused(content, message):
     with pytest.raises(DataError, match=message):
         as_array(content)
+
+
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [
+        # 400 million: what is missing is its content.
+        (20_000, "no readable image; it is damaged"),
+        (40_000, "the image is too large: expected 1073741824 pixels at most"),
+    ],
+)
+def test_pictures_may_be_as_large_as_those_of_satellites(
+    tmp_path, recwarn, side, message
+):
+    header = b"IHDR" + side.to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    content = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + header
+    content += zlib.crc32(header).to_bytes(4, "big") + bytes(4) + b"IDAT"
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(DataError, match=f"a.png: {message}"):
+        read_image(str(tmp_path / "a.png"))
+    assert not recwarn.list
 
 
 def test_a_path_that_cannot_be_read_says_why(tmp_path):

@@ -173,6 +173,25 @@ def test_an_unsound_example_is_named(write, changes, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_converted"),
+    [
+        ({"YMAX": [0.4, 1.01]}, True),
+        ({"XMIN": [0.2, 0.5]}, True),
+        # The API takes the name where there is no label.
+        ({"LABEL": []}, True),
+        # Pixels, of which a conversion makes nothing either.
+        ({"XMAX": [20.0, 60.0]}, False),
+        ({"LABEL": [], "TEXT": []}, False),
+    ],
+)
+def test_what_the_api_takes_can_be_converted(write, changes, is_converted):
+    with pytest.raises(DataError) as refused:
+        scan_records([write([make_record(**changes)])], LABEL_MAP)
+    advice = "; `featsr convert FILES` writes such records anew"
+    assert (advice in str(refused.value)) is is_converted
+
+
 def test_a_record_that_is_no_example_is_named(write):
     path = write([b"\xff\xff\xff"])
     with pytest.raises(DataError, match=r"a\.record: record 0: not a TF Ex"):
