@@ -17,6 +17,8 @@ from featsr_tf.exporting import names
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
 from featsr_tf.exporting.versions import is_as_written
+from featsr_tf.files import stand_in
+from featsr_tf.files import stand_in_at
 from featsr_tf.files import without_wildcards
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.training import model_folder
@@ -74,6 +76,8 @@ def read_saved_model(path: str) -> saved_model_pb2.SavedModel:
     """
     with open(path, "rb") as file:
         content = file.read()
+    if found := stand_in(content):
+        raise DataError(f"{path}: {found}")
     try:
         saved = saved_model_pb2.SavedModel.FromString(content)
     except DecodeError as error:
@@ -280,6 +284,9 @@ def load_saved_model(folder: Path):
         with without_wildcards(str(folder)) as plain:
             return tf.saved_model.load(plain)
     except (OSError, ValueError, tf.errors.OpError) as error:
+        for path in sorted(folder.glob("variables/*")):
+            if found := stand_in_at(path):
+                raise DataError(f"{path}: {found}") from None
         problem = "is damaged"
         if is_as_written(folder):
             problem = "is as it was written, but cannot be loaded"

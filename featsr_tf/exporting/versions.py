@@ -65,6 +65,26 @@ def newest_version(folder: Path) -> Path | None:
     return max(versions, key=lambda path: int(path.name), default=None)
 
 
+def refuse_export(folder: str) -> None:
+    """Tells an exported model from a model folder.
+
+    Raises:
+        ConfigError: the folder holds an export, or versions of one, and no
+            checkpoints beside them.
+    """
+    if Path(folder, "checkpoints").is_dir():
+        return
+    for place in (Path(folder), newest_version(Path(folder))):
+        names = (SAVED_MODEL_FILE, ONNX_FILE, CHECKSUMS_FILE)
+        if place and any((place / name).is_file() for name in names):
+            raise ConfigError(
+                f"{folder}: an export, which has no checkpoints; expected the "
+                "model folder that it was exported from. featsr predict takes "
+                "an export, and featsr evaluate --annotations FILE "
+                "--detections OUTPUT/detections.json judges what it finds"
+            )
+
+
 CHECKSUMS_FILE = "checksums.sha256"
 
 

@@ -22,6 +22,7 @@ from featsr_tf.exporting.versions import ONNX_FILE
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
 from featsr_tf.exporting.versions import newest_version
+from featsr_tf.files import stand_in_at
 from featsr_tf.prediction.result_files import FrameResult
 from featsr_tf.prediction.results import Result
 from featsr_tf.prediction.sources import Frame
@@ -320,8 +321,17 @@ def load_detector(
 def _find_exported(path: Path) -> Path | None:
     """The file of an exported model; None where nothing was ever exported."""
     if path.is_file():
-        is_exported = path.suffix == ".onnx" or path.name == SAVED_MODEL_FILE
-        return path if is_exported else None
+        if path.suffix == ".onnx" or path.name == SAVED_MODEL_FILE:
+            return path
+        raise DataError(
+            f"{path}: "
+            + (
+                stand_in_at(path)
+                or "a file that is no model of a kind that is read; expected"
+                " the folder of a SavedModel, an .onnx file, or a model folder"
+                " of featsr_tf.train"
+            )
+        )
     if path.suffix == ".onnx" and not path.exists():
         raise DataError(f"{path}: no such file")
     # The last is the layout of the Object Detection API's exporter.
@@ -367,7 +377,7 @@ def _saved_model(
 ) -> DetectionModel:
     from featsr_tf.exporting.exported_model import ExportedModel
     from featsr_tf.exporting.exported_model import read_signature_defs
-    from featsr_tf.exporting.foreign_model import load_foreign_saved_model
+    from featsr_tf.prediction.foreign_model import load_foreign_saved_model
 
     path = str(folder)
     files = [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
@@ -387,7 +397,7 @@ def _saved_model(
 def _onnx_model(
     path: Path, label_map: str | os.PathLike | None
 ) -> DetectionModel:
-    from featsr_tf.exporting.foreign_model import load_onnx
+    from featsr_tf.prediction.foreign_model import load_onnx
 
     model = load_onnx(path)
     if not (path.parent / CHECKSUMS_FILE).is_file():

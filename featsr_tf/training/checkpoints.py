@@ -15,6 +15,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.errors import disk_problem
+from featsr_tf.exporting.versions import refuse_export
 from featsr_tf.files import without_wildcards
 from featsr_tf.model.detector import Detector
 from featsr_tf.training.losses import NonFiniteError
@@ -383,6 +384,7 @@ def restore_detector(
     """
     path = find_used(model_dir, stage)
     if path is None:
+        refuse_export(model_dir)
         raise DataError(
             f"{checkpoint_directory(model_dir, stage)}: no checkpoint found; "
             f"train with `python -m featsr_tf.train --model_dir {model_dir}` "

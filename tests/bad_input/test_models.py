@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from featsr_tf import evaluate
+from featsr_tf import export
 from featsr_tf import predict
 from featsr_tf import train
 from featsr_tf.data.label_map import LabelMap
@@ -13,6 +14,8 @@ from tests.bad_input.doors import DOORS
 from tests.bad_input.doors import TRAIN
 from tests.bad_input.doors import save_small_detector
 from tests.model.small import small_backbone
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"
 
 
 @pytest.mark.parametrize("door", ["check", "train"])
@@ -67,12 +70,14 @@ def test_a_data_service_that_does_not_answer_is_refused(folder, refuse):
         ("trained", "empty", "empty: no images found"),
         ("trained", "photos", "no checkpoint found; train with"),
         ("nowhere", "photos", "nowhere: no model here (pipeline.config is"),
-        ("small.config", "photos", "small.config: no model here"),
+        ("small.config", "photos", "small.config: a file that is no model of"),
+        ("lfs.zip", "photos", "lfs.zip: a Git LFS pointer in the place of"),
     ],
 )
 def test_predictions_need_a_model_and_images(
     model_dir, images, message, photos, refuse
 ):
+    pathlib.Path("lfs.zip").write_bytes(LFS_POINTER)
     arguments = ("--model_dir", model_dir, "--images", images)
     with small_backbone():
         error = refuse(predict.main, *arguments, "--output", "new")
@@ -94,6 +99,19 @@ def test_an_evaluation_needs_a_model(folder, refuse):
         with small_backbone():
             error = refuse(evaluate.main, *TRAIN, "--model_dir", model_dir)
         assert message in error
+
+
+@pytest.mark.parametrize(
+    ("main", "flags"),
+    [(evaluate.main, ()), (export.main, ("--output_directory", "new"))],
+)
+@pytest.mark.parametrize("place", ["trained", "trained/1"])
+def test_an_export_is_no_model_folder(main, flags, place, folder, refuse):
+    pathlib.Path(place).mkdir(exist_ok=True)
+    pathlib.Path(place, "saved_model.pb").touch()
+    error = refuse(main, "--model_dir", "trained", *flags)
+    assert error.startswith("error: trained: an export, which has no checkpoi")
+    assert "featsr evaluate --annotations FILE --detections" in error
 
 
 def test_a_damaged_image_is_named_and_the_others_are_predicted(photos, capsys):

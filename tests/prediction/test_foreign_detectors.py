@@ -1,6 +1,7 @@
 """Detectors that are not ours are loaded by their signature."""
 
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -199,3 +200,17 @@ def test_the_command_takes_it(folder, tmp_path, flags):
     assert found["categories"] == [{"id": 2, "name": "class 2"}]
     assert found["annotations"][0]["bbox"] == [0, 0, 60, 20]
     assert ",2,class 2,0.75," in (output / "detections.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "model.onnx", "variables/variables.index"]
+)
+def test_a_pointer_in_the_place_of_a_file_is_named(folder, tmp_path, name):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnxruntime")
+        (tmp_path / "saved_model.pb").unlink()
+    pointer = b"version https://git-lfs.github.com/spec/v1\n"
+    (tmp_path / name).write_bytes(pointer)
+    with pytest.raises(DataError, match=f"{name}: a Git LFS pointer .*run git"):
+        featsr_tf.load(tmp_path).predict(IMAGE)

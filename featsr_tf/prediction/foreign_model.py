@@ -20,6 +20,7 @@ from featsr_tf.exporting.exported_model import detections_in_pixels
 from featsr_tf.exporting.exported_model import first_line
 from featsr_tf.exporting.exported_model import input_specs
 from featsr_tf.exporting.exported_model import load_saved_model
+from featsr_tf.files import stand_in_at
 from featsr_tf.metrics.detections import Detections
 
 _OUTPUTS = (names.BOXES, names.SCORES, names.CLASSES, names.COUNT)
@@ -180,6 +181,8 @@ def load_onnx(path: Path) -> ForeignModel:
         raise ConfigError(
             f"{path}: needs ONNX Runtime; pip install 'featsr_tf[onnx]'"
         ) from None
+    if found := stand_in_at(path):
+        raise DataError(f"{path}: {found}")
     try:
         session = onnxruntime.InferenceSession(
             str(path), providers=onnxruntime.get_available_providers()
