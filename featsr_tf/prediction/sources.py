@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ _LONGEST_NAME = 255
 IMAGE_ENDINGS = tuple(
     ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .avif .tif .tiff .ppm .pgm "
     ".pnm".split()
+)
+# Of pictures that are not read.
+_UNREAD_ENDINGS = tuple(
+    ".heic .heif .hif .jxl .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf".split()
 )
 
 
@@ -94,13 +99,18 @@ def find_sources(
             False.
 
     Raises:
-        DataError: a place does not exist, or there is no image at all.
+        DataError: a place does not exist or cannot be read, or there is no
+            image at all.
     """
     skipped = {os.path.realpath(folder) for folder in skipped_folders}
     paths: list[str] = []
     for place in places:
         if os.path.isdir(place):
-            paths += _images_in(place, recursive, skipped)
+            images, unread, links = _look_into(place, recursive, skipped)
+            paths += images
+            _warn_of(place, unread, "pictures of kinds that are not read")
+            if recursive:
+                _warn_of(place, links, "links to other folders")
         elif os.path.exists(place):
             paths.append(place)
         elif matching := find_paths(place):
@@ -113,8 +123,19 @@ def find_sources(
         else:
             raise DataError(f"{place}: no such image file or folder")
     if not paths:
+        found = "no images found"
+        if deeper := [
+            path
+            for place in places
+            if os.path.isdir(place)
+            for path in _look_into(place, True, skipped)[0]
+        ]:
+            found += (
+                f" in it itself, but {len(deeper)} in folders below, such as "
+                f"{deeper[0]}: add --recursive"
+            )
         raise DataError(
-            f"{', '.join(places)}: no images found; expected files ending in "
+            f"{', '.join(places)}: {found}; expected files ending in "
             f"{' '.join(IMAGE_ENDINGS)}"
         )
     return _named(paths)
@@ -178,19 +199,39 @@ def _folders_above(path: str) -> Iterator[str]:
         folder = os.path.dirname(folder)
 
 
-def _images_in(
+def _look_into(
     folder: str, recursive: bool, skipped: set[str]
-) -> Iterator[str]:
-    for path, folders, names in os.walk(folder):
+) -> tuple[list[str], list[str], list[str]]:
+    """Lists images, pictures that are not read, and links to folders."""
+    images: list[str] = []
+    unread: list[str] = []
+    links: list[str] = []
+    for path, folders, names in os.walk(folder, onerror=_refuse):
+        inside = [os.path.join(path, name) for name in sorted(folders)]
+        links += [place for place in inside if os.path.islink(place)]
         folders[:] = [
-            name
-            for name in sorted(folders)
-            if recursive
-            and os.path.realpath(os.path.join(path, name)) not in skipped
+            os.path.basename(place)
+            for place in inside
+            if recursive and os.path.realpath(place) not in skipped
         ]
         for name in sorted(names):
             if name.lower().endswith(IMAGE_ENDINGS):
-                yield os.path.join(path, name)
+                images.append(os.path.join(path, name))
+            elif name.lower().endswith(_UNREAD_ENDINGS):
+                unread.append(os.path.join(path, name))
+    return images, unread, links
+
+
+def _warn_of(folder: str, left_out: Sequence[str], what: str) -> None:
+    if left_out:
+        warnings.warn(
+            f"{folder}: {len(left_out)} {what} left out, such as {left_out[0]}",
+            stacklevel=3,
+        )
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}")
 
 
 def _named(paths: Iterable[str]) -> list[Source]:

@@ -1,5 +1,6 @@
 """Images are found wherever a user points at, in an order that holds."""
 
+import errno
 import os
 import pathlib
 
@@ -123,12 +124,46 @@ def test_pictures_and_videos_are_told_by_their_endings(places):
     [
         ("nowhere", "nowhere: no such image file or folder"),
         ("photos/*.gif", "photos/[*].gif: no such image file or folder"),
-        ("out", "out: no images found; expected files ending in .jpg"),
+        (
+            "out",
+            "out: no images found in it itself, but 1 in folders below, such as"
+            " out/pictures/a.jpg: add --recursive; expected files ending in",
+        ),
+        ("none", "none: no images found; expected files ending in .jpg"),
     ],
 )
 def test_places_without_images_are_refused(places, place, message):
+    pathlib.Path("none").mkdir()
     with pytest.raises(DataError, match=message):
         find_sources([place])
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_named(places, recwarn):
+    for name in ("photos/c.HEIC", "photos/d.dng", "photos/deep/e.heif"):
+        pathlib.Path(name).touch()
+    pathlib.Path("photos/more").symlink_to("../out")
+    assert paths(["photos"]) == ["photos/a.PNG", "photos/b.jpg"]
+    assert len(paths(["photos"], recursive=True)) == 4
+    unread = "pictures of kinds that are not read left out, such as"
+    assert [str(warning.message) for warning in recwarn] == [
+        f"photos: 2 {unread} photos/c.HEIC",
+        f"photos: 3 {unread} photos/c.HEIC",
+        "photos: 1 links to other folders left out, such as photos/more",
+    ]
+
+
+def test_a_folder_that_may_not_be_read_is_named(places, monkeypatch):
+    look = os.scandir
+
+    # Root may read everything.
+    def refuse(folder):
+        if str(folder).endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="photos/deep: cannot be read: Perm"):
+        find_sources(["photos"], recursive=True)
 
 
 def test_frames_are_read_when_asked_for(places):
