@@ -15,19 +15,19 @@ import json
 import warnings
 from collections.abc import Sequence
 
-from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import add_source_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import has_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_trained_pipeline
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.files import write_text
 from featsr_tf.metrics.evaluator import Protocol
+from featsr_tf.metrics.options import EvaluationOptions
+from featsr_tf.metrics.options import select_classes
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -89,7 +89,7 @@ def _check_found(f1) -> None:
 
 def _choose_on_files(arguments: argparse.Namespace) -> dict:
     from featsr_tf.metrics.coco_files import read_annotations
-    from featsr_tf.metrics.detection_files import read_detections
+    from featsr_tf.metrics.detection_tables import read_detections
     from featsr_tf.metrics.evaluator import choose_threshold
 
     annotations = read_annotations(arguments.annotations)

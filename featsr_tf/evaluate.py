@@ -21,17 +21,14 @@ import numpy as np
 
 from featsr_tf.command_line.api_flags import EVALUATE_FLAGS
 from featsr_tf.command_line.api_flags import add_api_flags
-from featsr_tf.command_line.flags import EvaluationOptions
 from featsr_tf.command_line.flags import add_min_score_flag
 from featsr_tf.command_line.flags import add_source_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import check_score as check_score
-from featsr_tf.command_line.flags import describe_options
 from featsr_tf.command_line.flags import has_files
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.data.pictures import read_image
 from featsr_tf.drawing.comparison import draw_error_gallery
@@ -43,10 +40,13 @@ from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.files import is_inside
 from featsr_tf.html_report.inputs import describe_environment
 from featsr_tf.metrics.coco_files import read_annotations
-from featsr_tf.metrics.detection_files import read_detections
+from featsr_tf.metrics.detection_tables import read_detections
 from featsr_tf.metrics.evaluator import PROTOCOLS
 from featsr_tf.metrics.evaluator import Protocol
 from featsr_tf.metrics.evaluator import evaluate
+from featsr_tf.metrics.options import EvaluationOptions
+from featsr_tf.metrics.options import describe_options
+from featsr_tf.metrics.options import select_classes
 
 
 def evaluate_files(

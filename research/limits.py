@@ -20,7 +20,6 @@ import numpy as np
 from featsr_tf.command_line.flags import add_classes_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_trained_pipeline
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config import parse_pipeline
 from featsr_tf.config import to_text
 from featsr_tf.config.schema.super_resolution import AreaFrame
@@ -35,6 +34,7 @@ from featsr_tf.metrics.detections import areas
 from featsr_tf.metrics.evaluator import none_if_nan
 from featsr_tf.metrics.evaluator import percent
 from featsr_tf.metrics.matching import box_overlaps
+from featsr_tf.metrics.options import select_classes
 from research.ablation.kept import Kept
 from tfrecords_tools.tables import text_table
 

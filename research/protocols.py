@@ -71,7 +71,7 @@ def judge(folder: str, protocol: str) -> None:
         protocol: name of the protocol.
     """
     from featsr_tf.metrics.coco_files import read_annotations
-    from featsr_tf.metrics.detection_files import read_detections
+    from featsr_tf.metrics.detection_tables import read_detections
     from featsr_tf.metrics.evaluator import Protocol
     from featsr_tf.metrics.evaluator import evaluate
 

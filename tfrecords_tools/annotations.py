@@ -5,30 +5,25 @@ import dataclasses
 import enum
 import hashlib
 import json
-import math
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from featsr_tf.data.annotation_values import KINDS
+from featsr_tf.data.annotation_values import UNUSABLE
+from featsr_tf.data.annotation_values import Box as Box
+from featsr_tf.data.annotation_values import check_kind as check_kind
+from featsr_tf.data.annotation_values import finite as finite
+from featsr_tf.data.annotation_values import flag
+from featsr_tf.data.annotation_values import shown as shown
+from featsr_tf.data.annotation_values import upright_hull as upright_hull
+from featsr_tf.data.annotation_values import whole_number as whole_number
 from featsr_tf.errors import DataError
 from featsr_tf.files import is_inside
 from featsr_tf.files import read_text
 
-Box = tuple[float, float, float, float]
-
-_KINDS = {
-    dict: "an object",
-    list: "a list",
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-}
 _LABEL_MAPS = Path(__file__).parent / "label_maps"
-_SHOWN = 60
-# Control characters, and halves of characters that no file can be named by.
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Outcome(enum.StrEnum):
@@ -261,66 +256,8 @@ def member(record: dict, key: str, kind: type, where: str) -> Any:
         DataError: no such key, or a value of another kind.
     """
     if key not in record:
-        raise DataError(f"{where}: has no {key!r}; expected {_KINDS[kind]}")
+        raise DataError(f"{where}: has no {key!r}; expected {KINDS[kind]}")
     return check_kind(record[key], kind, f"{where}: {key!r}")
-
-
-def check_kind(value: Any, kind: type, where: str) -> Any:
-    """Checks what a value of a JSON file is.
-
-    Raises:
-        DataError: it is of another kind.
-    """
-    allowed = (int, float) if kind is float else kind
-    if not isinstance(value, allowed) or isinstance(value, bool):
-        raise DataError(
-            f"{where}: expected {_KINDS[kind]}, found {shown(value)}"
-        )
-    if kind is str and _UNUSABLE.search(str(value)):
-        raise DataError(f"{where}: expected text, found {shown(value)}")
-    return finite(value, where) if kind is float else value
-
-
-def finite(value: Any, where: str) -> float:
-    """Reads a finite number from a number or its text.
-
-    Raises:
-        DataError: not a number, NaN or infinite.
-    """
-    try:
-        result = float(value)
-    except (TypeError, ValueError, OverflowError):
-        result = math.nan
-    # Python takes "1_12" for 112.
-    if isinstance(value, str) and "_" in value:
-        result = math.nan
-    if not math.isfinite(result):
-        raise DataError(
-            f"{where}: expected a finite number, found {shown(value)}"
-        )
-    return result
-
-
-def whole_number(value: Any, where: str) -> int:
-    """Reads a whole number, also from "640" and 640.0.
-
-    Raises:
-        DataError: it is something else.
-    """
-    try:
-        number = finite(value, where)
-    except DataError:
-        number = math.nan
-    if isinstance(value, bool) or not number.is_integer():
-        raise DataError(
-            f"{where}: expected a whole number, found {shown(value)}"
-        )
-    # Not every large number has a float of its own.
-    return value if isinstance(value, int) else int(number)
-
-
-_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False}
-_FLAGS |= {"no": False, "": False, "none": False}
 
 
 def read_flag(value: Any) -> tuple[bool, tuple[Outcome, ...]]:
@@ -330,35 +267,8 @@ def read_flag(value: Any) -> tuple[bool, tuple[Outcome, ...]]:
         Whether it is set, which what cannot be understood is not; and the
         outcome to be counted if it was neither 0 nor 1.
     """
-    text = str(value).strip().lower()
-    if text in _FLAGS:
-        return _FLAGS[text], ()
-    try:
-        number = finite(text, "flag")
-    except DataError:
-        return False, (Outcome.UNCLEAR_FLAG,)
-    return number >= 0.5, () if number in (0, 1) else (Outcome.UNCLEAR_FLAG,)
-
-
-def upright_hull(box: Box, degrees: float) -> Box:
-    """The smallest upright box around one that is turned about its centre."""
-    ymin, xmin, ymax, xmax = box
-    sine = abs(math.sin(math.radians(degrees)))
-    cosine = abs(math.cos(math.radians(degrees)))
-    height, width = ymax - ymin, xmax - xmin
-    half_height = (height * cosine + width * sine) / 2
-    half_width = (width * cosine + height * sine) / 2
-    y, x = (ymin + ymax) / 2, (xmin + xmax) / 2
-    corners = (y - half_height, x - half_width, y + half_height, x + half_width)
-    # A quarter turn leaves whole pixels whole.
-    top, left, bottom, right = (round(corner, 6) for corner in corners)
-    return top, left, bottom, right
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    is_set, is_clear = flag(value)
+    return is_set, () if is_clear else (Outcome.UNCLEAR_FLAG,)
 
 
 def read_names(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
@@ -391,6 +301,6 @@ def path_inside(folder: str | os.PathLike, name: str, where: str) -> str:
     """
     if not is_inside(name):
         raise DataError(f"{where}: {shown(name)} is not a path inside {folder}")
-    if _UNUSABLE.search(name):
+    if UNUSABLE.search(name):
         raise DataError(f"{where}: {shown(name)} is not the name of a file")
     return os.path.join(folder, name)

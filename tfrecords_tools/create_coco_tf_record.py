@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from featsr_tf.data.coco_objects import lacks_box
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
@@ -37,7 +38,6 @@ from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.annotations import whole_number
-from tfrecords_tools.coco_objects import lacks_box
 from tfrecords_tools.coco_objects import read_object
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert

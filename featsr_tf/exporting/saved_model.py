@@ -9,7 +9,6 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.config import to_text
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import Precision
@@ -34,6 +33,7 @@ from featsr_tf.exporting.versions import write_checksums
 from featsr_tf.files import write_text
 from featsr_tf.geometry import TENSORFLOW
 from featsr_tf.geometry import Operations
+from featsr_tf.metrics.options import scores_by_detector
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints

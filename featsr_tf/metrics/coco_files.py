@@ -1,23 +1,28 @@
 """Annotations and detections in files in the layout of COCO."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.data.coco_objects import CocoObject
+from featsr_tf.data.coco_objects import lacks_box
+from featsr_tf.data.coco_objects import read_object
 from featsr_tf.errors import DataError
 from featsr_tf.files import atomic_write
 from featsr_tf.files import read_text
-from featsr_tf.metrics.box_readings import question_boxes
 from featsr_tf.metrics.detection_columns import LARGEST
 from featsr_tf.metrics.detection_columns import DetectionColumns
-from featsr_tf.metrics.detection_columns import corners_of
+from featsr_tf.metrics.detection_columns import question_boxes
+from featsr_tf.metrics.detection_columns import tell
 from featsr_tf.metrics.detection_columns import tell_matching
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.detections import ImageInfo
+from featsr_tf.metrics.detections import areas
 from featsr_tf.metrics.matching_names import BY_ID
 from featsr_tf.metrics.matching_names import Rule
 from featsr_tf.metrics.matching_names import class_name_rules
@@ -25,9 +30,7 @@ from featsr_tf.metrics.matching_names import file_name_rules
 from featsr_tf.metrics.matching_names import match_keys
 from featsr_tf.metrics.matching_names import plain_id
 
-_FLAGS = ("iscrowd", "ignore", "difficult")
-_OPTIONAL = (*_FLAGS, "area", "height", "width")
-# Most of an annotation file, and not evaluated.
+# Most of an annotation file, and read for objects without a box alone.
 _OUTLINES = ("segmentation", "keypoints")
 # Takes the place of a detection whose numbers are kept.
 _TAKEN = object()
@@ -107,13 +110,14 @@ class Annotations:
 def read_annotations(path: str | Path) -> Annotations:
     """Reads a file of images, categories and annotated objects.
 
-    An object is a crowd where "iscrowd" is set, and difficult where
-    "difficult" or, as in files made from PASCAL VOC, "ignore" is.
+    An object is what a conversion of the file makes of it, see `read_object`;
+    those without area are left out. What is made of unusual ones is told on
+    stderr.
 
     Raises:
         DataError: If it cannot be read; names the entry that is wrong.
     """
-    content = _load_json(path, _plain_entry)
+    content = _load_json(path, _without_outlines)
     if not isinstance(content, dict):
         raise DataError(
             f"{path}: expected an object with 'images', 'categories' and "
@@ -121,18 +125,34 @@ def read_annotations(path: str | Path) -> Annotations:
         )
     images = _entries_by_id(content, "images", path)
     names = _category_names(content, path)
-    rows: dict = {image_id: [] for image_id in images}
+    rows: dict[Hashable, list[CocoObject]] = {id_: [] for id_ in images}
+    made: Counter[str] = Counter()
     for number, entry in enumerate(_list_of(content, "annotations", path), 1):
-        problem = _entry_problem(entry) or _object_problem(entry)
-        for key, known in (("image_id", images), ("category_id", names)):
-            if not problem and plain_id(entry[key]) not in known:
-                problem = f"{key} {_short(entry[key])} is unknown"
-        if problem:
-            raise DataError(f"{path}: annotation {number}: {problem}")
-        rows[plain_id(entry["image_id"])].append(entry)
+        where = f"{path}: annotation {number}"
+        if problem := _id_problem(entry):
+            raise DataError(f"{where}: {problem}")
+        item = read_object(entry, where)
+        image_id = plain_id(entry["image_id"])
+        for key, id_, known in (
+            ("image_id", image_id, images),
+            ("category_id", item.category, names),
+        ):
+            if id_ not in known:
+                raise DataError(f"{where}: {key} {_short(id_)} is unknown")
+        if any(abs(side) > LARGEST for side in (*item.box, item.area or 0)):
+            raise DataError(
+                f"{where}: 'bbox' or 'area': expected pixels, found "
+                f"{_short(entry.get('bbox'))} and {item.area}"
+            )
+        made += _unusual(item)
+        if _has_area(item):
+            rows[image_id].append(item)
+    for what, count in made.items():
+        tell(f"{path}: {count} {what}")
     # In order of the ids, as pycocotools settles ties between scores.
     order = sorted(images, key=lambda id_: (isinstance(id_, str), id_))
     truths = [_truth(id_, images[id_], rows[id_], str(path)) for id_ in order]
+    question_boxes(path, truths, truths)
     return Annotations(str(path), truths, names)
 
 
@@ -176,7 +196,8 @@ def read_coco_detections(
         )
     for number, entry in enumerate(entries, 1):
         if entry is not _TAKEN:
-            problem = _entry_problem(entry) or _score_problem(entry)
+            problem = _id_problem(entry) or _box_problem(entry)
+            problem = problem or _score_problem(entry)
             raise DataError(f"{path}: detection {number}: {problem}")
     if len(columns.image_numbers) != len(entries):
         raise DataError(f"{path}: there are detections outside of its list")
@@ -227,14 +248,34 @@ def _load_json(path: str | Path, object_hook: Callable):
         raise DataError(f"{path}: not a JSON file: {error}") from None
 
 
-def _plain_entry(entry: dict) -> dict:
-    """Drops what is not evaluated, and what is not known."""
-    for key in _OUTLINES:
-        entry.pop(key, None)
-    for key in _OPTIONAL:
-        if entry.get(key, 0) is None:
-            del entry[key]
+def _without_outlines(entry: dict) -> dict:
+    """Drops what is not evaluated."""
+    if not lacks_box(entry):
+        for key in _OUTLINES:
+            entry.pop(key, None)
     return entry
+
+
+def _has_area(item: CocoObject) -> bool:
+    ymin, xmin, ymax, xmax = item.box
+    # Comparisons with NaN are false.
+    return ymin < ymax and xmin < xmax
+
+
+def _unusual(item: CocoObject) -> Counter[str]:
+    """Says what was made of an object, as manifests do of conversions."""
+    return Counter(
+        {
+            "objects without area are left out": not _has_area(item),
+            "objects without a box have that of their outline": (
+                item.is_of_outline
+            ),
+            "rotated boxes are replaced by their upright hull": item.is_turned,
+            "flags other than 0 and 1 are taken as one of them": (
+                item.unclear_flags
+            ),
+        }
+    )
 
 
 def _list_of(content: dict, key: str, path: str | Path) -> list:
@@ -287,8 +328,8 @@ def _category_names(content: dict, path: str | Path) -> dict[int, str]:
     return names
 
 
-def _entry_problem(entry) -> str | None:
-    """Says what is wrong with an object or a detection, if anything."""
+def _id_problem(entry) -> str | None:
+    """Says what is wrong with the ids of an object or a detection."""
     if not isinstance(entry, dict):
         return f"expected an object, found {_short(entry)}"
     for key in ("image_id", "category_id"):
@@ -296,22 +337,16 @@ def _entry_problem(entry) -> str | None:
             return f"has no {key!r}"
         if not isinstance(plain_id(entry[key]), int | str):
             return f"{key} {_short(entry[key])} is no number and no text"
+    return None
+
+
+def _box_problem(entry: dict) -> str | None:
+    """Says what is wrong with the box of a detection, if anything."""
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_finite, box)):
         return f"expected four numbers as 'bbox', found {_short(box)}"
     if box[2] < 0 or box[3] < 0:
         return f"'bbox' has a negative width or height: {_short(box)}"
-    return None
-
-
-def _object_problem(entry: dict) -> str | None:
-    """Says what is wrong with the area and flags of an object."""
-    area = entry.get("area", 0)
-    if not _finite(area) or area < 0:
-        return f"expected a number from 0 as 'area', found {_short(area)}"
-    for flag in _FLAGS:
-        if entry.get(flag, 0) not in (0, 1):
-            return f"expected 0 or 1 as {flag!r}, found {_short(entry[flag])}"
     return None
 
 
@@ -331,10 +366,10 @@ def _short(value) -> str:
 
 
 def _truth(
-    id_: int | str, image: dict, entries: Sequence[dict], path: str
+    id_: int | str, image: dict, objects: Sequence[CocoObject], path: str
 ) -> GroundTruth:
-    boxes = np.reshape([entry["bbox"] for entry in entries], [-1, 4])
-    sides = [plain_id(image.get(key, 0)) for key in ("height", "width")]
+    boxes = np.array([item.box for item in objects]).reshape(-1, 4)
+    sides = [plain_id(image.get(key) or 0) for key in ("height", "width")]
     if not all(isinstance(side, int) for side in sides):
         raise DataError(
             f"{path}: image {id_!r}: expected whole numbers as "
@@ -344,15 +379,13 @@ def _truth(
         id_,
         str(image.get("file_name") or ""),
         *sides,
-        boxes=corners_of(boxes.astype(np.float64)),
-        classes=[plain_id(entry["category_id"]) for entry in entries],
-        crowd=[entry.get("iscrowd", 0) for entry in entries],
-        difficult=[
-            entry.get("difficult", entry.get("ignore", 0)) for entry in entries
-        ],
+        boxes=boxes,
+        classes=[item.category for item in objects],
+        crowd=[item.crowd for item in objects],
+        difficult=[item.difficult for item in objects],
         areas=[
-            entry.get("area", entry["bbox"][2] * entry["bbox"][3])
-            for entry in entries
+            item.area if item.area is not None and item.area > 0 else of_box
+            for item, of_box in zip(objects, areas(boxes), strict=True)
         ],
     )
 

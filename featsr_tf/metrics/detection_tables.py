@@ -1,8 +1,9 @@
-"""Detections in tables and in the text files of YOLO."""
+"""Detections of any detector: files in the layout of COCO, tables, YOLO."""
 
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
 from featsr_tf.files import read_text
 from featsr_tf.metrics.coco_files import Annotations
+from featsr_tf.metrics.coco_files import read_coco_detections
 from featsr_tf.metrics.detection_columns import DetectionColumns
 from featsr_tf.metrics.detection_columns import tell
 from featsr_tf.metrics.detections import Detections
@@ -20,6 +22,7 @@ from featsr_tf.metrics.matching_names import Rule
 from featsr_tf.metrics.matching_names import file_name_rules
 from featsr_tf.metrics.matching_names import match_keys
 
+_TABLES = (".csv", ".tsv", ".txt")
 # Titles of columns, without what is neither letter nor digit; best first.
 _IMAGE = ("filename", "imagename", "imagepath", "imagefile", "file", "path")
 _IMAGE += ("image", "img", "imageid", "imgid")
@@ -53,6 +56,28 @@ _YOLO_ROW = "class cx cy w h score"
 _YOLO_NAMES = ("classes.txt", "obj.names", "names.txt")
 # A box may reach a little beyond its image.
 _LARGEST_SHARE = 2
+
+
+def read_detections(
+    path: str | Path, annotations: Annotations
+) -> list[Detections]:
+    """Reads the detections of any detector.
+
+    How images and classes were matched, if not by their ids, and a scale of
+    the scores that is not 0 to 1 are told on stderr.
+
+    Args:
+        path: A folder of YOLO's text files, a table (.csv, .tsv, .txt), or a
+            JSON file as for `read_coco_detections`.
+
+    Raises:
+        DataError: If it cannot be read; names the entry that is wrong.
+    """
+    if os.path.isdir(path):
+        return read_yolo_folder(path, annotations)
+    if str(path).lower().endswith(_TABLES):
+        return read_table(path, annotations)
+    return read_coco_detections(path, annotations)
 
 
 def read_table(path: str | Path, annotations: Annotations) -> list[Detections]:

@@ -274,23 +274,20 @@ def find_candidates(
     truths: Sequence[GroundTruth],
     detections: Iterable[Detections],
     class_ids: Collection[int] | None = None,
-    iou_threshold: float = 0.5,
-    inclusive: bool = False,
 ) -> MatchCandidates:
     """Collects the objects and detections that may belong together.
 
     Args:
         class_ids: Classes that are evaluated; objects and detections of
             others are left out. None = all.
-        inclusive: Whether an overlap equal to the threshold is enough, as
-            the paper says; the official evaluation asks for more.
 
     Raises:
         DataError: If there are no images, or detections belong to none.
     """
     objects, found = tabulate(truths, detections, class_ids)
     is_ignored = objects.crowd | objects.difficult
-    least = iou_threshold if inclusive else np.nextafter(iou_threshold, 1)
+    # For the paper one half is enough, the official evaluation asks for more.
+    least = np.nextafter(0.5, 1)
     ignored = np.zeros(len(found.scores), bool)
     pairs, _ = find_overlaps(take_rows(objects, is_ignored), found, least)
     ignored[pairs[:, 1]] = True

@@ -2,10 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from featsr_tf.command_line.flags import EvaluationOptions
-from featsr_tf.command_line.flags import describe_options
-from featsr_tf.command_line.flags import scores_by_detector
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.data.build import evaluation_batches
 from featsr_tf.data.build import load_records
@@ -23,6 +19,10 @@ from featsr_tf.metrics.detections import GroundTruth
 from featsr_tf.metrics.evaluator import choose_threshold
 from featsr_tf.metrics.evaluator import evaluate
 from featsr_tf.metrics.evaluator import none_if_nan
+from featsr_tf.metrics.options import EvaluationOptions
+from featsr_tf.metrics.options import describe_options
+from featsr_tf.metrics.options import scores_by_detector
+from featsr_tf.metrics.options import select_classes
 from featsr_tf.prediction.data_set import detect_batches
 from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.prediction.data_set import read_images
@@ -202,23 +202,17 @@ def run_detector(
     records: RecordFiles,
     title: str,
     max_images: int | None = None,
-    positions: Sequence[int] | None = None,
     super_resolve: bool = False,
 ):
     """Detects objects in the images of record files.
 
     Args:
         max_images: only the first ones are looked at; None = all.
-        positions: running numbers, from 0, of the only images; None = all.
         super_resolve: whether the super-resolved detector does. Default
             False.
     """
-    dataset = evaluation_batches(
-        pipeline, records, positions=positions, super_resolve=super_resolve
-    )
+    dataset = evaluation_batches(pipeline, records, super_resolve=super_resolve)
     count = records.summary.num_examples
-    if positions is not None:
-        count = len(set(positions))
     if max_images is not None and max_images < count:
         dataset = dataset.unbatch().take(max_images)
         dataset = dataset.batch(pipeline.eval_config.batch_size)

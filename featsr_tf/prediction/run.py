@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import filelock
 import tqdm
 
 from featsr_tf import __version__
-from featsr_tf.command_line.flags import scores_by_detector
 from featsr_tf.errors import ConfigError
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
+from featsr_tf.files import hold_lock
+from featsr_tf.metrics.options import scores_by_detector
 from featsr_tf.prediction.model import BATCH_SIZE
 from featsr_tf.prediction.model import DetectionModel
 from featsr_tf.prediction.model import check_batch_size
@@ -146,16 +146,16 @@ def predict_files(
 def _locked(folder: Path) -> Iterator[None]:
     """Keeps an output folder for one run; the lock goes with the process."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / _LOCK, blocking=False)
-    try:
-        with lock:
-            yield
-            (folder / _LOCK).unlink(missing_ok=True)
-    except filelock.Timeout:
+
+    def refuse() -> None:
         raise ConfigError(
             f"--output {folder}: another run writes into this folder; wait "
             "until it ends, or give another one"
         ) from None
+
+    with hold_lock(folder / _LOCK, refuse):
+        yield
+        (folder / _LOCK).unlink(missing_ok=True)
 
 
 def _bar(num_frames: int, results: PartialResults) -> tqdm.tqdm:

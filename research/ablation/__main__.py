@@ -21,9 +21,9 @@ from featsr_tf.command_line.flags import add_classes_flag
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import read_pipeline
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
+from featsr_tf.metrics.options import select_classes
 from research.ablation.plan import Plan
 from research.ablation.plan import possible_variants
 from research.ablation.variants import BASE

@@ -19,12 +19,12 @@ import itertools
 from collections.abc import Sequence
 
 from featsr_tf.command_line.flags import add_classes_flag
-from featsr_tf.command_line.flags import select_classes
 from featsr_tf.config.schema import AreaFrame
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
 from featsr_tf.exporting.names import BASE
+from featsr_tf.metrics.options import select_classes
 from featsr_tf.prediction.tiling import Tiling
 from research.side_by_side import add_clock_flag
 from research.side_by_side import add_enlarge_flag

@@ -11,7 +11,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.metrics.coco import average_precision
 from featsr_tf.metrics.coco_files import read_annotations
 from featsr_tf.metrics.coco_files import write_coco_detections
-from featsr_tf.metrics.detection_files import read_detections
+from featsr_tf.metrics.detection_tables import read_detections
 from featsr_tf.metrics.detections import ImageInfo
 from tests.metrics.scenes import found
 
@@ -192,19 +192,80 @@ def test_a_file_without_detections_is_refused(
     ("change", "message"),
     [
         ({"image_id": 5}, "image_id 5 is unknown"),
-        ({"category_id": "stop"}, "category_id 'stop' is unknown"),
-        ({"bbox": [0, 0, 1]}, "expected four numbers as 'bbox'"),
-        ({"bbox": [0, 0, float("nan"), 1]}, "expected four numbers"),
-        ({"bbox": [0, 0, 1, -1]}, ".*negative width or height"),
-        ({"area": "big"}, "expected a number from 0 as 'area', found 'big'"),
-        ({"area": -2}, "expected a number from 0 as 'area', found -2"),
-        ({"iscrowd": "no"}, "expected 0 or 1 as 'iscrowd', found 'no'"),
+        ({"category_id": "stop"}, "'category_id': expected a whole number"),
+        ({"bbox": [0, 0, 1]}, "'bbox': expected x, y, width and height"),
+        ({"bbox": [0, 0, float("nan"), 1]}, "'bbox': expected a finite number"),
+        ({"bbox": [0, 0, 1e200, 1]}, "'bbox' or 'area': expected pixels"),
+        ({"area": "big"}, "'area': expected a finite number, found 'big'"),
+        ({"iscrowd": "no"}, "'iscrowd': expected 0 or 1, found 'no'"),
     ],
 )
 def test_a_wrong_object_is_named(write, change, message):
     content = copy.deepcopy(ANNOTATIONS)
     content["annotations"][1].update(change)
     with pytest.raises(DataError, match=f"file.json: annotation 2: {message}"):
+        read_annotations(write(content))
+
+
+OUTLINE = [[10, 20, 14, 20, 14, 30]]
+
+
+@pytest.mark.parametrize(
+    ("change", "box", "area", "flags"),
+    [
+        # Without a box that of the outline, which is 4 px wide and 10 high.
+        ({"bbox": [], "segmentation": OUTLINE}, [20, 10, 30, 14], 40, ""),
+        ({"bbox": None, "segmentation": OUTLINE}, [20, 10, 30, 14], 40, ""),
+        ({"bbox": ["1", "2", "3", "4.5"]}, [2, 1, 6.5, 4], 13.5, ""),
+        ({"iscrowd": "1"}, [0, 0, 5, 4], 20, "crowd"),
+        ({"iscrowd": "0"}, [0, 0, 5, 4], 20, ""),
+        ({"area": "12"}, [0, 0, 5, 4], 12, ""),
+        ({"area": -1}, [0, 0, 5, 4], 20, ""),
+        ({"ignore": 0.3}, [0, 0, 5, 4], 20, ""),
+        ({"difficult": 0, "ignore": 1}, [0, 0, 5, 4], 20, "difficult"),
+        ({"attributes": {"difficult": True}}, [0, 0, 5, 4], 20, "difficult"),
+        # A quarter turn about the centre (2, 2.5) of a box of 4 x 5.
+        ({"attributes": {"rotation": 90}}, [0.5, -0.5, 4.5, 4.5], 20, ""),
+    ],
+)
+def test_an_unusual_object_is_read_as_conversions_read_it(
+    write, change, box, area, flags
+):
+    content = copy.deepcopy(ANNOTATIONS)
+    content["annotations"] = [content["annotations"][1] | change]
+    _, truth = read_annotations(write(content)).truths
+    np.testing.assert_array_equal(truth.boxes, [box])
+    np.testing.assert_array_equal(truth.areas, [area])
+    assert truth.crowd.tolist() == [flags == "crowd"]
+    assert truth.difficult.tolist() == [flags == "difficult"]
+
+
+def test_what_is_made_of_objects_is_counted(write, capsys):
+    content = copy.deepcopy(ANNOTATIONS)
+    content["annotations"] = [
+        content["annotations"][1] | change
+        for change in (
+            {"bbox": [0, 0, 4, -5]},
+            {"bbox": []},
+            {"bbox": [], "segmentation": OUTLINE, "ignore": "?"},
+            {},
+        )
+    ]
+    path = write(content)
+    _, truth = read_annotations(path).truths
+    assert truth.boxes.tolist() == [[20, 10, 30, 14], [0, 0, 5, 4]]
+    assert capsys.readouterr().err.splitlines() == [
+        f"note: {path}: 2 objects without area are left out",
+        f"note: {path}: 1 objects without a box have that of their outline",
+        f"note: {path}: 1 flags other than 0 and 1 are taken as one of them",
+    ]
+
+
+def test_objects_of_fractions_are_refused(write):
+    content = copy.deepcopy(ANNOTATIONS)
+    for entry in content["annotations"]:
+        entry["bbox"] = [0.25, 0.5, 0.125, 0.25]
+    with pytest.raises(DataError, match="all 3 boxes lie within 0 to 1, as fr"):
         read_annotations(write(content))
 
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import featsr_tf
-from featsr_tf.command_line.flags import EvaluationOptions
+from featsr_tf.metrics.options import EvaluationOptions
 from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.evaluation import evaluate_model
 from featsr_tf.training import trainer

@@ -7,7 +7,7 @@ import pytest
 
 from featsr_tf.errors import DataError
 from featsr_tf.metrics.coco_files import read_annotations
-from featsr_tf.metrics.detection_files import read_detections
+from featsr_tf.metrics.detection_tables import read_detections
 from featsr_tf.metrics.evaluator import choose_threshold
 from featsr_tf.metrics.evaluator import evaluate
 
