@@ -65,10 +65,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             metavar="N",
             help=f"{field.metadata['help']}; default %(default)s",
         )
-    # Requests are not joined anymore; who still has the flag is not stopped.
-    parser.add_argument(
-        "--batch_timeout_ms", type=float, help=argparse.SUPPRESS
-    )
     arguments = parser.parse_args(argv)
     with exit_on_error():
         run(arguments)
