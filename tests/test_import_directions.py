@@ -56,6 +56,7 @@ READERS_OF_THE_CONFIG = {
     "featsr_tf.training.check",
     "featsr_tf.training.feature_cache",
     "featsr_tf.training.model_folder",
+    "featsr_tf.training.origins",
     "featsr_tf.training.optimizers",
     "featsr_tf.training.problems",
     "research.feature_figure",

@@ -17,8 +17,7 @@ from featsr_tf.errors import DataError
 from featsr_tf.model import network_graph
 from featsr_tf.model import speed
 from featsr_tf.model.networks import find_network
-from featsr_tf.model.rewiring import rewired
-from featsr_tf.model.weight_files import read_weights
+from featsr_tf.model.weight_transfer import read_weights
 from featsr_tf.model.weight_transfer import transfer_weights
 
 
@@ -138,7 +137,6 @@ def build_backbone(
             `keras.applications`, the path of a weights file of the network
             without its classification layer, or of anything that
             `read_weights` takes, whose names are to match.
-        jit_compile: whether XLA compiles the extractor.
         as_api: whether a ResNet pools, and strides in its second stage, as
             that of the TF Object Detection API.
         stride: px per cell of the base features, 16, or 8 for a ResNet.
@@ -171,7 +169,9 @@ def build_backbone(
         if weights:
             _read_weights(network, weights, title)
     if as_api or stride == 8:
-        network = rewired(network, pools_same=as_api, is_dilated=stride == 8)
+        network = network_graph.rewired(
+            network, pools_same=as_api, is_dilated=stride == 8
+        )
     if as_api:
         entry = dataclasses.replace(entry, dense_second_stage=False)
     return Backbone(entry=entry, network=network, jit_compile=jit_compile)

@@ -140,14 +140,6 @@ class Detector(keras.Model):
         found = found._replace(windows=windows)
         return found, candidates.clip(image_sizes)
 
-    def find_raw_detections(
-        self, images, image_sizes, scales, super_resolve=True, originals=None
-    ) -> RawDetections:
-        """Does all of `call` but the suppression of duplicates."""
-        return self.look(images, image_sizes, scales, super_resolve, originals)[
-            0
-        ]
-
     def look(
         self, images, image_sizes, scales, super_resolve=True, originals=None
     ) -> tuple[RawDetections, tf.Tensor | None]:
@@ -375,10 +367,6 @@ class Detector(keras.Model):
     def start_small_predictor_from_large(self) -> None:
         """Copies the large predictor's weights (section 4.3)."""
         self.small_predictor.set_weights(self.large_predictor.get_weights())
-
-    def start_refiner_from_extractor(self) -> None:
-        """Lets the refiner take over what stage 1 has taught the extractor."""
-        self.refiner.start_from(self.extractor)
 
     def save(self, *args, **kwargs) -> NoReturn:
         """Refuses: weights can be saved, and whole detectors exported."""

@@ -18,8 +18,8 @@ from featsr_tf.exporting.names import DETECTORS
 from featsr_tf.exporting.names import WINDOWS
 from featsr_tf.metrics.detections import Detections
 from featsr_tf.metrics.detections import area_ranges
-from featsr_tf.server.images import read_photo
 from featsr_tf.server.service import DetectionService
+from featsr_tf.server.uploads import read_photo
 
 
 class DetectApi:
@@ -106,28 +106,20 @@ class DetectApi:
         return {**answer, "windows": windows} if windows else answer
 
     def _to_json(self, found: Detections, min_score: float) -> list[dict]:
-        """Detections of one image as COCO writes them."""
-        detections = []
-        for box, score, category in zip(
-            found.boxes.tolist(),
-            found.scores.tolist(),
-            found.classes.astype(int).tolist(),
-            strict=True,
-        ):
-            ymin, xmin, ymax, xmax = box
-            area = (xmax - xmin) * (ymax - ymin)
-            name = self._model.class_names.get(category, f"class {category}")
-            if score >= min_score:
-                detections.append(
-                    {
-                        "category_id": category,
-                        "category_name": name,
-                        "bbox": _bbox(box),
-                        "area": round(area, 2),
-                        "score": round(score, 4),
-                    }
-                )
-        return detections
+        """Detections of one image as COCO writes them, with names."""
+        names = self._model.class_names
+        return [
+            {
+                "category_id": item["category_id"],
+                "category_name": names.get(
+                    item["category_id"], f"class {item['category_id']}"
+                ),
+                "bbox": [round(side, 2) for side in item["bbox"]],
+                "area": round(item["area"], 2),
+                "score": round(item["score"], 4),
+            }
+            for item in found.above(min_score).to_coco()
+        ]
 
 
 def _bbox(box: Sequence[float]) -> list[float]:

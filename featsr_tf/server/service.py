@@ -19,11 +19,11 @@ from featsr_tf.errors import DataError
 from featsr_tf.exporting.exported_model import ExportedModel
 from featsr_tf.exporting.names import IMAGE_SIGNATURE
 from featsr_tf.server import ServerOptions
-from featsr_tf.server.bodies import unpacked
-from featsr_tf.server.images import MODEL_FORMATS
-from featsr_tf.server.images import check_images
-from featsr_tf.server.images import is_example
-from featsr_tf.server.images import read_photo
+from featsr_tf.server.uploads import MODEL_FORMATS
+from featsr_tf.server.uploads import check_images
+from featsr_tf.server.uploads import is_example
+from featsr_tf.server.uploads import read_photo
+from featsr_tf.server.uploads import unpacked
 
 Outputs = dict[str, np.ndarray]
 T = TypeVar("T")

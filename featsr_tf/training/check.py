@@ -10,7 +10,6 @@ from featsr_tf.data.decode import translate_data_errors
 from featsr_tf.data.keys import Batch
 from featsr_tf.data.label_map import check_same_classes
 from featsr_tf.data.records import RecordFiles
-from featsr_tf.errors import ConfigError
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.model.build import build_detector
@@ -20,13 +19,13 @@ from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
 from featsr_tf.training.build import load_fine_tune_checkpoint
 from featsr_tf.training.build import num_steps
-from featsr_tf.training.model_folder import History
-from featsr_tf.training.origins import what_to_delete
-from featsr_tf.training.origins import with_checkpoints
+from featsr_tf.training.origins import check_init_from_base
+from featsr_tf.training.origins import check_later_stages
+from featsr_tf.training.origins import check_one_start
+from featsr_tf.training.origins import start_detector
 from featsr_tf.training.problems import find_problems
 from featsr_tf.training.problems import object_shapes
 from featsr_tf.training.problems import scale_line
-from featsr_tf.training.start import start_detector
 
 
 def check(
@@ -141,82 +140,3 @@ def _batch_line(pipeline, source: RecordFiles) -> str:
     with translate_data_errors(source):
         batch = next(iter(training_batches(pipeline, source)))
     return f"training batches: images {tuple(batch[Batch.IMAGES].shape)}"
-
-
-def is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
-    """Tells whether a stage of a model folder has no steps left to make."""
-    validation = pipeline.model.feature_super_resolution.validation
-    patience = validation.patience if validation is not None else 0
-    step = checkpoints.newest_step(model_dir, stage) or 0
-    history = History(model_dir, stage)
-    return step >= num_steps(pipeline, stage) or history.patience_exceeded(
-        patience
-    )
-
-
-def check_one_start(base_from: str | None, start_from: str | None) -> None:
-    """Refuses two detectors to start from.
-
-    Raises:
-        ConfigError: both are given.
-    """
-    if base_from is not None and start_from is not None:
-        raise ConfigError(
-            f"--base_from {base_from} and --start_from {start_from}: expected "
-            "one of both: the first takes a finished stage 1, the second the "
-            "first values of one"
-        )
-
-
-def check_later_stages(
-    pipeline: Pipeline, model_dir: str, base_from: str | None = None
-) -> None:
-    """Refuses to train a stage further on which others stand already.
-
-    Args:
-        base_from: where the base stage is taken from; None = it is trained.
-
-    Raises:
-        ConfigError: says what to delete.
-    """
-    for index, stage in enumerate(checkpoints.STAGES):
-        is_taken = stage == checkpoints.BASE and base_from is not None
-        later = with_checkpoints(model_dir, index + 1)
-        if (
-            later
-            and not is_taken
-            and not is_finished(pipeline, model_dir, stage)
-        ):
-            step = checkpoints.newest_step(model_dir, stage) or 0
-            raise ConfigError(
-                f"{model_dir}: stage {stage} would go on from step {step} to "
-                f"{num_steps(pipeline, stage)}, but {' and '.join(later)} "
-                f"{'was' if len(later) == 1 else 'were'} trained on what it "
-                f"is now: {what_to_delete(model_dir, index + 1)}, or give "
-                "another --model_dir"
-            )
-
-
-def check_init_from_base(
-    pipeline: Pipeline, model_dir: str, base_from: str
-) -> None:
-    """Checks that a model folder can start from the base stage of another.
-
-    Raises:
-        ConfigError: both would not train the same base detector, that of
-            `base_from` is not finished, or `model_dir` has begun its own.
-    """
-    model_folder.check_base(base_from, pipeline)
-    total = num_steps(pipeline, checkpoints.BASE)
-    if not is_finished(pipeline, base_from, checkpoints.BASE):
-        step = checkpoints.newest_step(base_from, checkpoints.BASE)
-        raise ConfigError(
-            f"{base_from}: its base stage is at step {step or 0} of {total}; "
-            "finish it first"
-        )
-    found = checkpoints.newest_step(model_dir, checkpoints.BASE)
-    if found not in (None, total):
-        raise ConfigError(
-            f"{model_dir}: has a base stage of its own, at step {found} of "
-            f"{total}; go on without --base_from or give another --model_dir"
-        )

@@ -14,10 +14,10 @@ from featsr_tf.model.focus import FocusMap
 from featsr_tf.model.focus import cell_centers
 from featsr_tf.model.focus import is_inside
 from featsr_tf.model.row_ops import flatten_boxes
-from featsr_tf.model.views import OriginalFrames
 from featsr_tf.model.views import Views
 from featsr_tf.training import losses
 from featsr_tf.training.optimizers import Minimizer
+from featsr_tf.training.windows import frames_of
 from featsr_tf.training.windows import show_views
 
 
@@ -60,11 +60,7 @@ class FocusLearning:
             As many images of the same shape, of larger frames a part, and
             their objects; see `Batch`.
         """
-        frames = OriginalFrames(
-            batch[Batch.ORIGINALS],
-            batch[Batch.IMAGE_SIZES],
-            batch[Batch.SCALES],
-        )
+        frames = frames_of(batch)
         count, *size, _ = batch[Batch.IMAGES].shape
         draws = sampling.uniform(batch[Batch.SEEDS], [3], salt=7)
         magnifications = tf.pow(2.0, _OCTAVES * (2.0 * draws[:, 0] - 1.0))

@@ -1,4 +1,4 @@
-"""What each stage of a model folder started from.
+"""What a training starts from: another detector, or what a folder has.
 
 Stages 2 and 3 are of use only with the weights that they were trained on.
 Their checkpoints say which these were; those that do not are compared by the
@@ -7,10 +7,23 @@ weights that no later stage changes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from featsr_tf.config.schema import Pipeline
+from featsr_tf.data.label_map import LabelMap
+from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.exporting.names import BASE_SIGNATURE
+from featsr_tf.exporting.versions import SAVED_MODEL_FILE
+from featsr_tf.exporting.versions import newest_version
+from featsr_tf.model import speed
 from featsr_tf.model.detector import Detector
+from featsr_tf.model.weight_transfer import class_ids_by_name
+from featsr_tf.model.weight_transfer import read_weights
+from featsr_tf.model.weight_transfer import transfer_weights
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
 from featsr_tf.training.build import build_stage
@@ -18,10 +31,193 @@ from featsr_tf.training.build import num_steps
 from featsr_tf.training.distribution import any_worker
 from featsr_tf.training.distribution import check_agreement
 from featsr_tf.training.distribution import digest
+from featsr_tf.training.model_folder import History
 from featsr_tf.training.model_folder import checkpoint_directory
 
 if TYPE_CHECKING:
     from featsr_tf.training.trainer import Run
+
+# Classes that a table names.
+_NAMED = 5
+
+
+def check_one_start(base_from: str | None, start_from: str | None) -> None:
+    """Refuses two detectors to start from.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    if base_from is not None and start_from is not None:
+        raise ConfigError(
+            f"--base_from {base_from} and --start_from {start_from}: expected "
+            "one of both: the first takes a finished stage 1, the second the "
+            "first values of one"
+        )
+
+
+def start_detector(
+    detector: Detector, start_from: str, label_map: LabelMap
+) -> tuple[str, dict]:
+    """Takes what fits of another detector as first values of this one.
+
+    These are the extractor, the proposal network, the large predictor, with
+    its rows of the classes that have the same names, and the focus head. The
+    rest is new, as without this.
+
+    Args:
+        start_from: model folder, or an exported SavedModel.
+        label_map: the classes of `detector`.
+
+    Returns:
+        What was taken, as a table for people; and what the checkpoints of
+        stage 1 tell of it.
+
+    Raises:
+        ConfigError: batch normalization is to learn, but was folded.
+        DataError: there is no detector, or its extractor is another one.
+    """
+    folder, arrays = _read_detector(start_from)
+    theirs = model_folder.load_classes(str(folder)).names
+    class_ids = class_ids_by_name(label_map.names, theirs)
+    for network in (
+        detector.extractor,
+        detector.large_predictor.second_stage,
+    ):
+        unfolded = speed.unfolded_weights(network, arrays)
+        learns = {v.path for v in network.trainable_variables}
+        if learns & (unfolded.keys() - arrays.keys()):
+            raise ConfigError(
+                f"{start_from}: batch normalization is folded into its "
+                "convolutions, but batch_norm_trainable is true; expected "
+                "false, or the model folder that it was exported from"
+            )
+        arrays = unfolded
+    parts = {
+        "extractor": detector.extractor.variables,
+        "proposal network": detector.proposal_network.variables,
+        "large predictor": detector.large_predictor.variables,
+    }
+    if detector.focus_head is not None:
+        parts["focus head"] = detector.focus_head.variables
+    transfer = transfer_weights(parts, arrays, start_from, class_ids)
+    detector.start_small_predictor_from_large()
+    classes = _describe_classes(label_map, theirs, class_ids)
+    # Folders above would be those of one machine.
+    name = "/".join(
+        folder.resolve().parts[-2 if folder.name.isdecimal() else -1 :]
+    )
+    taken = {part: got.describe() for part, got in transfer.parts.items()}
+    notes = {
+        "stage": name,
+        "step": None,
+        "weights": digest(*detector.get_weights()),
+        "taken": taken | {"classes": classes},
+    }
+    return f"{transfer.table()}\n  classes: {classes}\n  the rest is new", notes
+
+
+def _read_detector(start_from: str) -> tuple[Path, dict[str, np.ndarray]]:
+    """Finds a detector and reads its weights, those of its base detector."""
+    folder = Path(start_from)
+    if (folder / SAVED_MODEL_FILE).is_file():
+        return folder, read_weights(str(folder), BASE_SIGNATURE)
+    stage = checkpoints.newest_stage(start_from)
+    if stage is not None:
+        arrays = {}
+        # Later stages have a focus head, stage 1 the base detector.
+        for name in dict.fromkeys([stage, checkpoints.BASE]):
+            path = checkpoints.find_used(start_from, name)
+            if path is not None:
+                arrays |= read_weights(path)
+        return folder, arrays
+    newest = newest_version(folder)
+    if newest is None or not (newest / SAVED_MODEL_FILE).is_file():
+        found = "a folder without either" if folder.is_dir() else "no folder"
+        raise DataError(
+            f"{start_from}: expected a model folder with checkpoints, or a "
+            f"SavedModel of python -m featsr_tf.export; found {found}"
+        )
+    return newest, read_weights(str(newest), BASE_SIGNATURE)
+
+
+def _describe_classes(
+    label_map: LabelMap, theirs: dict[int, str], class_ids: dict[int, int]
+) -> str:
+    text = f"{len(class_ids)} of {len(label_map.names)} found by name"
+    if len(class_ids) == len(label_map.names):
+        return text
+    new = [n for i, n in label_map.names.items() if i not in class_ids]
+    return f"{text}, new: {_listed(new)}; there: {_listed([*theirs.values()])}"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def check_later_stages(
+    pipeline: Pipeline, model_dir: str, base_from: str | None = None
+) -> None:
+    """Refuses to train a stage further on which others stand already.
+
+    Args:
+        base_from: where the base stage is taken from; None = it is trained.
+
+    Raises:
+        ConfigError: says what to delete.
+    """
+    for index, stage in enumerate(checkpoints.STAGES):
+        is_taken = stage == checkpoints.BASE and base_from is not None
+        later = _with_checkpoints(model_dir, index + 1)
+        if (
+            later
+            and not is_taken
+            and not _is_finished(pipeline, model_dir, stage)
+        ):
+            step = checkpoints.newest_step(model_dir, stage) or 0
+            raise ConfigError(
+                f"{model_dir}: stage {stage} would go on from step {step} to "
+                f"{num_steps(pipeline, stage)}, but {' and '.join(later)} "
+                f"{'was' if len(later) == 1 else 'were'} trained on what it "
+                f"is now: {_what_to_delete(model_dir, index + 1)}, or give "
+                "another --model_dir"
+            )
+
+
+def check_init_from_base(
+    pipeline: Pipeline, model_dir: str, base_from: str
+) -> None:
+    """Checks that a model folder can start from the base stage of another.
+
+    Raises:
+        ConfigError: both would not train the same base detector, that of
+            `base_from` is not finished, or `model_dir` has begun its own.
+    """
+    model_folder.check_base(base_from, pipeline)
+    total = num_steps(pipeline, checkpoints.BASE)
+    if not _is_finished(pipeline, base_from, checkpoints.BASE):
+        step = checkpoints.newest_step(base_from, checkpoints.BASE)
+        raise ConfigError(
+            f"{base_from}: its base stage is at step {step or 0} of {total}; "
+            "finish it first"
+        )
+    found = checkpoints.newest_step(model_dir, checkpoints.BASE)
+    if found not in (None, total):
+        raise ConfigError(
+            f"{model_dir}: has a base stage of its own, at step {found} of "
+            f"{total}; go on without --base_from or give another --model_dir"
+        )
+
+
+def _is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
+    """Tells whether a stage of a model folder has no steps left to make."""
+    validation = pipeline.model.feature_super_resolution.validation
+    patience = validation.patience if validation is not None else 0
+    step = checkpoints.newest_step(model_dir, stage) or 0
+    history = History(model_dir, stage)
+    return step >= num_steps(pipeline, stage) or history.patience_exceeded(
+        patience
+    )
 
 
 @dataclass(frozen=True)
@@ -29,7 +225,6 @@ class Origin:
     """What a stage leaves behind for the next one.
 
     Attributes:
-        stage: its name.
         step: step of the checkpoint that is used of it.
         weights: digest of all that the next stage may take over.
         frozen: digest of what no later stage changes.
@@ -94,7 +289,7 @@ def check_origin(
         raise DataError(
             f"{checkpoint_directory(model_dir, stage)}: was trained on {found}"
             f", but {before.stage} is now at step {before.step} with others: "
-            f"bring those back, or {what_to_delete(model_dir, first)}; the "
+            f"bring those back, or {_what_to_delete(model_dir, first)}; the "
             "base detector alone can be used as it is"
         )
 
@@ -169,12 +364,12 @@ def _check_taken(run: "Run", base_from: str, other: Origin) -> None:
         raise DataError(
             f"{run.model_dir}: its base stage is not that of {base_from}, "
             f"which is now at step {other.step} with other weights: to take "
-            f"that one, {what_to_delete(run.model_dir, 0)}; else go on "
+            f"that one, {_what_to_delete(run.model_dir, 0)}; else go on "
             "without --base_from"
         )
 
 
-def what_to_delete(model_dir: str, first: int) -> str:
+def _what_to_delete(model_dir: str, first: int) -> str:
     """Says how the stages of a model folder are trained anew.
 
     Args:
@@ -182,7 +377,7 @@ def what_to_delete(model_dir: str, first: int) -> str:
     """
     folders = [
         checkpoint_directory(model_dir, stage)
-        for stage in with_checkpoints(model_dir, first)
+        for stage in _with_checkpoints(model_dir, first)
     ]
     return (
         f"delete {' and '.join(folders)} and run the training again, which "
@@ -190,7 +385,7 @@ def what_to_delete(model_dir: str, first: int) -> str:
     )
 
 
-def with_checkpoints(model_dir: str, first: int) -> list[str]:
+def _with_checkpoints(model_dir: str, first: int) -> list[str]:
     """Names the stages that have checkpoints, from number `first` on."""
     return [
         stage

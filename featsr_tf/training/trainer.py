@@ -42,9 +42,6 @@ from featsr_tf.training.callbacks import StageCallback
 from featsr_tf.training.callbacks import TrainingLog
 from featsr_tf.training.callbacks import Validation
 from featsr_tf.training.callbacks import validate
-from featsr_tf.training.check import check_init_from_base
-from featsr_tf.training.check import check_later_stages
-from featsr_tf.training.check import check_one_start
 from featsr_tf.training.distribution import StopSignals
 from featsr_tf.training.distribution import any_worker
 from featsr_tf.training.distribution import check_agreement
@@ -58,12 +55,15 @@ from featsr_tf.training.feature_files import translate_cache_errors
 from featsr_tf.training.losses import translate_non_finite_errors
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.origins import Origin
+from featsr_tf.training.origins import check_init_from_base
+from featsr_tf.training.origins import check_later_stages
+from featsr_tf.training.origins import check_one_start
 from featsr_tf.training.origins import check_origin
 from featsr_tf.training.origins import import_base_stage
 from featsr_tf.training.origins import origin_of
+from featsr_tf.training.origins import start_detector
 from featsr_tf.training.problems import find_problems
 from featsr_tf.training.stage import Stage
-from featsr_tf.training.start import start_detector
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 
@@ -73,13 +73,8 @@ class Run:
     """What the stages of a training share.
 
     Attributes:
-        pipeline: the config.
-        model_dir: model folder.
-        strategy: how steps are spread over devices.
-        detector: what they train.
         source: the training records.
         shown: the records that are validated on and drawn, or None.
-        signals: tell when to stop.
         data_services: addresses of processes that decode images.
     """
 
@@ -218,7 +213,7 @@ def _train_stages(
         for name in checkpoints.STAGES:
             if name == checkpoints.SUPER_RESOLUTION:
                 run.detector.start_small_predictor_from_large()
-                run.detector.start_refiner_from_extractor()
+                run.detector.refiner.start_from(run.detector.extractor)
             if num_steps(run.pipeline, name):
                 before = _train_stage(run, name, before, start_from)
         check_agreement(

@@ -72,11 +72,7 @@ class WindowSampler:
 
     def cut(self, batch) -> dict[str, tf.Tensor]:
         """Makes a batch of windows, `count` of each image; see `Batch`."""
-        frames = OriginalFrames(
-            batch[Batch.ORIGINALS],
-            batch[Batch.IMAGE_SIZES],
-            batch[Batch.SCALES],
-        )
+        frames = frames_of(batch)
         views, is_there = self.lay(batch, frames)
         size = self.second_look.settings.size
         count = batch[Batch.IMAGES].shape[0] * self.count
@@ -128,12 +124,13 @@ class WindowSampler:
             The places `[B * count]`, and which of them there are, 0 or 1.
         """
         look, batch_size = self.second_look, batch[Batch.IMAGES].shape[0]
-        first = self.detector.find_raw_detections(
+        first, _ = self.detector.look(
             batch[Batch.IMAGES],
             frames.image_sizes,
             frames.scales,
             super_resolve=False,
-        ).clip(frames.image_sizes)
+        )
+        first = first.clip(frames.image_sizes)
         found, scores = look.places_of(first, frames)
         scores = tf.reshape(scores, [batch_size, -1])
         is_found = first.valid & (scores >= look.settings.score_threshold)
@@ -180,6 +177,13 @@ class WindowSampler:
         return Places(flat, rows, magnifications), tf.reshape(
             mask_padding_examples(batch, is_there), [-1]
         )
+
+
+def frames_of(batch) -> OriginalFrames:
+    """Takes the originals out of a batch that holds them, see `Batch`."""
+    return OriginalFrames(
+        batch[Batch.ORIGINALS], batch[Batch.IMAGE_SIZES], batch[Batch.SCALES]
+    )
 
 
 def show_views(

@@ -46,7 +46,7 @@ def test_raw_scores_are_those_of_all_proposals(exported):
     found = signatures["image"](input_tensor=images)
     assert found["raw_detection_boxes"].shape == (2, 16, 4)
     assert found["raw_detection_scores"].shape == (2, 16, 3)
-    candidates = detector.find_raw_detections(
+    candidates, _ = detector.look(
         *network_inputs(images, resizer), super_resolve=False
     )
     valid = candidates.valid.numpy()

@@ -133,10 +133,8 @@ def test_a_peak_is_looked_at_though_nothing_was_detected_there():
         mock.patch.object(detector, "focus_head", lambda _: focus),
         mock.patch.object(look, "can_skip", False),
     ):
-        found = detector.find_raw_detections(IMAGES, sizes, scales)
-        base = detector.find_raw_detections(
-            IMAGES, sizes, scales, super_resolve=False
-        )
+        found, _ = detector.look(IMAGES, sizes, scales)
+        base, _ = detector.look(IMAGES, sizes, scales, super_resolve=False)
     # One call for each image; there is nothing in the first one.
     _, places = laid
     np.testing.assert_array_equal(places.boxes.shape, [1, 4])

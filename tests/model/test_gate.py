@@ -87,7 +87,7 @@ def detector():
 
 def find(detector, gate, **options):
     with mock.patch.object(detector, "gate", gate):
-        return detector.find_raw_detections(images(), SIZES, SCALES, **options)
+        return detector.look(images(), SIZES, SCALES, **options)[0]
 
 
 def test_an_open_gate_changes_nothing(detector):

@@ -116,7 +116,7 @@ def test_the_tail_starts_from_the_extractor_as_stage_1_has_left_it():
     detector = small_detector(TAIL)
     for variable in detector.extractor.variables:
         variable.assign_add(tf.ones_like(variable))
-    detector.start_refiner_from_extractor()
+    detector.refiner.start_from(detector.extractor)
     tail = detector.refiner.generator.tail
     for name in ("third_conv", "base_bn"):
         pairs = zip(
@@ -131,7 +131,7 @@ def test_the_tail_starts_from_the_extractor_as_stage_1_has_left_it():
 def test_another_generator_has_no_tail_to_start():
     detector = small_detector()
     before = detector.refiner.get_weights()
-    detector.start_refiner_from_extractor()
+    detector.refiner.start_from(detector.extractor)
     for old, new in zip(before, detector.refiner.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert not isinstance(detector.refiner.generator, keras.Model)

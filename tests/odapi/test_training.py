@@ -9,7 +9,7 @@ import tensorflow as tf
 from featsr_tf import evaluate
 from featsr_tf import train
 from featsr_tf.model.backbone import build_backbone
-from featsr_tf.model.weight_files import read_weights
+from featsr_tf.model.weight_transfer import read_weights
 from featsr_tf.training import checkpoints
 from tests.model.small import small_backbone
 from tests.odapi.configs import GENERATIONS

@@ -14,8 +14,8 @@ from featsr_tf.prediction.data_set import detection_function
 from featsr_tf.training import checkpoints
 from featsr_tf.training import trainer
 from featsr_tf.training.callbacks import validate
-from featsr_tf.training.check import check_init_from_base
 from featsr_tf.training.checkpoints import BASE
+from featsr_tf.training.origins import check_init_from_base
 from tests.model.small import small_detector
 from tests.model.small import small_pipeline
 from tests.training.batches import pipeline_of_steps

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.geometry.receptive_field import receptive_field
-from featsr_tf.model.rewiring import rewired
+from featsr_tf.model.network_graph import rewired
 
 LAYERS = keras.layers
 
