@@ -47,6 +47,7 @@ class Kind(enum.Enum):
     ONE_PART = ("data sets whose boxes lie in one part of their images", False)
     TINY_BOX = ("images with boxes below 2 px", False)
     DUPLICATE_BOX = ("images with equal boxes of one class", False)
+    EMPTY_SHARD = ("empty shards", False)
     ROTATED_IMAGE = ("images with an EXIF orientation", False)
 
     @property

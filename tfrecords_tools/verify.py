@@ -16,7 +16,10 @@ import functools
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tqdm
 
@@ -25,8 +28,11 @@ from featsr_tf.data.records import manifests_beside
 from featsr_tf.data.tfrecord_files import RawRecord
 from featsr_tf.data.tfrecord_files import match_patterns
 from featsr_tf.data.tfrecord_files import walk_records
+from featsr_tf.data.tfrecord_files import without_empty_shards
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
+from tfrecords_tools import storage
+from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import check_files
 from tfrecords_tools.manifest import load_manifest
 from tfrecords_tools.record_checks import CheckedRecord
@@ -37,12 +43,17 @@ from tfrecords_tools.record_checks import check_frame
 from tfrecords_tools.record_checks import has_errors
 from tfrecords_tools.record_checks import joined_reach
 from tfrecords_tools.record_checks import question_reach
+from tfrecords_tools.record_files import LABEL_MAP_NAME
 from tfrecords_tools.record_files import class_names
 from tfrecords_tools.record_files import data_set_of
 from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import missing_shards
 from tfrecords_tools.record_files import record_tool_parser
+from tfrecords_tools.shards import scan_shard
 from tfrecords_tools.tables import text_table
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Records in memory at one time; threads decode their images.
 _RECORDS_AT_ONCE = 32
@@ -76,10 +87,10 @@ def verify(
     Raises:
         DataError: no record at all could be read.
     """
-    paths = match_patterns(files)
+    paths, empty = without_empty_shards(match_patterns(files))
     classes = find_label_map(paths, label_map)
     verifier = Verifier(classes, tqdm.tqdm.write)
-    verifier.check_shards(paths)
+    verifier.check_shards(paths, empty)
     _check_files(verifier, paths, classes, repair)
     verifier.check_data_sets()
     if not any(tally.readable for tally in verifier.tallies.values()):
@@ -95,8 +106,6 @@ def _check_files(verifier: "Verifier", paths, classes, repair) -> None:
     with contextlib.ExitStack() as stack:
         repaired = None
         if repair:
-            from tfrecords_tools.repair import repaired_files
-
             repaired = stack.enter_context(repaired_files(repair, paths))
         progress = stack.enter_context(
             tqdm.tqdm(
@@ -174,8 +183,17 @@ class Verifier:
         # Of the images with objects, by data set.
         self._reaches: dict[str, list[Reach]] = collections.defaultdict(list)
 
-    def check_shards(self, paths: Sequence[str]) -> None:
-        """Compares files with their manifests, else with what names say."""
+    def check_shards(
+        self, paths: Sequence[str], empty: Sequence[str] = ()
+    ) -> None:
+        """Compares files with their manifests, else with what names say.
+
+        Args:
+            empty: shards without a byte, which training leaves out.
+        """
+        message = "is empty; left out, as other shards of its name hold records"
+        for path in empty:
+            self._note([Finding(Kind.EMPTY_SHARD, message)], path)
         for path in manifests_beside(paths):
             try:
                 manifest = load_manifest(path)
@@ -299,6 +317,92 @@ def _checked_records(
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         while batch := list(itertools.islice(frames, _RECORDS_AT_ONCE)):
             yield from zip(batch, pool.map(check, batch), strict=True)
+
+
+class RepairedFiles:
+    """Takes records and writes them under the names of their old files."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._writers: dict[str, tf.io.TFRecordWriter] = {}
+
+    def add(self, source: str, record: bytes) -> None:
+        """Writes a record that comes from a file `source`."""
+        import tensorflow as tf
+
+        name = os.path.basename(source)
+        if name not in self._writers:
+            path = str(self.folder / name)
+            self._writers[name] = tf.io.TFRecordWriter(path)
+        self._writers[name].write(record)
+
+    def finish(self, label_map: LabelMap) -> None:
+        """Closes the files and writes label map and manifests beside them.
+
+        Raises:
+            DataError: there was no record to write.
+        """
+        if not self._writers:
+            raise DataError("not one good record: nothing is written")
+        for writer in self._writers.values():
+            writer.close()
+        path = str(self.folder / LABEL_MAP_NAME)
+        storage.write_text(path, label_map.to_text())
+        data_sets: dict[str, list[str]] = {}
+        for name in self._writers:
+            data_sets.setdefault(data_set_of(name), []).append(name)
+        for name, files in data_sets.items():
+            shards = [
+                scan_shard(str(self.folder / f), label_map) for f in files
+            ]
+            split = name.removesuffix(".record")
+            manifest = Manifest.of_shards(split, shards, label_map)
+            manifest.write(str(self.folder))
+
+
+@contextlib.contextmanager
+def repaired_files(
+    folder: str, sources: Sequence[str]
+) -> Iterator[RepairedFiles]:
+    """Lets repaired files appear all at once, when the block has ended.
+
+    Args:
+        folder: where to write, made when needed. Files of the same names
+            are replaced.
+
+    Raises:
+        DataError: two sources of one name, a folder that holds one of the
+            sources, or one that cannot be written to.
+    """
+    output = Path(folder).resolve()
+    _check_names(output, sources)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        staging = tempfile.TemporaryDirectory(prefix=".repair-", dir=output)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot write there: {error.strerror}"
+        ) from None
+    with staging as name:
+        yield RepairedFiles(Path(name))
+        for path in sorted(Path(name).iterdir()):
+            os.replace(path, output / path.name)
+
+
+def _check_names(output: Path, sources: Sequence[str]) -> None:
+    names: dict[str, str] = {}
+    for source in sources:
+        first = names.setdefault(os.path.basename(source), source)
+        if first != source:
+            raise DataError(
+                f"{source}: has the same name as {first}; repair them one"
+                " after the other, into two folders"
+            )
+        if Path(source).resolve().parent == output:
+            raise DataError(
+                f"{output}: holds {os.path.basename(source)} itself, and"
+                " nothing is repaired in place; give --repair another folder"
+            )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from tests.tfrecords_tools.damage import frame_offset
 from tests.tfrecords_tools.damage import record
 from tests.tfrecords_tools.damage import write_shards
 from tfrecords_tools import verify
+from tfrecords_tools.manifest import Manifest
+from tfrecords_tools.manifest import ShardEntry
 
 
 @pytest.fixture
@@ -208,12 +210,22 @@ def test_a_missing_shard_is_an_error(run, tmp_path):
     assert lines[0] == expected
 
 
-def test_an_empty_shard_is_an_error(run, tmp_path):
+def test_an_empty_shard_is_a_warning_where_no_manifest_says_otherwise(
+    run, tmp_path
+):
     first, second = write_shards(tmp_path)
     pathlib.Path(second).write_bytes(b"")
     code, lines, _ = run(first, second)
+    assert code == 0
+    assert lines[0].startswith(f"warning: {second}: is empty; left out")
+    assert lines[-2].split() == ["signs.record", "1", "5", "5", "5"]
+    assert lines[-1].split() == ["1", "warning", "empty", "shards"]
+    entry = ShardEntry(os.path.basename(second), 5, 5, 100, "")
+    counts = ("signs", "label_map.pbtxt", 5, 5, 0, {}, {}, {})
+    Manifest(*counts, (entry,)).write(str(tmp_path))
+    code, lines, _ = run(first, second)
     assert code == 1
-    assert lines[0] == f"error: {second}: the file is empty"
+    assert "signs.record-00001-of-00002: has 0 bytes, expected 100" in lines[1]
 
 
 def test_labels_are_listed_where_no_label_map_is(run, tmp_path):
