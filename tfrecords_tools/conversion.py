@@ -31,40 +31,13 @@ from tfrecords_tools.review import warn_of_alike_classes
 from tfrecords_tools.review import warn_of_lost_objects
 from tfrecords_tools.review import warn_of_reach
 from tfrecords_tools.review import warn_of_same_pictures
+from tfrecords_tools.shards import ConversionOptions
 from tfrecords_tools.shards import ShardFacts
-from tfrecords_tools.shards import ShardJob
 from tfrecords_tools.shards import read_facts
 from tfrecords_tools.shards import renumber
 from tfrecords_tools.shards import shard_jobs
+from tfrecords_tools.shards import write_shards
 from tfrecords_tools.tables import text_table
-from tfrecords_tools.workers import write_shards
-
-
-@dataclasses.dataclass(frozen=True)
-class ConversionOptions:
-    """How record files are written.
-
-    Args:
-        num_shards: files per split; at most one per image. Default 10.
-        num_workers: processes; None chooses by the number of images and
-            cores. The files do not depend on it.
-        skip_bad_images: whether images that cannot be read are left out.
-            Default False: they are an error.
-        skip_other_classes: whether objects of classes that are not in the
-            label map are left out. Default False: they are an error.
-        bits: that images of 16 bits use, 8 to 16. Default 16.
-        runner: of Apache Beam; None does without Beam.
-        dry_run: whether to say what would be written, and write nothing.
-    """
-
-    num_shards: int = 10
-    num_workers: int | None = None
-    skip_bad_images: bool = False
-    skip_other_classes: bool = False
-    bits: int = 16
-    runner: str | None = None
-    beam_flags: tuple[str, ...] = ()
-    dry_run: bool = False
 
 
 def converter_parser(module: str, description: str) -> CommandParser:
@@ -168,17 +141,13 @@ def _write(
 ) -> list[Manifest]:
     folder = manifest.partial_path(output)
     jobs = {
-        split.name: _jobs(split, folder, label_map, options) for split in splits
+        split.name: shard_jobs(split, folder, label_map, options)
+        for split in splits
     }
     all_jobs = [job for part in jobs.values() for job in part]
     fingerprint = _fingerprint(splits, label_map, options)
     with manifest.unfinished(output, all_jobs, fingerprint) as missing:
-        write_shards(
-            missing,
-            options.num_workers,
-            None if options.dry_run else options.runner,
-            options.beam_flags,
-        )
+        write_shards(missing, options)
         facts = {name: list(map(read_facts, jobs[name])) for name in jobs}
         for split in splits:
             _check_source_ids(split, facts[split.name])
@@ -320,21 +289,6 @@ def _check(splits: Sequence[Split], options: ConversionOptions) -> None:
     for split in splits:
         if not len(split.images):
             raise DataError(f"no images for the split {split.name}")
-
-
-def _jobs(
-    split: Split, folder: str, label_map: LabelMap, options: ConversionOptions
-) -> list[ShardJob]:
-    return shard_jobs(
-        split,
-        options.num_shards,
-        folder=folder,
-        label_map=label_map,
-        skip_bad_images=options.skip_bad_images,
-        skip_other_classes=options.skip_other_classes,
-        bits=options.bits,
-        dry_run=options.dry_run,
-    )
 
 
 def _fingerprint(

@@ -43,12 +43,12 @@ from tfrecords_tools.layouts import find_file
 from tfrecords_tools.layouts import hull
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import list_images
+from tfrecords_tools.layouts import load_xml
 from tfrecords_tools.layouts import make_splits
 from tfrecords_tools.layouts import numbered
+from tfrecords_tools.layouts import root_tag
 from tfrecords_tools.layouts import split_of
 from tfrecords_tools.layouts import warn_of
-from tfrecords_tools.xml_files import load_xml
-from tfrecords_tools.xml_files import root_tag
 
 # What CVAT calls the one subset of a task without any.
 _NO_SUBSET = ("", "default")

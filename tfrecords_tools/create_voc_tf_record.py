@@ -36,11 +36,11 @@ from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.image_folders import ImageFolder
+from tfrecords_tools.layouts import load_xml
 from tfrecords_tools.voc_layout import DEFAULT_SET
 from tfrecords_tools.voc_layout import YEARS
 from tfrecords_tools.voc_layout import find_annotations
 from tfrecords_tools.voc_layout import find_first_pixel
-from tfrecords_tools.xml_files import load_xml
 
 LABEL_MAP = shipped_label_map("voc")
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")

@@ -1,19 +1,30 @@
-"""Writes one shard: the unit of work, wherever it is done."""
+"""Shards: the unit of work, and who writes them.
+
+This process, several ones, or Apache Beam.
+"""
 
 import collections
+import concurrent.futures
+import concurrent.futures.process
 import dataclasses
 import hashlib
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tqdm
 
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.records import scan_records
 from featsr_tf.errors import DataError
+from featsr_tf.errors import FeatsrError
 from featsr_tf.metrics.detections import area_ranges
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import AnnotatedImage
@@ -28,26 +39,51 @@ from tfrecords_tools.record_checks import joined_reach
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# With fewer images it takes longer to start processes than to convert.
+_IMAGES_WORTH_PROCESSES = 5000
+_SECONDS_BETWEEN_UPDATES = 0.3
+# What a worker process shares with the one that has started it.
+_shared: dict[str, Any] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionOptions:
+    """How record files are written.
+
+    Args:
+        num_shards: files per split; at most one per image. Default 10.
+        num_workers: processes; None chooses by the number of images and
+            cores. The files do not depend on it.
+        skip_bad_images: whether images that cannot be read are left out.
+            Default False: they are an error.
+        skip_other_classes: whether objects of classes that are not in the
+            label map are left out. Default False: they are an error.
+        bits: that images of 16 bits use, 8 to 16. Default 16.
+        runner: of Apache Beam, such as "DirectRunner"; None does without it.
+        beam_flags: options of the pipeline, such as
+            "--temp_location=gs://...".
+        dry_run: whether to say what would be written, and write nothing.
+    """
+
+    num_shards: int = 10
+    num_workers: int | None = None
+    skip_bad_images: bool = False
+    skip_other_classes: bool = False
+    bits: int = 16
+    runner: str | None = None
+    beam_flags: tuple[str, ...] = ()
+    dry_run: bool = False
+
 
 @dataclasses.dataclass(frozen=True)
 class ShardJob:
-    """What is needed to write a shard.
-
-    Args:
-        skip_bad_images: whether unreadable images are left out.
-        skip_other_classes: whether objects of unknown classes are left out.
-        bits: that images of 16 bits use.
-        dry_run: whether only the facts are wanted, not the shard.
-    """
+    """What is needed to write a shard."""
 
     folder: str
     file: str
     images: Sequence[AnnotatedImage]
     label_map: LabelMap
-    skip_bad_images: bool = False
-    skip_other_classes: bool = False
-    bits: int = 16
-    dry_run: bool = False
+    options: ConversionOptions
 
     @property
     def path(self) -> str:
@@ -99,12 +135,14 @@ def shard_names(split_name: str, num_shards: int) -> list[str]:
     ]
 
 
-def shard_jobs(split: Split, num_shards: int, **common) -> list[ShardJob]:
+def shard_jobs(
+    split: Split, folder: str, label_map: LabelMap, options: ConversionOptions
+) -> list[ShardJob]:
     """Deals the images of a split out to its shards in turn."""
-    num_shards = min(num_shards, len(split.images))
+    count = min(options.num_shards, len(split.images))
     return [
-        ShardJob(file=file, images=split.images[shard::num_shards], **common)
-        for shard, file in enumerate(shard_names(split.name, num_shards))
+        ShardJob(folder, file, split.images[shard::count], label_map, options)
+        for shard, file in enumerate(shard_names(split.name, count))
     ]
 
 
@@ -123,7 +161,7 @@ def write_shard(
         path = os.path.join(scratch, job.file)
         log = _write_examples(path, job, on_image)
         facts = _gather_facts(path, job, log)
-        if not job.dry_run:
+        if not job.options.dry_run:
             storage.move_in(path, job.path)
     text = json.dumps(dataclasses.asdict(facts))
     storage.write_text(_facts_path(job), text)
@@ -226,12 +264,15 @@ def _convert_image(
     """The example of an image; None when the image is left out."""
     try:
         encoded, changes = prepare_image(
-            _read_image(image), image.size, image.as_stored, job.bits
+            _read_image(image),
+            image.size,
+            image.as_stored,
+            job.options.bits,
         )
     except DataError as error:
         places = dict.fromkeys(filter(None, (image.where, image.path)))
         message = ": ".join([*places, str(error)])
-        if not job.skip_bad_images:
+        if not job.options.skip_bad_images:
             raise DataError(
                 f"{message}; mend it, or leave such images out with"
                 " --skip_bad_images"
@@ -245,7 +286,7 @@ def _convert_image(
         encoded.height,
         encoded.width,
         job.label_map,
-        job.skip_other_classes,
+        job.options.skip_other_classes,
     )
     log.outcomes.update([*image.outcomes, *changes, *repairs])
     log.pictures.append(hashlib.sha256(encoded.data).hexdigest())
@@ -294,3 +335,142 @@ def _gather_facts(path: str, job: ShardJob, log: _Log) -> ShardFacts:
         left_out=log.left_out,
         reach=log.reach,
     )
+
+
+class _Stopped(Exception):
+    """The work of this process is no longer wanted."""
+
+
+def write_shards(jobs: Sequence[ShardJob], options: ConversionOptions) -> None:
+    """Writes shards; their bytes do not depend on who does it.
+
+    A dry run does without Beam, whose machines need a folder that they share.
+
+    Raises:
+        DataError: of the first shard that cannot be written; the others are
+            given up.
+        FeatsrError: a process was ended from outside; Beam is not installed,
+            or has no such runner.
+    """
+    if options.runner is not None and not options.dry_run:
+        _write_with_beam(jobs, options.runner, options.beam_flags)
+        return
+    total = sum(len(job.images) for job in jobs)
+    wanted = options.num_workers or _choose_num_workers(total)
+    num_workers = min(wanted, len(jobs))
+    with tqdm.tqdm(total=total, desc="converting", unit="image") as bar:
+        if num_workers > 1:
+            _write_in_processes(jobs, num_workers, bar.update)
+        else:
+            for job in jobs:
+                write_shard(job, bar.update)
+
+
+def _choose_num_workers(num_images: int) -> int:
+    if num_images < _IMAGES_WORTH_PROCESSES:
+        return 1
+    return os.cpu_count() or 1
+
+
+def _write_in_processes(
+    jobs: Sequence[ShardJob], num_workers: int, on_images: Callable[[int], Any]
+) -> None:
+    """Writes shards, several at a time; one that fails stops the others.
+
+    `on_images` is called now and then with the number of new images.
+    """
+    # A copy of a process that runs TensorFlow may never return.
+    context = multiprocessing.get_context("spawn")
+    count, stop = context.Value("Q", 0), context.Event()
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, context, _start, (count, stop)
+    )
+    with pool:
+        pending = {pool.submit(_write_counted, job) for job in jobs}
+        seen = 0
+        try:
+            while pending:
+                done, pending = concurrent.futures.wait(
+                    pending,
+                    _SECONDS_BETWEEN_UPDATES,
+                    concurrent.futures.FIRST_EXCEPTION,
+                )
+                now = count.value
+                on_images(now - seen)
+                seen = now
+                for future in done:
+                    future.result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise FeatsrError(
+                "a worker process was ended from outside, perhaps for want of"
+                " memory: the same command continues; fewer --num_workers"
+                " need less memory"
+            ) from None
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _start(count: Any, stop: Any) -> None:
+    """Prepares a worker process, before it imports TensorFlow."""
+    _shared.update(count=count, stop=stop)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # Ctrl-C is for the process that has started this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _write_counted(job: ShardJob) -> None:
+    write_shard(job, _count_image)
+
+
+def _count_image() -> None:
+    if _shared["stop"].is_set():
+        raise _Stopped
+    with _shared["count"].get_lock():
+        _shared["count"].value += 1
+
+
+def _write_with_beam(
+    jobs: Sequence[ShardJob], runner: str, flags: Sequence[str]
+) -> None:
+    """Writes shards, each an element of a Beam pipeline."""
+    try:
+        import apache_beam as beam
+    except ImportError:
+        raise FeatsrError(
+            "--runner needs Apache Beam: pip install 'featsr_tf[beam]'"
+        ) from None
+    options = beam.options.pipeline_options.PipelineOptions(list(flags))
+    try:
+        pipeline = beam.Pipeline(runner, options)
+    except ValueError as error:
+        raise FeatsrError(f"--runner {runner}: {error}") from None
+    with pipeline:
+        shards = pipeline | beam.Create(jobs)
+        # Without it a runner may write all shards one after the other.
+        shards = shards | beam.Reshuffle()
+        shards | beam.Map(_write_or_explain)
+    for job in jobs:
+        if read_facts(job) is None:
+            raise DataError(storage.read_text(_explanation_path(job)))
+
+
+def _write_or_explain(job: ShardJob) -> None:
+    """Writes a shard; Beam would bury the reason why it cannot be written."""
+    try:
+        write_shard(job)
+    except DataError as error:
+        storage.write_text(_explanation_path(job), str(error))
+
+
+def _explanation_path(job: ShardJob) -> str:
+    return f"{job.path}.error"

@@ -16,7 +16,7 @@ from tfrecords_tools.annotations import shown
 from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import warn_of
-from tfrecords_tools.xml_files import without_wide_letters
+from tfrecords_tools.layouts import without_wide_letters
 
 YEARS = ("VOC2007", "VOC2012", "merged")
 DEFAULT_SET = "train"

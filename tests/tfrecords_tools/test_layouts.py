@@ -3,8 +3,8 @@
 import pytest
 
 from featsr_tf.errors import DataError
-from tfrecords_tools.xml_files import load_xml
-from tfrecords_tools.xml_files import root_tag
+from tfrecords_tools.layouts import load_xml
+from tfrecords_tools.layouts import root_tag
 
 DECLARED = '<?xml version="1.0" encoding="{}"?>\n<!-- <no/> -->'
 
