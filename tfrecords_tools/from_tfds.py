@@ -12,7 +12,6 @@ they are written, all files of a split once for each of its shards.
 
 import dataclasses
 import difflib
-import io
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
 from tfrecords_tools.conversion import run_converter
 from tfrecords_tools.images import encode_png
+from tfrecords_tools.images import image_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -309,7 +309,7 @@ def _annotate(
     where: str,
 ) -> AnnotatedImage:
     data = _encoded(example["image"])
-    size = _image_size(data)
+    size = image_size(data)
     filename = next(
         (
             example[key].decode(errors="replace")
@@ -323,7 +323,7 @@ def _annotate(
         filename=filename,
         # Without a size there is no place for boxes, and no image either.
         objects=_objects(example["objects"], size, class_names, where)
-        if size
+        if all(size)
         else (),
         where=where,
         data=data,
@@ -373,16 +373,6 @@ def _encoded(image: bytes | np.ndarray) -> bytes:
     if isinstance(image, bytes):
         return image
     return encode_png(PIL.Image.fromarray(image.squeeze()))
-
-
-def _image_size(data: bytes) -> tuple[int, int] | None:
-    """Height and width from the header; None where there is no reading it."""
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            return image.height, image.width
-    # Pillow's readers raise errors of many types; the conversion names them.
-    except Exception:
-        return None
 
 
 if __name__ == "__main__":

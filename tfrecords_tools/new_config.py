@@ -25,8 +25,6 @@ from featsr_tf.config.backbones import BACKBONES
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import is_manifest
-from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.errors import exit_on_error
@@ -38,9 +36,9 @@ from tfrecords_tools.config_choices import choose
 from tfrecords_tools.record_files import LABEL_MAP_NAME
 from tfrecords_tools.record_files import add_max_bad_examples_flag
 from tfrecords_tools.record_files import data_set_of
-from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import nameless_class
 from tfrecords_tools.record_files import names_in
+from tfrecords_tools.record_files import open_records
 
 # Parts of the config by name.
 _TEXTS = {
@@ -139,14 +137,10 @@ def run(arguments: argparse.Namespace) -> None:
     training, evaluation = find_splits(
         arguments.records, arguments.eval_records
     )
-    paths = expand_patterns(training)
-    label_map = find_label_map(paths, arguments.label_map)
-    records = scan_records(
-        paths,
-        label_map,
-        decode=True,
-        max_bad_examples=arguments.max_bad_examples,
+    records = open_records(
+        training, arguments.label_map, arguments.max_bad_examples
     )
+    label_map = records.label_map
     if not records.summary.num_objects:
         raise DataError(f"{', '.join(training)}: no objects in these records")
     if label_map is None:

@@ -13,6 +13,9 @@ from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
+from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 
 LABEL_MAP_NAME = "label_map.pbtxt"
@@ -109,6 +112,28 @@ def find_label_map(
                 " files of one data set, or give --label_map"
             )
     return maps[0] if maps else None
+
+
+def open_records(
+    patterns: Sequence[str], label_map: str | None, max_bad_examples: int
+) -> RecordFiles:
+    """Finds record files and their classes, and checks all records.
+
+    Args:
+        patterns: files and globs.
+        label_map: as for `find_label_map`.
+        max_bad_examples: how many records may be left out.
+
+    Raises:
+        DataError: as `expand_patterns`, `find_label_map` and `scan_records`.
+    """
+    paths = expand_patterns(patterns)
+    return scan_records(
+        paths,
+        find_label_map(paths, label_map),
+        decode=True,
+        max_bad_examples=max_bad_examples,
+    )
 
 
 def names_in(records: Iterable[bytes]) -> dict[int, str]:

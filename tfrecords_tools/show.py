@@ -29,8 +29,6 @@ from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import RecordSummary
-from featsr_tf.data.records import scan_records
-from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.data.tfrecord_files import read_raw_record
 from featsr_tf.drawing.boxes import Mark
 from featsr_tf.drawing.boxes import box_marks
@@ -48,11 +46,11 @@ from featsr_tf.html_report.inputs import Picture
 from featsr_tf.html_report.inputs import read_pictures
 from featsr_tf.metrics.detections import areas
 from tfrecords_tools.record_files import add_max_bad_examples_flag
-from tfrecords_tools.record_files import find_label_map
 from tfrecords_tools.record_files import names_in
+from tfrecords_tools.record_files import open_records
 from tfrecords_tools.record_files import record_tool_parser
 from tfrecords_tools.record_files import title_of
-from tfrecords_tools.statistics_report import overview
+from tfrecords_tools.stats import overview
 
 if TYPE_CHECKING:
     from featsr_tf.data.decode import LabeledImage
@@ -130,15 +128,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(
             f"--seed is {arguments.seed}; expected 0 to {_SEEDS - 1}"
         )
-    paths = expand_patterns(arguments.files)
     pipeline = read_pipeline(arguments) if arguments.pipeline else None
-    label_map = find_label_map(paths, arguments.label_map)
-    record_files = scan_records(
-        paths,
-        label_map,
-        decode=True,
-        max_bad_examples=arguments.max_bad_examples,
+    record_files = open_records(
+        arguments.files, arguments.label_map, arguments.max_bad_examples
     )
+    label_map = record_files.label_map
     places = list(record_files.places())
     records = _choose(places, arguments.max_images, arguments.seed)
     names = (
@@ -154,7 +148,8 @@ def run(arguments: argparse.Namespace) -> None:
             pipeline, record_files, places, names, arguments.seed
         )
     output = Path(arguments.output)
-    _write(output, title_of(paths), records, views, record_files.summary)
+    title = title_of(record_files.paths)
+    _write(output, title, records, views, record_files.summary)
     print(f"wrote {output / PAGE_NAME}")
 
 

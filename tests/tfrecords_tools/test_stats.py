@@ -16,11 +16,11 @@ from tests.tfrecords_tools.damage import BOX
 from tests.tfrecords_tools.damage import record
 from tests.tfrecords_tools.damage import write_shards
 from tfrecords_tools import stats
-from tfrecords_tools.statistics_report import balance
-from tfrecords_tools.statistics_report import class_rows
-from tfrecords_tools.statistics_report import histogram
-from tfrecords_tools.statistics_report import overview
-from tfrecords_tools.statistics_report import percentile_rows
+from tfrecords_tools.stats import balance
+from tfrecords_tools.stats import class_rows
+from tfrecords_tools.stats import histogram
+from tfrecords_tools.stats import overview
+from tfrecords_tools.stats import percentile_rows
 
 SIZES = np.array([[16, 32], [32, 32], [32, 33], [100, 100]], np.float32)
 SUMMARY = RecordSummary(

@@ -90,7 +90,7 @@ def test_an_image_that_no_one_can_open_is_left_to_the_conversion(
     monkeypatch.setattr(PIL.Image, "open", refuse)
     image = images[2]
     assert image.data == encoded_image(2)
-    assert (image.size, image.objects) == (None, ())
+    assert (image.size, image.objects) == ((0, 0), ())
 
 
 def test_a_damaged_file_is_named_with_the_example(tmp_path):
