@@ -56,10 +56,6 @@ COMMANDS = {
             "the score threshold with the best F1",
         ),
         "report": ("featsr_tf.report", "one HTML page of what was reached"),
-        "receptive_field": (
-            "featsr_tf.receptive_field",
-            "what a cell of a backbone and of its twin sees",
-        ),
         "data_service": (
             "featsr_tf.data_service",
             "decode training images for other machines",
