@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from featsr_tf.command_line.flags import add_set_flag
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
 from featsr_tf.config.checks import find_warnings
@@ -115,7 +116,7 @@ def _affects(field: Field, paths: list[str]) -> str:
         for name in ("MODEL", "BASE", "TRAINING", "INFERENCE")
         if Affects[name] in affects
     ]
-    return ", ".join(names + ["cache"] * bool(affects & CACHE)) or "ignored"
+    return ", ".join(names + ["cache"] * bool(affects & CACHE))
 
 
 def _kind(field: Field) -> str:
@@ -159,14 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Prints a checked config to stdout and its warnings to stderr."""
     parser = CommandParser("featsr_tf.config", description=__doc__)
     parser.add_argument("pipeline", nargs="?", help="pipeline config file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="PATH=VALUE",
-        help="override a field, such as model.faster_rcnn.num_classes=4",
-    )
+    add_set_flag(parser)
     parser.add_argument(
         "--reference",
         action="store_true",

@@ -38,35 +38,20 @@ def affects_of(path: str) -> Affects:
         path: Its path, such as "eval_input_reader.0.label_map_path".
 
     Returns:
-        What it declares, or else what the nearest message around it does. A
-        field without effect has its part in the names of cache files alone.
+        What it declares, or else what the nearest message around it does;
+        nothing where it has no effect.
     """
     message_class: Any = schema.Pipeline
-    # A field of which nothing is said may well decide about features.
-    affects = CACHE
+    affects = Affects(0)
     for name in path.split("."):
         if not name.isdecimal():
             field = fields_of(message_class)[name]
             if field.declaration.affects is not None:
                 affects = field.declaration.affects
             if not field.declaration.has_effect:
-                return affects & CACHE
+                return Affects(0)
             message_class = field.kind
     return affects
-
-
-# Kept caches may be older than these fields: they count where they are set.
-_YOUNGER = (
-    f"{_EXTENSION}.backbone.name",
-    f"{_EXTENSION}.backbone.factory",
-    f"{_EXTENSION}.backbone.base_layer",
-    f"{_EXTENSION}.backbone.head_from",
-    f"{_EXTENSION}.backbone.dense_second_stage",
-    f"{_EXTENSION}.geometry",
-    f"{_EXTENSION}.second_look.",
-    f"{_EXTENSION}.training_crop.log_uniform_scale",
-    "train_config.class_balance_threshold",
-)
 
 
 def differences(first: schema.Pipeline, second: schema.Pipeline) -> list[str]:
@@ -179,15 +164,13 @@ def values_of_cache(pipeline: schema.Pipeline, part: str) -> list[str]:
 
     Returns:
         Lines such as "train_config.batch_size: 4". The names of kept files
-        follow from them: fields without effect are among them as ever.
+        follow from them.
     """
     flag = Affects[part.upper()]
     return [
         f"{path}: {value}"
         for path, field, value in walk(pipeline)
-        if not field.is_message
-        and flag in affects_of(path)
-        and not (path.startswith(_YOUNGER) and value == field.make_default())
+        if not field.is_message and flag in affects_of(path)
     ]
 
 

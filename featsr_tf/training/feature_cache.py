@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from featsr_tf.config.differences import values_of_cache
@@ -21,6 +20,7 @@ from featsr_tf.data.build import training_batches
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.sharding import Shard
 from featsr_tf.training.distribution import check_agreement
+from featsr_tf.training.distribution import digest
 from featsr_tf.training.distribution import is_chief
 from featsr_tf.training.feature_files import ENDING
 from featsr_tf.training.feature_files import FeatureFiles
@@ -65,7 +65,10 @@ def cached_batches(
     ).take(num_batches)
     specs = _specs(stage, images)
     folder = cache_folder(pipeline, model_dir)
-    frozen = _digest_of_weights(stage)
+    frozen = digest(
+        *stage.detector.extractor.get_weights(),
+        *stage.detector.proposal_network.get_weights(),
+    )
     paths = {
         part: os.path.join(
             folder,
@@ -114,7 +117,7 @@ def _key(
     source: RecordFiles,
     stage: Stage,
     part: str,
-    frozen: bytes,
+    frozen: str,
 ) -> str:
     """Digest of all that a part depends on."""
     extension = pipeline.model.feature_super_resolution
@@ -129,15 +132,5 @@ def _key(
     if stage.needs_originals:
         # Whole frames, in windows around what reaches this score.
         values.append(f"frames: {extension.gate_score_threshold}")
-    text = "\n".join([*values, *records])
-    digest = hashlib.sha256(frozen + text.encode())
-    return digest.hexdigest()[:16]
-
-
-def _digest_of_weights(stage: Stage) -> bytes:
-    digest = hashlib.sha256()
-    detector = stage.detector
-    for model in (detector.extractor, detector.proposal_network):
-        for variable in model.variables:
-            digest.update(np.asarray(variable).tobytes())
-    return digest.digest()
+    text = "\n".join([frozen, *values, *records])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -208,14 +208,19 @@ class PostProcessingOptions:
     batch_non_max_suppression: BatchNonMaxSuppression = message(
         BatchNonMaxSuppression, "Non-maximum suppression."
     )
+    # Where windows of a second look are laid depends on the scores.
     score_converter: ScoreConverter = field(
         ScoreConverter.SOFTMAX,
         "How class logits become scores: SOFTMAX goes with weighted_softmax, "
         "SIGMOID with weighted_sigmoid, IDENTITY leaves logits as they are "
         "(in the API the default is IDENTITY).",
+        INFERENCE | CACHE,
     )
     logit_scale: float = field(
-        1.0, "Divisor of the logits before that.", limits=(1e-6, 1e6)
+        1.0,
+        "Divisor of the logits before that.",
+        INFERENCE | CACHE,
+        limits=(1e-6, 1e6),
     )
 
 
@@ -413,11 +418,10 @@ class FasterRcnn:
     second_stage_balance_fraction: float = field(
         0.25, "Share of objects among them.", BASE | CACHE, limits=(0, 1)
     )
-    # No feature depends on it, but the names of kept cache files do.
     second_stage_post_processing: PostProcessingOptions = message(
         PostProcessingOptions,
         "From class logits and boxes to detections.",
-        INFERENCE | CACHE,
+        INFERENCE,
     )
     second_stage_localization_loss_weight: float = field(
         1.0, "Weight of the box loss of the second stage.", BASE | CACHE
