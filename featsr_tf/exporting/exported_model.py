@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from featsr_tf.errors import DataError
+from featsr_tf.errors import memory_problem
 from featsr_tf.exporting import names
 from featsr_tf.exporting.versions import SAVED_MODEL_FILE
 from featsr_tf.exporting.versions import ModelVersion
@@ -284,6 +285,8 @@ def load_saved_model(folder: Path):
         with without_wildcards(str(folder)) as plain:
             return tf.saved_model.load(plain)
     except (OSError, ValueError, tf.errors.OpError) as error:
+        if memory_problem(error):
+            raise
         for path in sorted(folder.glob("variables/*")):
             if found := stand_in_at(path):
                 raise DataError(f"{path}: {found}") from None

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
+from featsr_tf.errors import memory_problem
 from featsr_tf.exporting import names
 from featsr_tf.exporting.exported_model import InputSpec
 from featsr_tf.exporting.exported_model import detections_in_pixels
@@ -162,6 +163,8 @@ def load_foreign_saved_model(folder: Path) -> ForeignModel:
         try:
             found = detect(**{spec.name: tf.constant(images)})
         except tf.errors.OpError as error:
+            if memory_problem(error):
+                raise
             raise DataError(f"{folder}: {first_line(error)}") from None
         return {key: found[key].numpy() for key in _OUTPUTS}
 

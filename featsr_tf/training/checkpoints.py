@@ -15,6 +15,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from featsr_tf.errors import disk_problem
+from featsr_tf.errors import memory_problem
 from featsr_tf.exporting.versions import refuse_export
 from featsr_tf.files import without_wildcards
 from featsr_tf.model.detector import Detector
@@ -297,6 +298,8 @@ def translate_checkpoint_errors(path: str) -> Iterator[None]:
     try:
         yield
     except _CHECKPOINT_ERRORS as error:
+        if memory_problem(error):
+            raise
         is_whole = os.path.exists(f"{path}.sha256") and not find_damage(path)
         problem, advice = "is damaged or of another config", ", or delete it"
         if is_whole:

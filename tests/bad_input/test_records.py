@@ -129,6 +129,23 @@ def test_boxes_beyond_the_cap_are_counted_in_one_warning(folder, capsys):
     assert line.startswith("warning: 4 boxes in 2 of 2 images are cut")
 
 
+def test_empty_shards_are_told_once(folder, capsys):
+    for number in range(3):
+        name = f"train.record-{number:05d}-of-00003"
+        pathlib.Path(name).write_bytes(b"")
+    pathlib.Path("train.record").rename("train.record-00001-of-00003")
+    paths = "train_input_reader.tf_record_input_reader.input_path"
+    main, arguments = DOORS["check"]
+    with small_backbone():
+        main((*arguments, "--set", f'{paths}=["train.record-*"]'))
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if "is empty" in line]
+    assert told == [
+        "warning: train.record-00000-of-00003: the record file is empty, and 1 "
+        "more; left out, as other shards of its name hold records"
+    ]
+
+
 def test_there_must_be_something_to_evaluate(folder, refuse):
     arguments = ("--pipeline", "small.config", "--model_dir", "trained")
     assert "no eval_input_reader" in refuse(evaluate.main, *arguments)

@@ -214,3 +214,21 @@ def test_a_pointer_in_the_place_of_a_file_is_named(folder, tmp_path, name):
     (tmp_path / name).write_bytes(pointer)
     with pytest.raises(DataError, match=f"{name}: a Git LFS pointer .*run git"):
         featsr_tf.load(tmp_path).predict(IMAGE)
+
+
+def test_too_little_memory_is_no_fault_of_the_model(tmp_path, monkeypatch):
+    def detect(images):
+        height = tf.cast(tf.shape(images)[1], tf.int64)
+        large = tf.zeros([height * 10**6, 10**7])
+        return found_in(tf.shape(images)[0], score=tf.reduce_max(large))
+
+    model = featsr_tf.load(save(tmp_path, detect))
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        model.predict(IMAGE)
+
+    def load(path):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when")
+
+    monkeypatch.setattr(tf.saved_model, "load", load)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        featsr_tf.load(tmp_path)

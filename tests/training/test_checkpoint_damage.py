@@ -17,6 +17,7 @@ from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
 from featsr_tf.training.checkpoints import newest_step
 from featsr_tf.training.checkpoints import restore_detector
+from featsr_tf.training.checkpoints import translate_checkpoint_errors
 from featsr_tf.training.losses import NonFiniteError
 
 # Large enough for the offsets to lie in values, keys and the graph.
@@ -218,3 +219,9 @@ def test_nobody_is_told_to_delete_what_is_whole(tmp_path, has_checksums):
         restore_detector(other, str(tmp_path), BASE)
     assert ("or delete it" in str(error.value)) != has_checksums
     assert ("is whole, but not of" in str(error.value)) == has_checksums
+
+
+def test_too_little_memory_is_no_damage():
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        with translate_checkpoint_errors("model/ckpt-1"):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when")
