@@ -62,7 +62,7 @@ FEATURES: Mapping[str, Feature] = {
 BORDER_TOLERANCE = 1e-3
 # Boxes within the size of an image around it were probably never clipped.
 _NEAR = 1.0
-_CONVERTED = "; `featsr convert FILES` writes such records anew"
+_CONVERTED = "; `featsr convert FOLDER` writes such records anew"
 # The last marker of a JPEG and of a PNG, and how many bytes may follow it.
 _ENDS = (b"\xff\xd9", b"IEND")
 _TAIL = 1024

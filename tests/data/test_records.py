@@ -188,7 +188,7 @@ def test_an_unsound_example_is_named(write, changes, message):
 def test_what_the_api_takes_can_be_converted(write, changes, is_converted):
     with pytest.raises(DataError) as refused:
         scan_records([write([make_record(**changes)])], LABEL_MAP)
-    advice = "; `featsr convert FILES` writes such records anew"
+    advice = "; `featsr convert FOLDER` writes such records anew"
     assert (advice in str(refused.value)) is is_converted
 
 
