@@ -14,6 +14,7 @@ from featsr_tf.data import augment_mixing
 from featsr_tf.data.augment_geometry import MINIMUM_VISIBLE_SHARE
 from featsr_tf.data.augment_geometry import clip_objects
 from featsr_tf.data.augment_geometry import draw_offset
+from featsr_tf.data.augment_geometry import window_of
 from featsr_tf.data.augment_mixing import PartnerFunction
 from featsr_tf.data.decode import LabeledImage
 from featsr_tf.data.resize import resize_image
@@ -162,8 +163,7 @@ def training_crop(
     offset = draw_offset(labeled, window, draws[1:], crop.object_probability)
     # Only the window is rescaled, which is several times cheaper than the
     # whole frame.
-    end = offset + window
-    source = labeled.image[offset[0] : end[0], offset[1] : end[1]]
+    source = window_of(labeled.image, offset, window)
     scale = tf.cast(size, tf.float32) / tf.cast(window, tf.float32)
     clipped = clip_objects(labeled, offset, window, MINIMUM_VISIBLE_SHARE)
     return clipped._replace(
@@ -256,10 +256,6 @@ def augment(
     return labeled
 
 
-def _image_size(labeled: LabeledImage) -> tf.Tensor:
-    return tf.shape(labeled.image)[:2]
-
-
 def _window_and_size(
     labeled: LabeledImage, factor: tf.Tensor, crop: TrainingCrop
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -268,7 +264,7 @@ def _window_and_size(
     wanted = tf.cast(
         tf.round(tf.cast(full_size, tf.float32) / factor), tf.int32
     )
-    window = tf.minimum(tf.maximum(wanted, 1), _image_size(labeled))
+    window = tf.minimum(tf.maximum(wanted, 1), tf.shape(labeled.image)[:2])
     rescaled = tf.cast(tf.round(tf.cast(window, tf.float32) * factor), tf.int32)
     size = tf.where(
         window < wanted,

@@ -102,48 +102,41 @@ def _image_resizer(pipeline: Pipeline) -> resize.Resizer:
 
 
 def training_batches(
+    pipeline: Pipeline, record_files: RecordFiles, **options: Any
+) -> tf.data.Dataset:
+    """Makes the endless training batches of a stage.
+
+    Args:
+        **options: see `training_options`.
+
+    Returns:
+        Dataset of dicts, see `Batch`.
+    """
+    _warn_of_cut_mixtures(pipeline.train_config, record_files)
+    return input_pipeline.training_dataset(
+        record_files, training_options(pipeline, record_files, **options)
+    )
+
+
+def training_options(
     pipeline: Pipeline,
     record_files: RecordFiles,
+    *,
     skip_steps: int = 0,
     with_half_images: bool = False,
     with_originals: bool = False,
     seed_offset: int = 0,
     shard: Shard | None = None,
     services: Sequence[str] = (),
-) -> tf.data.Dataset:
-    """Makes the endless training batches of a stage.
+) -> input_pipeline.TrainingOptions:
+    """Says how records become the batches of `training_batches`.
 
     Args:
-        with_half_images: whether I^0.5 is wanted.
         with_originals: whether whole frames are wanted, as the first pass and
             the second look see them.
         shard: what this worker sees of every batch; None = all of it.
-
-    Returns:
-        Dataset of dicts, see `Batch`.
+        services: see `TrainingOptions`.
     """
-    options = training_options(
-        pipeline,
-        record_files,
-        skip_steps,
-        with_half_images,
-        with_originals,
-        seed_offset,
-    )
-    options = dataclasses.replace(options, shard=shard, services=services)
-    _warn_of_cut_mixtures(pipeline.train_config, record_files)
-    return input_pipeline.training_dataset(record_files, options)
-
-
-def training_options(
-    pipeline: Pipeline,
-    record_files: RecordFiles,
-    skip_steps: int = 0,
-    with_half_images: bool = False,
-    with_originals: bool = False,
-    seed_offset: int = 0,
-) -> input_pipeline.TrainingOptions:
-    """Says how records become the batches of `training_batches`."""
     extension = pipeline.model.feature_super_resolution
     config = pipeline.train_config
     steps = _augmentations(config.data_augmentation_options)
@@ -165,6 +158,8 @@ def training_options(
         seed=extension.seed + seed_offset,
         skip_examples=skip_steps * config.batch_size,
         class_balance_threshold=config.class_balance_threshold,
+        shard=shard,
+        services=services,
     )
 
 

@@ -106,9 +106,9 @@ def test_an_image_that_is_not_finite_leaves_the_weights_alone():
 def poisoned_from(number):
     """Training batches whose images are NaN from a step on."""
 
-    def batches(pipeline, source, skip_steps=0, *arguments, **options):
+    def batches(pipeline, source, skip_steps=0, **options):
         dataset = training_batches(
-            pipeline, source, skip_steps, *arguments, **options
+            pipeline, source, skip_steps=skip_steps, **options
         )
 
         def poison(index, batch):
@@ -195,7 +195,9 @@ def test_the_names_are_those_of_the_images_in_the_batch(records):
     pipeline = small_pipeline(*records)
     source = load_records(pipeline.train_input_reader, 2)
     images = {f"frame {n}": noise_image(64, 64, n) for n in range(4)}
-    (batch,) = training_batches(pipeline, source, 1, seed_offset=2).take(1)
+    (batch,) = training_batches(
+        pipeline, source, skip_steps=1, seed_offset=2
+    ).take(1)
     numbers = batch[Batch.SEEDS][:, 1].numpy().tolist()
     for row, name in enumerate(training_names(pipeline, source, numbers, 2)):
         np.testing.assert_array_equal(batch[Batch.IMAGES][row], images[name])
