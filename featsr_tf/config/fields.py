@@ -271,8 +271,6 @@ class Field:
 
     Args:
         kind: int, float, bool, str, a `StrEnum` or a message class.
-        repeated: True for lists.
-        make_default: Gives a fresh default value.
     """
 
     name: str

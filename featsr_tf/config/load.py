@@ -113,7 +113,7 @@ def parse_pipeline(
     """Parses and checks the content of a config file.
 
     Args:
-        content: The bytes of the file.
+        source: The file's name, for errors.
 
     Raises:
         ConfigError: The content says something impossible.

@@ -258,11 +258,7 @@ def sometimes(
     probability: float,
     changed: Callable[[], LabeledImage],
 ) -> LabeledImage:
-    """Changes a share of the images.
-
-    Args:
-        changed: makes the changed image.
-    """
+    """Changes a share of the images."""
     draw = tf.random.stateless_uniform([], seed)
     return tf.cond(draw < probability, changed, lambda: labeled)
 

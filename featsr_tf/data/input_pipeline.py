@@ -346,7 +346,6 @@ def evaluation_dataset(
     """One pass over all records in their order; the last batch may be small.
 
     Args:
-        view: resizer and padded shape.
         positions: running numbers, from 0, of the only records to be decoded;
             None = all.
 

@@ -19,7 +19,6 @@ class Operations(NamedTuple):
 
     Attributes:
         suppress: non-maximum suppression of proposals and of detections.
-        sample: sampling of features.
         can_branch: whether a graph may leave out a part of the network while
             it runs; converters lose the shapes within.
     """

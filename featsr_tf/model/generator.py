@@ -127,7 +127,6 @@ class ChannelAttentionBlock(ResidualBlock):
 
     Args:
         hidden_channels: see `ResidualBlock`.
-        kernel_size: see `ResidualBlock`.
         reduction: channels per unit of the layer between means and weights,
             16 in RCAN.
     """
@@ -265,7 +264,6 @@ class Generator(keras.layers.Layer):
 
     Args:
         hidden_channels: see the blocks.
-        kernel_size: see the blocks.
         block: a key of `BLOCKS`; the paper's is "RESIDUAL".
 
     Example:

@@ -64,9 +64,6 @@ class PostProcessing:
     """Decodes boxes, converts scores and suppresses duplicates.
 
     Attributes:
-        score_threshold: lowest score of a detection.
-        iou_threshold: of the non-maximum suppression.
-        maximum_per_class: detections per class and image.
         maximum_total: K, detections per image.
         score_converter: SOFTMAX, SIGMOID or IDENTITY.
         logit_scale: divisor of the logits before that.

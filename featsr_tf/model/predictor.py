@@ -70,7 +70,6 @@ class Predictor(keras.Model):
     Args:
         second_stage: functional model, pooled features `[n, k, k, C]` to
             `[n, k', k', C']`.
-        share_box_across_classes: whether one box serves all classes.
         kernel_initializer: of both dense layers; None = small normal values.
         jit_compile: whether XLA compiles the second stage.
     """

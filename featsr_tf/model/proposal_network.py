@@ -155,9 +155,7 @@ class ProposalSettings:
         cell_anchors: `[A, 4]`, px, around the origin. An array: a constant of
             every graph, where a tensor would be one more input.
         maximum: P, proposals per image.
-        iou_threshold: of the non-maximum suppression.
         score_threshold: objectness below which no proposal is made.
-        clip_anchors: whether anchors are clipped to the image.
         candidates: number of the best anchors that are decoded; None = all.
         anchors_at_corners: whether the anchors of cell (i, j) stand at (i, j)
             times the stride, as in the TF Object Detection API, rather than

@@ -121,11 +121,7 @@ class NoRefiner(Refiner):
 
 
 class GeneratorRefiner(Refiner):
-    """Refines pooled features with the paper's generator (section 4.2).
-
-    Args:
-        jit_compile: whether XLA compiles the generator.
-    """
+    """Refines pooled features with the paper's generator (section 4.2)."""
 
     def __init__(
         self,

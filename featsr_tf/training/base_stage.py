@@ -40,7 +40,6 @@ class BaseStage(Stage):
     """Stage 1: extractor, proposal network and large predictor.
 
     Args:
-        detector: see `Stage`.
         objectness_weight: weight of the objectness loss. Default 1.0.
         anchor_localization_weight: weight of the anchors' box loss.
             Default 1.0.

@@ -59,7 +59,6 @@ def find_problems(
 
     Args:
         source: the training records.
-        evaluated: the evaluation records.
 
     Returns:
         A sentence about each problem: how much is concerned, and what to

@@ -126,7 +126,6 @@ class SuperResolutionStage(Stage):
     per image and scale, and both players use the same features.
 
     Args:
-        detector: see `Stage`.
         targets: source of T^1.0; None trains by L_cls and L_loc alone.
         adversarial: L_gen and L_dis; None leaves them out. Default None.
         content_weight: weight of L_cont. Default 1.0.

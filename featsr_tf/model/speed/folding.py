@@ -109,9 +109,6 @@ class FoldedCall:
 
     It is no layer: the variables are the network's, and whoever holds both
     lists them once.
-
-    Args:
-        jit_compile: whether XLA compiles it.
     """
 
     def __init__(self, network: keras.Model, jit_compile: bool = False):

@@ -30,9 +30,6 @@ class PolyphaseCall:
     """Calls an atrous twin by phases, its batch normalization folded.
 
     It is no layer: the variables are the twin's.
-
-    Args:
-        jit_compile: whether XLA compiles it.
     """
 
     def __init__(self, twin: keras.Model, jit_compile: bool = False):
