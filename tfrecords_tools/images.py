@@ -6,6 +6,7 @@ import io
 import PIL.Image
 
 from featsr_tf.data.pictures import SIDEWAYS
+from featsr_tf.data.pictures import TOO_LARGE
 from featsr_tf.data.pictures import Size
 from featsr_tf.data.pictures import exif_turn
 from featsr_tf.data.pictures import rgb_image
@@ -84,6 +85,8 @@ def prepare_image(
         ) from None
     except DataError:
         raise
+    except PIL.Image.DecompressionBombError:
+        raise DataError(TOO_LARGE) from None
     except MemoryError:
         raise DataError("the image is too large for the memory") from None
     # Pillow's readers raise errors of many types on damaged files.

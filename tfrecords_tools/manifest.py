@@ -12,8 +12,6 @@ import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import filelock
-
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import FORMAT
@@ -22,6 +20,7 @@ from featsr_tf.data.records import manifest_name
 from featsr_tf.data.records import read_manifest
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
+from featsr_tf.files import hold_lock
 from tfrecords_tools import storage
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.record_files import LABEL_MAP_NAME
@@ -199,18 +198,19 @@ def check_output(
         return
     for name in sorted(tf.io.gfile.listdir(output)):
         if _is_of_others(name, split_names):
-            if not storage.is_remote(path):
-                theirs = load_label_map(path)
-                if (
-                    dataclasses.replace(theirs, path=label_map.path)
-                    == label_map
-                ):
-                    return
+            if not storage.is_remote(path) and _is_the_same(path, label_map):
+                return
             raise DataError(
                 f"{output}: {name} belongs to records with another label map"
                 f" than this conversion's, the {LABEL_MAP_NAME} there; choose"
-                " another --output_path"
+                " another output folder"
             )
+
+
+def _is_the_same(path: str, label_map: LabelMap) -> bool:
+    """Whether a file says what a label map says, in whatever form."""
+    found = load_label_map(path)
+    return dataclasses.replace(found, path=label_map.path) == label_map
 
 
 def _is_of_others(name: str, split_names: Sequence[str]) -> bool:
@@ -260,26 +260,27 @@ def _locked(output: str) -> Iterator[None]:
     if storage.is_remote(output):
         yield
         return
-    path = os.path.join(output, _LOCK)
-    lock = filelock.FileLock(path, blocking=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
+
+    def refuse() -> None:
         raise FeatsrError(
             f"{output}: another process converts into this folder; wait until"
             " it ends, or choose another --output_path"
-        ) from None
-    except OSError as error:
-        raise FeatsrError(
-            f"{output}: cannot write there: {error.strerror}"
-        ) from None
-    try:
-        yield
-    finally:
-        # Not every system lets a file be removed that is open.
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        lock.release()
+        )
+
+    path = os.path.join(output, _LOCK)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(path, refuse))
+        except OSError as error:
+            raise FeatsrError(
+                f"{output}: cannot write there: {error.strerror}"
+            ) from None
+        try:
+            yield
+        finally:
+            # Not every system lets a file be removed that is open.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def publish(

@@ -34,6 +34,7 @@ from featsr_tf.errors import exit_on_error
 from tfrecords_tools import storage
 from tfrecords_tools.manifest import Manifest
 from tfrecords_tools.manifest import check_files
+from tfrecords_tools.manifest import check_output
 from tfrecords_tools.manifest import load_manifest
 from tfrecords_tools.record_checks import CheckedRecord
 from tfrecords_tools.record_checks import Finding
@@ -320,7 +321,11 @@ def _checked_records(
 
 
 class RepairedFiles:
-    """Takes records and writes them under the names of their old files."""
+    """Takes records and writes them under the names of their old files.
+
+    Args:
+        folder: inside of the output folder.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -340,22 +345,24 @@ class RepairedFiles:
         """Closes the files and writes label map and manifests beside them.
 
         Raises:
-            DataError: there was no record to write.
+            DataError: there was no record to write, or the output folder
+                holds other records with another label map.
         """
         if not self._writers:
             raise DataError("not one good record: nothing is written")
         for writer in self._writers.values():
             writer.close()
+        splits: dict[str, list[str]] = {}
+        for name in self._writers:
+            split = data_set_of(name).removesuffix(".record")
+            splits.setdefault(split, []).append(name)
+        check_output(str(self.folder.parent), list(splits), label_map)
         path = str(self.folder / LABEL_MAP_NAME)
         storage.write_text(path, label_map.to_text())
-        data_sets: dict[str, list[str]] = {}
-        for name in self._writers:
-            data_sets.setdefault(data_set_of(name), []).append(name)
-        for name, files in data_sets.items():
+        for split, files in splits.items():
             shards = [
                 scan_shard(str(self.folder / f), label_map) for f in files
             ]
-            split = name.removesuffix(".record")
             manifest = Manifest.of_shards(split, shards, label_map)
             manifest.write(str(self.folder))
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from featsr_tf.errors import DataError
 from tests.data.example_files import noise_image
 from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.images import image_size
 from tfrecords_tools.images import prepare_image
 
 HEIGHT, WIDTH = 24, 40
@@ -50,6 +51,15 @@ def decode(data: bytes) -> np.ndarray:
     """The pixels as training decodes them."""
     image = tf.io.decode_image(data, channels=3, expand_animations=False)
     return image.numpy().astype(int)
+
+
+def test_pictures_of_satellites_are_not_too_large():
+    # A header is enough to know the size.
+    assert image_size(b"P5 20000 10000 255\n") == (10000, 20000)
+    data = b"P5 40000 40000 255\n"
+    message = "the image is too large: expected 1073741824 pixels at most"
+    with pytest.raises(DataError, match=message):
+        prepare_image(data)
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)

@@ -101,6 +101,19 @@ def test_nothing_is_repaired_in_place(damaged):
         verify(damaged, repair=folder)
 
 
+def test_the_label_map_of_other_records_is_not_replaced(damaged, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "pets.record").touch()
+    theirs = new / "label_map.pbtxt"
+    theirs.write_text("item { id: 1 name: 'cat' }")
+    message = "pets.record belongs to records with another label map"
+    with pytest.raises(DataError, match=message):
+        verify(damaged, repair=str(new))
+    assert theirs.read_text() == "item { id: 1 name: 'cat' }"
+    assert sorted(new.iterdir()) == [theirs, new / "pets.record"]
+
+
 def test_two_sources_of_one_name_are_refused(tmp_path):
     paths = []
     for name in ("one", "two"):
