@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from featsr_tf.data.coco_objects import lacks_box
+from featsr_tf.data.coco_objects import read_object
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
@@ -38,7 +39,6 @@ from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shipped_label_map
 from tfrecords_tools.annotations import shown
 from tfrecords_tools.annotations import whole_number
-from tfrecords_tools.coco_objects import read_object
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser
@@ -210,12 +210,31 @@ def _read_images(
         image_id = _read_id(annotation, "image_id", where)
         if image_id not in entries:
             raise DataError(f"{where}: no image has the id {shown(image_id)}")
-        objects[image_id].append(read_object(annotation, names, where))
+        objects[image_id].append(_read_object(annotation, names, where))
     folder = ImageFolder(image_dir)
     return [
         _read_image(entry, image_id, folder, tuple(objects[image_id]), path)
         for image_id, entry in entries.items()
     ]
+
+
+def _read_object(
+    annotation: dict, names: dict[int, str], where: str
+) -> AnnotatedObject:
+    found = read_object(annotation, where)
+    outcomes = [Outcome.BOX_OF_OUTLINE] * found.is_of_outline
+    outcomes += [Outcome.BOX_ROTATED] * found.is_turned
+    outcomes += [Outcome.UNCLEAR_FLAG] * found.unclear_flags
+    return AnnotatedObject(
+        box=found.box,
+        # One that is not listed is a class that the label map has not.
+        name=names.get(found.category, f"category_id {found.category}"),
+        where=where,
+        difficult=found.difficult,
+        crowd=found.crowd,
+        area=found.area,
+        outcomes=tuple(outcomes),
+    )
 
 
 def _read_id(record: dict, key: str, where: str) -> Id:
