@@ -280,6 +280,7 @@ PARTS += ("large", "large_features")
         ("eval_config.batch_size=4", ()),
         # First scores decide where windows are laid, suppression does not.
         (f"{POST_PROCESSING}.logit_scale=2", PARTS),
+        (f"{POST_PROCESSING}.score_converter=IDENTITY", PARTS),
         (
             f"{POST_PROCESSING}.batch_non_max_suppression.iou_threshold=0.3",
             (),
