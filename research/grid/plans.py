@@ -118,8 +118,9 @@ DATA_SETS = {
     ),
     # As near to the paper's setting as MobileNet and 600 frames come: crops of
     # 14 x 14 cells, 42% of the signs are small, a generator as wide as its
-    # input, later stages as long as the first, rates that have not come down to
-    # zero. Of 43 classes its base hardly knows one after as many steps.
+    # input, rates that have not come down to zero. Of 43 classes its base hardly
+    # knows one after as many steps; with so wide a generator a step takes two
+    # seconds of a core, so that the later stages are shorter than the first.
     "gtsdb_paper": DataSet(
         ("output/gtsdb/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_4_label_map.pbtxt",
@@ -137,8 +138,8 @@ DATA_SETS = {
             f"{EXTENSION}.generator.hidden_channels=0",
             f"{EXTENSION}.discriminator.hidden_units=[512, 256]",
             *_steps("train_config", 3000, of=6000),
-            *_steps(f"{EXTENSION}.super_resolution_stage", 3000, of=6000),
-            *_steps(f"{EXTENSION}.fine_tune_stage", 3000, of=6000),
+            *_steps(f"{EXTENSION}.super_resolution_stage", 1200, of=2400),
+            *_steps(f"{EXTENSION}.fine_tune_stage", 1200, of=2400),
         ),
         backbones=("mobilenet",),
         rows=("control", "atrous_gan"),
