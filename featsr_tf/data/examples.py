@@ -353,8 +353,8 @@ class CorruptRecordScan:
         """Reads a file; `progress` gets the size of each record in bytes.
 
         Raises:
-            DataError: the file holds no good example, or there are more bad
-                ones than allowed.
+            DataError: the file holds no good example or more records than
+                expected, or there are more bad ones than allowed.
         """
         offsets = {}
         bad_before = self.num_bad
@@ -371,8 +371,15 @@ class CorruptRecordScan:
                     else:
                         offsets[number] = record.offset
                         self.contents.append(outcome)
+        expected = self._expected.get(path, number + 1)
+        if number + 1 > expected:
+            raise DataError(
+                f"{path}: record {expected} is one too many: the manifest says"
+                f" {expected} records, the file holds {number + 1}; write or"
+                " copy the file again"
+            )
         # One stretch of damage may have swallowed several records.
-        for lost in range(number + 1, self._expected.get(path, 0)):
+        for lost in range(number + 1, expected):
             self._leave_out(f"{path}: record {lost}: is missing")
         if not offsets:
             raise DataError(f"{path}: not one sound record in it")

@@ -440,7 +440,10 @@ def _original(
     if options.originals_shape is None:
         return {}
     pixels = tf.cast(tf.round(tf.cast(labeled.image, tf.float32)), tf.uint8)
-    return {Batch.ORIGINALS: pad_to(pixels, *options.originals_shape)}
+    height, width = options.originals_shape
+    # As far as its edge a frame is as at the centres of its edge's pixels.
+    edged = tf.pad(pixels, [[0, 1], [0, 1], [0, 0]], "SYMMETRIC")
+    return {Batch.ORIGINALS: pad_to(edged[:height, :width], height, width)}
 
 
 def _entries(

@@ -44,10 +44,12 @@ _BYTES = bytes | bytearray | memoryview
 
 # Whoever names a file means it, also one of a satellite: Pillow warns from this
 # many pixels on and refuses twice as many. The server has a limit of its own.
-PIL.Image.MAX_IMAGE_PIXELS = 2**29
+_LARGE_PIXELS = 2**29
+if PIL.Image.MAX_IMAGE_PIXELS is not None:
+    PIL.Image.MAX_IMAGE_PIXELS = max(PIL.Image.MAX_IMAGE_PIXELS, _LARGE_PIXELS)
 TOO_LARGE = (
-    f"the image is too large: expected {2 * PIL.Image.MAX_IMAGE_PIXELS} pixels"
-    " at most; cut it into parts"
+    f"the image is too large: expected {2 * _LARGE_PIXELS} pixels at most; cut"
+    " it into parts"
 )
 
 

@@ -27,12 +27,14 @@ from featsr_tf.training.losses import NonFiniteError
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.stage import DATA_READY
 from featsr_tf.training.stage import DISCRIMINATOR_GRADIENT_NORM
+from featsr_tf.training.stage import FOCUS_GRADIENT_NORM
 from featsr_tf.training.stage import GRADIENT_NORM
 
 # Logged values that are no losses.
 GAUGES = (
     GRADIENT_NORM,
     DISCRIMINATOR_GRADIENT_NORM,
+    FOCUS_GRADIENT_NORM,
     "target_mean",
     "input_mean",
     "discriminator_of_target",

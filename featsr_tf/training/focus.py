@@ -17,6 +17,7 @@ from featsr_tf.model.row_ops import flatten_boxes
 from featsr_tf.model.views import Views
 from featsr_tf.training import losses
 from featsr_tf.training.optimizers import Minimizer
+from featsr_tf.training.stage import FOCUS_GRADIENT_NORM
 from featsr_tf.training.windows import frames_of
 from featsr_tf.training.windows import show_views
 
@@ -119,11 +120,11 @@ class FocusLearning:
             features: frozen, `{"sub", "base"}` of whole frames.
         """
         head = self.detector.focus_head
-        logs, _ = self.minimizer.minimize(
+        logs, norm = self.minimizer.minimize(
             lambda: focus_loss(head(features), targets),
             head.trainable_variables,
         )
-        return logs
+        return {**logs, FOCUS_GRADIENT_NORM: norm}
 
 
 def mark_objects(

@@ -24,6 +24,7 @@ DATA_READY = "data_ready"
 # Names of gauges: norms before the gradients are clipped.
 GRADIENT_NORM = "gradient_norm"
 DISCRIMINATOR_GRADIENT_NORM = "discriminator_gradient_norm"
+FOCUS_GRADIENT_NORM = "focus_gradient_norm"
 
 
 class StageInputs:

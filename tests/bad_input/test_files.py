@@ -35,7 +35,7 @@ FIGURES = {size: {"f1": 0.5} for size in ("small", "medium", "large", "all")}
         (
             {"base": FIGURES},
             ["--history", "small.config"],
-            "small.config, line 1: expected an object with 'stage'",
+            "small.config, line 2: expected an object with 'stage'",
         ),
         ({"base": FIGURES}, ["--pictures", "no"], "no: no such folder"),
         ({"base": FIGURES}, ["--pictures", "photos"], "photos/a.jpg: no re"),

@@ -72,6 +72,10 @@ def cut_between(first: str, second: str) -> None:
     os.truncate(second, frame_offset(second, 3))
 
 
+def doubled(first: str, second: str) -> None:
+    edit(second, lambda content: content + content)
+
+
 def empty(first: str, second: str) -> None:
     pathlib.Path(second).write_bytes(b"")
 
@@ -106,7 +110,7 @@ DAMAGES = {
     for function in (
         *(nothing, flip_payload, flip_length, flip_both, cut_body),
         *(cut_header, cut_between, empty, random_bytes, missing, compressed),
-        bad_images,
+        *(bad_images, doubled),
     )
 }
 

@@ -59,6 +59,11 @@ EXPECTED = {
         f"{SECOND}: record 2 (byte 5145): image 7: the image is neither a JPEG",
         {6, 7, 8},
     ),
+    "doubled": (
+        f"{SECOND}: record 5 is one too many: the manifest says 5 records",
+        f"{SECOND}: has ",
+        None,
+    ),
     "empty": (
         f"{SECOND}: the record file is empty",
         f"{SECOND}: the file is empty",

@@ -10,6 +10,7 @@ from featsr_tf.data.keys import Batch
 from featsr_tf.model.views import Views
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
+from featsr_tf.training.stage import FOCUS_GRADIENT_NORM
 from featsr_tf.training.windows import WindowSampler
 from featsr_tf.training.windows import truth_in_views
 from tests.model.small import small_detector
@@ -146,6 +147,8 @@ def test_only_predictors_and_focus_head_change(detector, name):
     assert any("small_predictor" in path for path in found)
     learns_focus = any("focus_head" in path for path in found)
     assert learns_focus == (name == SUPER_RESOLUTION)
+    # One that is not finite stops the training.
+    assert (FOCUS_GRADIENT_NORM in losses) == learns_focus
     assert all(np.isfinite(value) for value in losses.values())
     assert stage.needs_originals
 

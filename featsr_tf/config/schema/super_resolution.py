@@ -451,7 +451,13 @@ class FeatureSuperResolution:
         "device; each size of images is compiled anew.",
         TRAINING | INFERENCE,
     )
-    seed: int = field(0, "Seed of all randomness.", BASE | CACHE)
+    seed: int = field(
+        0,
+        "Seed of all randomness.",
+        BASE | CACHE,
+        # Later stages add 1 and 2 to it.
+        limits=(-(2**31), 2**31 - 3),
+    )
     checkpoint_interval: int = field(
         250,
         "Steps between two checkpoints and lines of progress.",
