@@ -118,9 +118,9 @@ DATA_SETS = {
     ),
     # As near to the paper's setting as MobileNet and 600 frames come: crops of
     # 14 x 14 cells, 42% of the signs are small, a generator as wide as its
-    # input, rates that have not come down to zero. Of 43 classes its base hardly
-    # knows one after as many steps; with so wide a generator a step takes two
-    # seconds of a core, so that the later stages are shorter than the first.
+    # input, rates that have not come down to zero. Of 43 classes its base
+    # hardly knows one after as many steps; with so wide a generator a step
+    # takes two seconds of a core: the later stages are shorter than the first.
     "gtsdb_paper": DataSet(
         ("output/gtsdb/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_4_label_map.pbtxt",
