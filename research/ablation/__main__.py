@@ -61,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         type=int,
         nargs="+",
         metavar="K",
-        help="folds that judge, two at least; the others are trained on only; "
-        "default: all",
+        help="folds that judge; the others are trained on only; default: all. "
+        "The score threshold of a fold is chosen on the others that judge, of "
+        "one alone on its own frames",
     )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], help="each once"
@@ -285,12 +286,12 @@ def _check(arguments: argparse.Namespace) -> None:
             )
     judged = arguments.judged_folds
     if judged is not None and (
-        len(set(judged)) < max(2, len(judged))
+        len(set(judged)) < len(judged)
         or not set(judged) <= set(range(arguments.folds))
     ):
         raise ConfigError(
-            f"--judged_folds: expected two or more of 0 to "
-            f"{arguments.folds - 1}, found {' '.join(map(str, judged))}"
+            f"--judged_folds: expected some of 0 to {arguments.folds - 1}, "
+            f"each once, found {' '.join(map(str, judged))}"
         )
     if arguments.steps_scale <= 0:
         raise ConfigError(

@@ -160,8 +160,11 @@ def out_of_fold_thresholds(
 ) -> tuple[float, ...]:
     """Chooses the score threshold of each fold on the frames of the others.
 
+    Where there is one alone, its own frames choose, which flatters all
+    variants alike.
+
     Args:
-        folds: What the detector of each fold did; at least two.
+        folds: What the detector of each fold did.
         class_ids: The classes evaluated.
 
     Returns:
@@ -169,7 +172,7 @@ def out_of_fold_thresholds(
     """
     thresholds = []
     for judged in range(len(folds)):
-        others = pool([*folds[:judged], *folds[judged + 1 :]])
+        others = pool([*folds[:judged], *folds[judged + 1 :]] or folds)
         threshold, _ = choose_threshold(others.truths, others.found, class_ids)
         thresholds.append(threshold)
     return tuple(thresholds)

@@ -35,6 +35,10 @@ def test_the_threshold_of_a_fold_is_chosen_on_the_other_folds():
     assert (first, second) == pytest.approx((0.81, 0.61))
 
 
+def test_the_threshold_of_a_fold_alone_is_chosen_on_its_own_frames():
+    assert out_of_fold_thresholds([LOW], [1]) == pytest.approx((0.61,))
+
+
 def test_what_a_fold_holds_does_not_move_its_own_threshold():
     generator = np.random.default_rng(0)
     before = out_of_fold_thresholds([LOW, HIGH, HIGH], [1])[0]
