@@ -12,13 +12,10 @@ from typing import Any
 
 from featsr_tf.data.annotation_values import KINDS
 from featsr_tf.data.annotation_values import UNUSABLE
-from featsr_tf.data.annotation_values import Box as Box
-from featsr_tf.data.annotation_values import check_kind as check_kind
-from featsr_tf.data.annotation_values import finite as finite
+from featsr_tf.data.annotation_values import Box
+from featsr_tf.data.annotation_values import check_kind
 from featsr_tf.data.annotation_values import flag
-from featsr_tf.data.annotation_values import shown as shown
-from featsr_tf.data.annotation_values import upright_hull as upright_hull
-from featsr_tf.data.annotation_values import whole_number as whole_number
+from featsr_tf.data.annotation_values import shown
 from featsr_tf.errors import DataError
 from featsr_tf.files import is_inside
 from featsr_tf.files import read_text

@@ -22,6 +22,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from featsr_tf.data.annotation_values import check_kind
+from featsr_tf.data.annotation_values import shown
+from featsr_tf.data.annotation_values import whole_number
 from featsr_tf.data.coco_objects import lacks_box
 from featsr_tf.data.coco_objects import read_object
 from featsr_tf.data.label_map import LabelMap
@@ -32,13 +35,10 @@ from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import shipped_label_map
-from tfrecords_tools.annotations import shown
-from tfrecords_tools.annotations import whole_number
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser

@@ -18,22 +18,22 @@ from pathlib import Path
 
 import numpy as np
 
+from featsr_tf.data.annotation_values import Box
+from featsr_tf.data.annotation_values import check_kind
+from featsr_tf.data.annotation_values import shown
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from featsr_tf.metrics.detections import area_ranges
 from featsr_tf.metrics.detections import long_side_ranges
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import check_kind
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import part_validation
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_names
 from tfrecords_tools.annotations import shipped_label_map
-from tfrecords_tools.annotations import shown
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser

@@ -18,19 +18,19 @@ from xml.etree.ElementTree import Element
 
 import tqdm
 
+from featsr_tf.data.annotation_values import Box
+from featsr_tf.data.annotation_values import finite
+from featsr_tf.data.annotation_values import shown
+from featsr_tf.data.annotation_values import upright_hull
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import shipped_label_map
-from tfrecords_tools.annotations import shown
-from tfrecords_tools.annotations import upright_hull
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert
 from tfrecords_tools.conversion import converter_parser

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import tqdm
 
+from featsr_tf.data.annotation_values import Box
+from featsr_tf.data.annotation_values import finite
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.errors import DataError
 from featsr_tf.files import read_text
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
-from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import finite
 from tfrecords_tools.archives import unpacked
 from tfrecords_tools.conversion import ConversionOptions
 from tfrecords_tools.conversion import convert

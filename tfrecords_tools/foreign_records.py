@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from featsr_tf.data.annotation_values import finite
+from featsr_tf.data.annotation_values import whole_number
 from featsr_tf.data.examples import BOX_KEYS
 from featsr_tf.data.examples import FEATURES
 from featsr_tf.data.examples import feature_values
@@ -19,8 +21,6 @@ from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import AnnotatedObject
 from tfrecords_tools.annotations import LazyImages
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import finite
-from tfrecords_tools.annotations import whole_number
 from tfrecords_tools.example import labels_by_name
 from tfrecords_tools.images import image_size
 from tfrecords_tools.layouts import list_files

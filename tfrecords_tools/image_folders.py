@@ -10,10 +10,10 @@ from pathlib import Path
 
 import PIL.Image
 
+from featsr_tf.data.annotation_values import shown
 from featsr_tf.errors import DataError
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import path_inside
-from tfrecords_tools.annotations import shown
 from tfrecords_tools.layouts import refuse_unreadable
 
 # Both slashes part folders, and so do the colon of a Windows drive and "?d="

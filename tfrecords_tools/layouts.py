@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 import PIL.Image
 
+from featsr_tf.data.annotation_values import Box
 from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.pictures import SIDEWAYS
 from featsr_tf.data.pictures import exif_turn
@@ -20,7 +21,6 @@ from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
 from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import AnnotatedImage
-from tfrecords_tools.annotations import Box
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
 from tfrecords_tools.annotations import is_for_validation

@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from featsr_tf.data.annotation_values import shown
 from featsr_tf.errors import DataError
 from featsr_tf.files import read_text
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_names
-from tfrecords_tools.annotations import shown
 from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import list_files
 from tfrecords_tools.layouts import warn_of

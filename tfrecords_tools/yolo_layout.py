@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from featsr_tf.data.annotation_values import shown
 from featsr_tf.errors import DataError
 from featsr_tf.errors import printable
 from featsr_tf.files import read_text
-from tfrecords_tools.annotations import shown
 from tfrecords_tools.layouts import SPLITS
 from tfrecords_tools.layouts import find_file
 from tfrecords_tools.layouts import list_files

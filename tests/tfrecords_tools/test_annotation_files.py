@@ -3,21 +3,21 @@
 import pytest
 
 from featsr_tf.config import load_pipeline
+from featsr_tf.data.annotation_values import check_kind
+from featsr_tf.data.annotation_values import finite
+from featsr_tf.data.annotation_values import upright_hull
+from featsr_tf.data.annotation_values import whole_number
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.pictures import read_image
 from featsr_tf.data.tfrecord_files import record_offsets
 from featsr_tf.errors import DataError
 from featsr_tf.errors import FeatsrError
 from tfrecords_tools.annotations import Outcome
-from tfrecords_tools.annotations import check_kind
-from tfrecords_tools.annotations import finite
 from tfrecords_tools.annotations import load_json
 from tfrecords_tools.annotations import member
 from tfrecords_tools.annotations import path_inside
 from tfrecords_tools.annotations import read_flag
 from tfrecords_tools.annotations import read_names
-from tfrecords_tools.annotations import upright_hull
-from tfrecords_tools.annotations import whole_number
 from tfrecords_tools.images import prepare_image
 
 
