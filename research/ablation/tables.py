@@ -14,7 +14,7 @@ _FIGURES = {
     "f1": (
         "F1 by size",
         "As in Table 4 of the paper, at score thresholds chosen on the other "
-        "folds.",
+        "folds that judge, of one alone on its own frames.",
     ),
     "ap50": ("AP50 by size", "Average precision at an overlap of one half."),
     "ap": (
