@@ -110,7 +110,7 @@ DAMAGES = {
     for function in (
         *(nothing, flip_payload, flip_length, flip_both, cut_body),
         *(cut_header, cut_between, empty, random_bytes, missing, compressed),
-        *(bad_images, doubled),
+        bad_images,
     )
 }
 

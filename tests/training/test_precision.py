@@ -138,7 +138,7 @@ def test_another_precision_has_a_feature_cache_of_its_own(field, is_another):
     cache = f"{EXTENSION}.feature_cache.num_images=4"
     plain, changed = (
         feature_cache._key(
-            small_pipeline(cache, *more), Source, Crops, "small", b""
+            small_pipeline(cache, *more), Source, Crops, "small", ""
         )
         for more in ((), (f"{EXTENSION}.{field}",))
     )
