@@ -3,7 +3,6 @@
 import argparse
 import collections
 import os
-import re
 from collections.abc import Iterable, Sequence
 
 from featsr_tf.command_line.parser import CommandParser
@@ -15,11 +14,11 @@ from featsr_tf.data.label_map import LabelMap
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordFiles
 from featsr_tf.data.records import scan_records
+from featsr_tf.data.tfrecord_files import SHARD
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import DataError
 
 LABEL_MAP_NAME = "label_map.pbtxt"
-_SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})")
 
 
 def record_tool_parser(module: str, description: str) -> CommandParser:
@@ -63,7 +62,7 @@ def is_record_file(name: str) -> bool:
 
 def data_set_of(path: str) -> str:
     """The path of a record file without the number of its shard."""
-    match = _SHARD.fullmatch(path)
+    match = SHARD.fullmatch(path)
     return match["name"] if match else path
 
 
@@ -77,7 +76,7 @@ def missing_shards(paths: Sequence[str]) -> dict[str, list[str]]:
     """Finds the shards that names speak of but that are not there."""
     totals: dict[str, set[int]] = collections.defaultdict(set)
     for path in paths:
-        if match := _SHARD.fullmatch(path):
+        if match := SHARD.fullmatch(path):
             totals[match["name"]].add(int(match["total"]))
     missing = {}
     for name, numbers in totals.items():

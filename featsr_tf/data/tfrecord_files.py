@@ -31,7 +31,10 @@ _FLAGS_OF_CONVERTERS = {
 }
 
 
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}", re.DOTALL)
+# One of the files that a data set is parted into.
+SHARD = re.compile(
+    r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})", re.DOTALL
+)
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
@@ -67,15 +70,15 @@ def without_empty_shards(paths: Sequence[str]) -> tuple[list[str], list[str]]:
         The files to be read; and the empty ones of whose `NAME` others are
         not.
     """
-    shards = [_SHARD.fullmatch(path) for path in paths]
+    shards = [SHARD.fullmatch(path) for path in paths]
     filled = {
-        shard[1] for shard in shards if shard and os.path.getsize(shard[0])
+        shard["name"] for shard in shards if shard and os.path.getsize(shard[0])
     }
     parts: tuple[list[str], list[str]] = ([], [])
     for path, shard in zip(paths, shards, strict=True):
         is_left_out = (
             shard is not None
-            and shard[1] in filled
+            and shard["name"] in filled
             and os.path.getsize(path) == 0
         )
         parts[is_left_out].append(path)

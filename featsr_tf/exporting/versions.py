@@ -14,6 +14,7 @@ from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 
 SAVED_MODEL_FILE = "saved_model.pb"
+CHECKSUMS_FILE = "checksums.sha256"
 ONNX_FILE = "model.onnx"
 
 
@@ -83,9 +84,6 @@ def refuse_export(folder: str) -> None:
                 "an export, and featsr evaluate --annotations FILE "
                 "--detections OUTPUT/detections.json judges what it finds"
             )
-
-
-CHECKSUMS_FILE = "checksums.sha256"
 
 
 def version_folder(model: Path, version: int | None = None) -> Path:
