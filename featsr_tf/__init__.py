@@ -17,6 +17,9 @@ def load(
 ) -> "DetectionModel":
     """Loads a trained detector.
 
+    TensorFlow's own lines stay off the terminal, as those of commands, unless
+    it is imported already or TF_CPP_MIN_LOG_LEVEL is 0 or 1.
+
     Args:
         path: a model folder of `featsr_tf.train`; what `featsr_tf.export`
             wrote: the folder NAME, whose newest version is taken, or
@@ -31,6 +34,9 @@ def load(
         ConfigError: there is none.
         DataError: it is damaged.
     """
+    from featsr_tf.command_line.parser import quiet_tensorflow
+
+    quiet_tensorflow()
     # TensorFlow takes seconds to import; commands that fail do without it.
     from featsr_tf.prediction import model
 

@@ -10,7 +10,6 @@ see docs/serving.md.
 import argparse
 import dataclasses
 import gc
-import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,8 +78,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise DataError(f"{example}: no such file; --example takes a photo")
     with _listen(arguments.host, arguments.port) as listener:
         print(f"loading {found.folder}", flush=True)
-        # TensorFlow tells of itself at length, before anything is wrong.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             from featsr_tf.server.app import create_app
             from featsr_tf.server.app import serve

@@ -58,6 +58,16 @@ def test_a_command_that_detects_says_nothing_of_tensorflow(tmp_path):
     assert not [line for line in lines if line and "detecting:" not in line]
 
 
+def test_a_script_of_the_first_page_says_nothing_of_tensorflow():
+    said = run_clean(
+        "-c",
+        "import featsr_tf, numpy\n"
+        "detector = featsr_tf.load('saved_models/gtsdb_mobilenet')\n"
+        "detector.predict(numpy.zeros((80, 96, 3), 'uint8'))",
+    )
+    assert said == ""
+
+
 @pytest.mark.slow
 def test_who_asks_for_tensorflows_lines_sees_them():
     said = run_clean("-c", GRAPH, TF_CPP_MIN_LOG_LEVEL="0")

@@ -87,6 +87,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _add_view_flags(parser: argparse.ArgumentParser) -> None:
     add_enlarge_flag(parser)
     parser.add_argument(
+        "--limit_base",
+        type=float,
+        metavar="OBJECTNESS",
+        help="the base, at each of its sizes, also where it judges only "
+        "proposals of so much, as models with gate_objectness_threshold do; "
+        "default not",
+    )
+    parser.add_argument(
         "--enlarge_models",
         type=float,
         nargs="*",
@@ -145,6 +153,11 @@ def check(arguments: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{flag}: expected {least} or more, found {value}"
             )
+    limit = arguments.limit_base
+    if limit is not None and not 0 < limit < 1:
+        raise ConfigError(
+            f"--limit_base: expected between 0 and 1, found {limit:g}"
+        )
     for flag in ("enlarge", "enlarge_models", "enlarge_tiles"):
         for value in getattr(arguments, flag):
             if value <= 0:

@@ -19,11 +19,13 @@ from featsr_tf.prediction.evaluation import load_detection_function
 from featsr_tf.prediction.model import BATCH_SIZE
 from featsr_tf.prediction.tiling import Tiling
 from featsr_tf.prediction.tiling import detect
+from featsr_tf.training import model_folder
 from research.alternatives.models import Model
 
 # From a frame `[H, W, 3]` uint8 to its detections in px of the frame.
 Way = Callable[[np.ndarray], Detections]
 
+_OBJECTNESS = "model.faster_rcnn.first_stage_nms_score_threshold"
 _DIMENSIONS = ("min_dimension", "max_dimension")
 
 
@@ -42,10 +44,14 @@ def make_ways(
     first, *_ = models
     base = load_detection_function(first.pipeline, first.folder, BASE)
     resizer = build_resizer(first.pipeline)
-    ways = {BASE: make_way(base, resizer)}
-    for factor in arguments.enlarge:
-        name = f"base, frame x {factor:.3g}"
-        ways[name] = make_way(base, enlarged(resizer, factor))
+    ways = _at_sizes(BASE, base, resizer, arguments.enlarge)
+    if arguments.limit_base is not None:
+        name = f"base, objectness {arguments.limit_base:g}"
+        pipeline = model_folder.load(
+            first.folder, [f"{_OBJECTNESS}={arguments.limit_base}"]
+        )
+        limited = load_detection_function(pipeline, first.folder, BASE)
+        ways |= _at_sizes(name, limited, resizer, arguments.enlarge)
     for side in arguments.sahi:
         # Not installed but with the extra of its name.
         from research.alternatives.sahi_slices import sahi_way
@@ -64,14 +70,33 @@ def make_ways(
             model.pipeline, model.folder, SUPER_RESOLVED
         )
         resizer = build_resizer(model.pipeline, super_resolve=True)
-        originals = looks_again(model.pipeline)
-        ways[model.name] = make_way(detector, resizer, originals=originals)
-        for factor in arguments.enlarge_models:
-            name = f"{model.name}, frame x {factor:.3g}"
-            ways[name] = make_way(
+        ways |= _at_sizes(
+            model.name,
+            detector,
+            resizer,
+            arguments.enlarge_models,
+            looks_again(model.pipeline),
+        )
+    return ways
+
+
+def _at_sizes(
+    name: str,
+    detector,
+    resizer: Resizer,
+    factors: Sequence[float],
+    originals: bool = False,
+) -> dict[str, Way]:
+    """Makes the ways of a detector that sees frames as it does, and larger."""
+    return {
+        name: make_way(detector, resizer, originals=originals),
+        **{
+            f"{name}, frame x {factor:.3g}": make_way(
                 detector, enlarged(resizer, factor), originals=originals
             )
-    return ways
+            for factor in factors
+        },
+    }
 
 
 def make_way(

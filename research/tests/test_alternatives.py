@@ -52,6 +52,7 @@ def flags(**changes):
         "images": None,
         "timed": 2,
         "enlarge": [2.0],
+        "limit_base": None,
         "enlarge_models": [],
         "enlarge_tiles": [1.0],
         "sahi": [],
@@ -68,6 +69,7 @@ def flags(**changes):
         ({"images": 1}, "--images: expected 2 or more, found 1"),
         ({"timed": 0}, "--timed: expected 1 or more, found 0"),
         ({"enlarge": [2, 0]}, "--enlarge: expected more than 0, found 0"),
+        ({"limit_base": 1.0}, "--limit_base: expected between 0 and 1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, message):
@@ -336,6 +338,7 @@ def test_all_ways_are_measured_on_the_records_that_judge(tmp_path, capsys):
         models=[model],
         records=[str(judge_records)],
         tile=48,
+        limit_base=0.25,
         busy=True,
         plot=str(tmp_path / "ways.png"),
     )
@@ -343,7 +346,14 @@ def test_all_ways_are_measured_on_the_records_that_judge(tmp_path, capsys):
         command.run(arguments)
     printed = capsys.readouterr().out
     assert "2 frames of" in printed and "small (2)" in printed
-    names = ("base", "base, frame x 2", "base, tiles 48 at 64 px", "one")
+    names = (
+        "base",
+        "base, frame x 2",
+        "base, objectness 0.25",
+        "base, objectness 0.25, frame x 2",
+        "base, tiles 48 at 64 px",
+        "one",
+    )
     prices, accuracies = printed.split("\n\n")[1:]
     for table in (prices, accuracies):
         lines = table.strip().splitlines()[1:]
