@@ -1,4 +1,4 @@
-"""XLA compiles what has one shape, and changes no result."""
+"""XLA compiles what has one shape; no optimizer changes a result."""
 
 from unittest import mock
 
@@ -143,6 +143,38 @@ def test_another_number_of_proposals_compiles_nothing_anew(calls):
         )
     assert list(calls.counts().values()) == [1]
     assert detect.experimental_get_tracing_count() == 1
+
+
+@pytest.fixture
+def graph_optimizer():
+    """The optimizer of graphs that users have; tests do without it."""
+    options = tf.config.optimizer.get_experimental_options()
+    assert options["disable_meta_optimizer"]
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": False}
+    )
+    yield
+    tf.config.optimizer.set_experimental_options(options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("refiner", ["GENERATOR", "SECOND_LOOK"])
+def test_the_graph_optimizer_changes_no_detection(graph_optimizer, refiner):
+    detector = small_detector(f"{EXTENSION}.refiner={refiner}")
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 96, 128, 3))
+    inputs = (
+        tf.constant(pixels, tf.float32),
+        tf.constant([[96.0, 128.0]] * 2),
+        tf.ones([2, 2]),
+    )
+    originals = tf.constant(pixels, tf.uint8)
+    expected = detector(*inputs, super_resolve=True, originals=originals)
+    detect = detection_function(detector.for_inference(), super_resolve=True)
+    with_originals = (originals,) if refiner == "SECOND_LOOK" else ()
+    optimized = detect(*inputs, *with_originals)
+    assert np.all(expected.count > 0)
+    for found, wanted in zip(optimized[:4], expected[:4], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
 
 
 def test_several_devices_are_refused():
