@@ -469,9 +469,19 @@ def find_warnings(pipeline: Pipeline) -> list[str]:
         for reason, paths in _ignored_fields(pipeline).items()
     ]
     if not pipeline.eval_input_reader:
-        found.append("no eval_input_reader: there is nothing to evaluate on")
+        found.append(
+            "no eval_input_reader: nothing is validated or drawn while "
+            "training, and `featsr evaluate` needs --records"
+        )
     if len(pipeline.eval_input_reader) > 1:
         found.append("only the first eval_input_reader is used")
+    extension = pipeline.model.feature_super_resolution
+    is_second_look = extension.refiner == schema.RefinerType.SECOND_LOOK
+    if is_second_look and extension.gate_maximum:
+        found.append(
+            "gate_maximum: without effect on a SECOND_LOOK; "
+            "second_look.maximum_window_share limits its windows"
+        )
     return [*found, *_early_ends(pipeline), *_other_crops(pipeline)]
 
 

@@ -289,6 +289,8 @@ def _describe_type(proto: Any, described: Any, field: Field) -> None:
 
 # Similarity from which a name counts as a misspelling of another.
 _SURE = 0.8
+# Most places of a name that a message tells.
+_PLACES = 2
 # Number of names that can be listed in one line.
 _FEW = 8
 
@@ -328,7 +330,10 @@ def unknown_field(name: str, message_class: type) -> str:
             p for p, found in paths.items() if name in fields_of(found)
         ]
         if elsewhere:
-            hint = f"nearest known name: {_join(elsewhere[0], name)}"
+            # Those of the parts that all have come first.
+            places = sorted(elsewhere, key=lambda p: p.count("."))
+            named = [_join(place, name) for place in places[:_PLACES]]
+            hint = f"nearest known name: {' or '.join(named)}"
     return f"{message_name(message_class)} has no field {name!r}; {hint}"
 
 

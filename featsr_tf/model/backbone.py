@@ -196,7 +196,9 @@ def _download(entry: BackboneEntry, arguments: dict, title: str) -> keras.Model:
     except Exception as error:  # a failed download raises nothing narrower
         raise DataError(
             f"the ImageNet weights of {title} could not be downloaded "
-            f"({_one_line(error)}); give the path of a weights file instead"
+            f"({_one_line(error)}); give a file instead, `--set "
+            "model.feature_super_resolution.backbone.weights=FILE`, or "
+            "`--start_from` a detector"
         ) from error
 
 

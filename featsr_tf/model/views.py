@@ -136,7 +136,7 @@ def enlarged_parts(
 def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
     """Cuts views out of the original frames, `[m, h, w, 3]` float32.
 
-    Pixels beyond the frame are 0, as in the padding of frames. What a view
+    Pixels beyond the frame are 0, whatever its padding holds. What a view
     shows does not depend on the others.
     """
     scales = tf.gather(frames.scales, views.image_indices)
@@ -149,6 +149,10 @@ def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
     samples = tf.maximum(samples, 1)
     begins = views.corners / scales
     originals = frames.originals
+    # px of the original with its edge: the centres of the last ones.
+    edges = 1.0 + tf.round(
+        tf.gather(frames.image_sizes / frames.scales, views.image_indices)
+    )
     # As far as its edge a frame is as at the centres of its outermost pixels.
     for axis in (1, 2):
         first, last = (
@@ -165,12 +169,21 @@ def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
         first = begin + 0.5 + 0.5 * step
         last = first + step * tf.cast(counts - 1, tf.float32)
         sides = tf.cast(tf.shape(originals)[1:3] - 1, tf.float32)
-        return tf.image.crop_and_resize(
+        pixels = tf.image.crop_and_resize(
             originals,
             tf.concat([first, last], axis=1) / tf.tile(sides, [2]),
             tf.gather(views.image_indices, rows),
             counts,
         )
+        ends = tf.gather(edges, rows)
+        is_inside = [
+            first[:, axis, None]
+            + step[:, axis, None] * tf.range(counts[axis], dtype=tf.float32)
+            <= ends[:, axis, None]
+            for axis in (0, 1)
+        ]
+        is_inside = is_inside[0][:, :, None] & is_inside[1][:, None]
+        return tf.where(is_inside[..., None], pixels, 0.0)
 
     def cut_one(row: tf.Tensor) -> tf.Tensor:
         count = samples[row]

@@ -155,6 +155,10 @@ class WindowSampler:
             tf.reshape(x, [batch_size, -1]) for x in (magnifications, is_wanted)
         )
         labels = tf.where(is_wanted, labels, sampling.NEITHER)
+        # Where there are fewer candidates than windows, some stand for none.
+        labels = _at_least(self.count, labels, sampling.NEITHER)
+        boxes = _at_least(self.count, boxes, 0.0)
+        magnifications = _at_least(self.count, magnifications, 0.0)
         numbers = sampling.uniform(
             batch[Batch.SEEDS], [tf.shape(labels)[1]], salt=5
         )
@@ -177,6 +181,13 @@ class WindowSampler:
         return Places(flat, rows, magnifications), tf.reshape(
             mask_padding_examples(batch, is_there), [-1]
         )
+
+
+def _at_least(count: int, values: tf.Tensor, filler) -> tf.Tensor:
+    """Adds columns to `[B, N, ...]` so that N is at least `count`."""
+    missing = tf.maximum(count - tf.shape(values)[1], 0)
+    paddings = [[0, 0], [0, missing]] + [[0, 0]] * (values.shape.rank - 2)
+    return tf.pad(values, paddings, constant_values=filler)
 
 
 def frames_of(batch) -> OriginalFrames:

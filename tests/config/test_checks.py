@@ -256,6 +256,14 @@ def test_a_learning_rate_that_ends_before_the_training_is_named():
     )
 
 
+def test_a_gate_that_a_second_look_does_not_have_is_named():
+    gated = "model.feature_super_resolution.gate_maximum=3"
+    refiner = "model.feature_super_resolution.refiner"
+    assert "gate_maximum" not in str(find_warnings(parse(gated)))
+    found = find_warnings(parse(gated, f"{refiner}=SECOND_LOOK"))
+    assert "gate_maximum: without effect on a SECOND_LOOK" in str(found)
+
+
 def test_crops_that_are_resized_otherwise_than_frames_are_named():
     resizer = "model.faster_rcnn.image_resizer.keep_aspect_ratio_resizer"
     crop = "model.feature_super_resolution.training_crop={height: 64 width: 64}"

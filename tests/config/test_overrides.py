@@ -94,6 +94,11 @@ def test_overrides_are_part_of_the_printed_config():
             "model.num_classes=4",
             "nearest known name: model.faster_rcnn.num_classes",
         ),
+        (
+            "num_steps=4",
+            "nearest known name: train_config.num_steps or model.feature_super_"
+            "resolution.super_resolution_stage.num_steps",
+        ),
         ("model.faster_rcnn.num_classes=x", "Couldn't parse integer: x"),
         ("model.faster_rcnn.num_classes=0", "num_classes is 0; expected at"),
         ("model.faster_rcnn.num_classes", "expected path=value"),

@@ -105,6 +105,37 @@ def test_windows_lie_within_the_frame_where_it_is_large_enough(detector, size):
     assert np.all(views.corners <= np.maximum(np.subtract(size, side), 0))
 
 
+def test_what_pads_a_frame_does_not_show():
+    """In a batch, frames of several sizes are padded to the largest."""
+    pixels = np.random.default_rng(0).integers(100, 255, (40, 50, 3), np.uint8)
+    # One more row and column as input pipelines have it, and anything else.
+    padded = np.full((1, 47, 57, 3), 77, np.uint8)
+    padded[0, :41, :51] = np.pad(
+        pixels, [(0, 1), (0, 1), (0, 0)], mode="symmetric"
+    )
+    corners = tf.constant([[10.0, 15.0], [0.0, 0.0]])
+    views = Views(
+        corners,
+        tf.constant([64, 64]),
+        tf.fill([2], 4.0),
+        tf.zeros([2], tf.int32),
+    )
+    alone, in_batch = (
+        render(
+            OriginalFrames(
+                tf.constant(originals),
+                tf.constant([[20.0, 25.0]]),
+                tf.constant([[0.5, 0.5]]),
+            ),
+            views,
+        ).numpy()
+        for originals in (pixels[None], padded)
+    )
+    np.testing.assert_allclose(in_batch, alone, atol=0.01)
+    # 2 px of the view per px of the original: the first ends after 40 px.
+    assert alone[0, :40, :40].min() > 50 and not alone[0, 41:].any()
+
+
 def test_a_view_without_scaling_is_a_cut():
     pixels = np.random.default_rng(0).integers(0, 255, (2, 40, 50, 3), np.uint8)
     frames = OriginalFrames(

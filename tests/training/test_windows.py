@@ -1,12 +1,14 @@
 """Stages 2 and 3 of a second look: the windows that they learn from."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from featsr_tf.data.keys import Batch
+from featsr_tf.model.postprocess import RawDetections
 from featsr_tf.model.views import Views
 from featsr_tf.training.checkpoints import FINE_TUNE
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
@@ -97,6 +99,19 @@ def test_windows_depend_on_the_seeds_of_the_images_alone(sampler):
         np.testing.assert_array_equal(value, again[key])
     assert np.any(first[Batch.SCALES] != other[Batch.SCALES])
     assert len(np.unique(first[Batch.SEEDS], axis=0)) == 6
+
+
+def test_fewer_candidates_than_windows_are_enough(sampler):
+    """The rest of the windows counts for nothing."""
+    batch = frames([SMALL], room=1)
+    few = RawDetections(
+        tf.zeros([1, 1, 1, 4]), tf.zeros([1, 1, 3]), tf.zeros([1, 1], bool)
+    )
+    with mock.patch.object(
+        sampler.detector, "look", lambda *_, **__: (few, None)
+    ):
+        windows = sampler.cut(batch)
+    np.testing.assert_array_equal(windows[Batch.EXAMPLE_MASK], [1.0, 0.0, 0.0])
 
 
 def test_an_image_without_anything_small_counts_for_nothing(sampler):

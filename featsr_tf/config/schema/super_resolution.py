@@ -370,7 +370,7 @@ class FeatureSuperResolution:
         0,
         "Small proposals per image that are refined, those of the best "
         "scores before; 0 = all. With both at 0 there is no first look, as "
-        "in the paper.",
+        "in the paper. Without effect on a SECOND_LOOK.",
         MODEL | INFERENCE | Affects.LARGE | Affects.LARGE_FEATURES,
         limits=(0, 100000),
     )
@@ -456,7 +456,7 @@ class FeatureSuperResolution:
         "Seed of all randomness.",
         BASE | CACHE,
         # Later stages add 1 and 2 to it.
-        limits=(-(2**31), 2**31 - 3),
+        limits=(0, 2**31 - 3),
     )
     checkpoint_interval: int = field(
         250,
