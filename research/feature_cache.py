@@ -206,7 +206,7 @@ def make_works(
         )
     )
     make_batches = cached_batches(
-        pipeline, source, stage, "", tf.distribute.get_strategy()
+        pipeline, source, stage, "", tf.distribute.get_strategy(), base=""
     )
     seen = iter(make_batches(Shard(pipeline.train_config.batch_size)))
     step = tf.function(stage.train_step)

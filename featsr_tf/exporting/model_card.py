@@ -53,6 +53,7 @@ def model_card(
     trained: Mapping[str, Mapping[int, Pipeline]],
     options: ExportOptions,
     started_from: Mapping | None = None,
+    unfinished: str | None = None,
 ) -> str:
     """Writes the model card.
 
@@ -60,7 +61,11 @@ def model_card(
         stages: the steps of each stage.
         trained: the configs that each was trained with, by their first steps.
         started_from: the detector that stage 1 started from; None = none.
+        unfinished: what the training has left to do; None = nothing.
     """
+    facts = _facts(pipeline, label_map, stages, trained, options)
+    if unfinished:
+        facts["training"] = f"not finished: {unfinished}"
     sections = {
         "Use": _use(name, pipeline, signatures, options),
         "Data": _data(trained, started_from),
@@ -78,7 +83,7 @@ def model_card(
     return _TEXTS["card"].format(
         name=name,
         kind=_kind(pipeline, options),
-        facts=_rows(_facts(pipeline, label_map, stages, trained, options)),
+        facts=_rows(facts),
         sections="\n\n".join(
             f"## {title}\n\n{text}" for title, text in sections.items()
         )
@@ -121,12 +126,14 @@ def _facts(
 def _facts_of_small_proposals(
     extension: FeatureSuperResolution,
 ) -> dict[str, str]:
+    is_second_look = extension.refiner == RefinerType.SECOND_LOOK
     facts = {
         "small proposals": f"area below {extension.small_area_threshold:g} "
         f"px^2 of the {extension.small_area_frame.value.lower()} frame",
         "refiner": extension.refiner.value.lower(),
         "refined": _gate(
-            extension.gate_score_threshold, extension.gate_maximum
+            extension.gate_score_threshold,
+            0 if is_second_look else extension.gate_maximum,
         ),
     }
     if extension.gate_objectness_threshold:

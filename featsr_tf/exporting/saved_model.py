@@ -38,6 +38,7 @@ from featsr_tf.model.detector import Detector
 from featsr_tf.prediction.model import load_detector
 from featsr_tf.training import checkpoints
 from featsr_tf.training import model_folder
+from featsr_tf.training.origins import find_unfinished
 
 _WARM_UP_SIDE = 320
 
@@ -91,6 +92,7 @@ def export(
             },
             options,
             checkpoints.first_values(model_dir),
+            None if options.base_only else find_unfinished(pipeline, model_dir),
         )
         write_text(folder / model_folder.PIPELINE_FILE, to_text(pipeline))
         write_text(folder / model_folder.LABEL_MAP_FILE, label_map.to_text())
@@ -176,8 +178,7 @@ def load_detectors(
     is_trained = stage != checkpoints.BASE or base.refines_untrained
     if base_only or not is_trained:
         return base.for_inference(), None
-    detector = load(stage)
-    detector = detector.for_inference()
+    detector = load().for_inference()
     base_predictor = base.large_predictor.for_inference()
     return detector, detector.with_large_predictor(base_predictor)
 

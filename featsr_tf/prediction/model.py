@@ -305,12 +305,18 @@ def load_detector(
     # A SavedModel does without all of this.
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
+    from featsr_tf.training.origins import find_unfinished
     from featsr_tf.training.origins import restore_stage
 
     if pipeline is None:
         pipeline = model_folder.load(model_dir)
     if stage is None:
         stage = checkpoints.newest_stage(model_dir) or checkpoints.BASE
+        if left := find_unfinished(pipeline, model_dir):
+            warnings.warn(
+                f"{model_dir}: its training is not finished: {left}",
+                stacklevel=2,
+            )
     detector = build_detector(pipeline, load_weights=False, **options)
     restore_stage(detector, model_dir, stage)
     if stage == checkpoints.BASE:

@@ -374,6 +374,26 @@ def restore_base(detector: Detector, model_dir: str) -> str:
     return restore_detector(parts, model_dir, BASE)
 
 
+def restore_focus_head(detector: Detector, path: str) -> bool:
+    """Loads the focus head of a checkpoint, where it has one of this shape.
+
+    Returns:
+        Whether it has; otherwise that of the detector is as it was.
+    """
+    head = detector.focus_head
+    if head is None:
+        return False
+    before = head.get_weights()
+    parts = tf.train.Checkpoint(focus_head=head)
+    try:
+        _read(tf.train.Checkpoint(detector=parts), path)
+    # TensorFlow's ways to say that it is missing, or of another shape.
+    except (AssertionError, ValueError):
+        head.set_weights(before)
+        return False
+    return True
+
+
 def restore_detector(
     detector: Detector | tf.train.Checkpoint, model_dir: str, stage: str
 ) -> str:

@@ -36,6 +36,7 @@ def cached_batches(
     stage: Stage,
     model_dir: str,
     strategy: tf.distribute.Strategy,
+    base: str,
 ) -> Callable[..., tf.data.Dataset]:
     """Makes endless batches of a stage's inputs, computing what is missing.
 
@@ -43,6 +44,7 @@ def cached_batches(
 
     Args:
         stage: stage 2 or 3, its frozen weights in place.
+        base: digest of what stage 1 has left, the large predictor with it.
 
     Returns:
         Makes of a `Shard`, and of the steps that the stage has made before
@@ -69,6 +71,10 @@ def cached_batches(
         *stage.detector.extractor.get_weights(),
         *stage.detector.proposal_network.get_weights(),
     )
+    if stage.needs_originals:
+        # Windows lie around what the large predictor has found. Stage 3, which
+        # trains it, goes on with the windows of stage 2.
+        frozen = f"{frozen} {base}"
     paths = {
         part: os.path.join(
             folder,

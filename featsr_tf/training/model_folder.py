@@ -60,7 +60,8 @@ class History:
             for line, record in lines
             if record["stage"] != self.stage or record["step"] <= step
         ]
-        if lines:
+        # Also where the only line is one that was cut off.
+        if os.path.exists(self.path):
             write_text(self.path, "".join(kept))
 
     def validations(self) -> list[dict]:
@@ -337,6 +338,8 @@ def load(model_dir: str, overrides: Sequence[str] = ()) -> Pipeline:
             overridden on which the trained model depends.
     """
     path = os.path.join(model_dir, PIPELINE_FILE)
+    if not os.path.exists(model_dir):
+        raise ConfigError(f"{model_dir}: no model here: no such folder")
     if not os.path.exists(path):
         raise ConfigError(
             f"{model_dir}: no model here ({PIPELINE_FILE} is missing); give "

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Classes that a table names.
 _NAMED = 5
+# Its name there.
+_FOCUS_HEAD = "focus head"
 
 
 def check_one_start(base_from: str | None, start_from: str | None) -> None:
@@ -98,7 +100,7 @@ def start_detector(
         "large predictor": detector.large_predictor.variables,
     }
     if detector.focus_head is not None:
-        parts["focus head"] = detector.focus_head.variables
+        parts[_FOCUS_HEAD] = detector.focus_head.variables
     transfer = transfer_weights(parts, arrays, start_from, class_ids)
     detector.start_small_predictor_from_large()
     classes = _describe_classes(label_map, theirs, class_ids)
@@ -207,6 +209,25 @@ def check_init_from_base(
             f"{model_dir}: has a base stage of its own, at step {found} of "
             f"{total}; go on without --base_from or give another --model_dir"
         )
+
+
+def find_unfinished(pipeline: Pipeline, model_dir: str) -> str | None:
+    """Says what the training of a model folder has left to do, or None.
+
+    A folder that has ended with stage 1, as imported ones do, has nothing.
+    """
+    newest = checkpoints.newest_stage(model_dir)
+    if newest is None:
+        return None
+    if not _is_finished(pipeline, model_dir, newest):
+        step = checkpoints.newest_step(model_dir, newest)
+        total = num_steps(pipeline, newest)
+        return f"stage {newest} is at step {step} of {total}"
+    later = checkpoints.STAGES[checkpoints.STAGES.index(newest) + 1 :]
+    missing = [name for name in later if num_steps(pipeline, name)]
+    if newest == checkpoints.BASE or not missing:
+        return None
+    return f"stage {missing[0]} has not begun"
 
 
 def _is_finished(pipeline: Pipeline, model_dir: str, stage: str) -> bool:
@@ -347,14 +368,27 @@ def import_base_stage(run: "Run", base_from: str) -> None:
         saved = checkpoints.StageCheckpoints(
             run.model_dir, checkpoints.BASE, stage.checkpointed()
         )
-        saved.started_from = checkpoints.read_notes(path).get(
-            checkpoints.STARTED_FROM
-        )
+        saved.started_from = _start_of(run.detector, path)
         saved.save(total)
         print(f"base: taken from {base_from}", flush=True)
     check_agreement(
         run.strategy, "--base_from", base_from, "give all machines the same"
     )
+
+
+def _start_of(detector: Detector, path: str) -> dict | None:
+    """Tells what a base stage began with, and takes its focus head over.
+
+    Stage 1 does not train the focus head, which is worth taking only if it is
+    that of another detector.
+    """
+    started_from = checkpoints.read_notes(path).get(checkpoints.STARTED_FROM)
+    taken = (started_from or {}).get("taken", {})
+    if _FOCUS_HEAD in taken and not checkpoints.restore_focus_head(
+        detector, path
+    ):
+        taken.pop(_FOCUS_HEAD)
+    return started_from
 
 
 def _check_taken(run: "Run", base_from: str, other: Origin) -> None:

@@ -209,13 +209,14 @@ def _train_stages(
     with lock, run.signals.caught():
         if base_from is not None:
             import_base_stage(run, base_from)
-        before = None
+        before, base = None, None
         for name in checkpoints.STAGES:
             if name == checkpoints.SUPER_RESOLUTION:
+                base = origin_of(run.detector, checkpoints.BASE, None)
                 run.detector.start_small_predictor_from_large()
                 run.detector.refiner.start_from(run.detector.extractor)
             if num_steps(run.pipeline, name):
-                before = _train_stage(run, name, before, start_from)
+                before = _train_stage(run, name, before, base, start_from)
         check_agreement(
             run.strategy,
             "weights",
@@ -227,12 +228,17 @@ def _train_stages(
 
 
 def _train_stage(
-    run: Run, name: str, before: Origin | None, start_from: str | None
+    run: Run,
+    name: str,
+    before: Origin | None,
+    base: Origin | None,
+    start_from: str | None,
 ) -> Origin:
     """Makes the steps that are left of a stage.
 
     Args:
         before: what the stage before has left, as the detector is.
+        base: what later stages have of stage 1.
         start_from: what stage 1 begins with, or None.
 
     Returns:
@@ -270,7 +276,7 @@ def _train_stage(
     if any_worker(run.strategy, is_finished):
         _tell(run, name, f"finished at step {step}, not repeated")
     else:
-        _make_steps(run, stage, name, step, callbacks)
+        _make_steps(run, stage, name, step, base, callbacks)
     stage.swap_averages()
     used = checkpoints.newest_step(run.model_dir, name)
     has_best = run.writes and history.best_step() is not None
@@ -341,7 +347,12 @@ def _check_step(run: Run, what: str, step: int) -> None:
 
 
 def _make_steps(
-    run: Run, stage: Stage, name: str, step: int, callbacks: list[StageCallback]
+    run: Run,
+    stage: Stage,
+    name: str,
+    step: int,
+    base: Origin | None,
+    callbacks: list[StageCallback],
 ) -> None:
     if step:
         _tell(run, name, f"continues after step {step}")
@@ -349,11 +360,16 @@ def _make_steps(
     with contextlib.ExitStack() as stack:
         for callback in callbacks:
             stack.enter_context(contextlib.closing(callback))
-        if is_cached(run.pipeline, name):
+        if base is not None and is_cached(run.pipeline, name):
             folder = feature_cache.cache_folder(run.pipeline, run.model_dir)
             stack.enter_context(translate_cache_errors(folder))
             batches = feature_cache.cached_batches(
-                run.pipeline, run.source, stage, run.model_dir, run.strategy
+                run.pipeline,
+                run.source,
+                stage,
+                run.model_dir,
+                run.strategy,
+                base.weights,
             )
         else:
             batches = functools.partial(

@@ -152,6 +152,10 @@ def test_a_card_tells_which_proposals_are_refined():
     )
     assert "| refined | scores of 0.1 or more, the best 5 of an image" in gated
     assert "| judged |" not in gated
+    # It lays windows, however many proposals are in them.
+    assert "the best 5" not in card_of(
+        f"{extension}.gate_maximum=5", f"{extension}.refiner=SECOND_LOOK"
+    )
     assert (
         "| judged | proposals whose objectness is at least 0.05; the base "
         "detector judges all |"

@@ -12,6 +12,7 @@ from featsr_tf.training import model_folder
 from featsr_tf.training import trainer
 from featsr_tf.training.checkpoints import BASE
 from featsr_tf.training.checkpoints import StageCheckpoints
+from featsr_tf.training.checkpoints import first_values
 from tests.data.example_files import encode
 from tests.data.example_files import example
 from tests.data.example_files import noise_image
@@ -66,6 +67,46 @@ def train_without_steps(pipeline, folder, base_from):
             pipeline, str(folder), base_from=str(base_from)
         )
     return detector, [stage.name for stage in fitted]
+
+
+@pytest.mark.parametrize("channels, is_taken", [(8, True), (4, False)])
+def test_a_focus_head_of_another_detector_is_taken_along(
+    pipelines, tmp_path, channels, is_taken
+):
+    def second_look(channels):
+        return (
+            f"{EXTENSION}.refiner=SECOND_LOOK",
+            f"{EXTENSION}.second_look.focus_channels={channels}",
+        )
+
+    pipeline = pipelines(*second_look(channels))
+    label_map = load_label_map(pipeline.train_input_reader.label_map_path)
+    model_folder.prepare(str(tmp_path / "base"), pipeline, label_map)
+    base = small_detector(*second_look(channels))
+    randomize(base, gain=1.5)
+    saved = StageCheckpoints(str(tmp_path / "base"), BASE, {"detector": base})
+    started_from = {
+        "stage": "signs/1",
+        "step": None,
+        "weights": "",
+        "taken": {"extractor": "all", "focus head": "all"},
+    }
+    saved.started_from = started_from
+    saved.save(STEPS)
+    detector, _ = train_without_steps(
+        pipelines(*second_look(8)), tmp_path / "variant", tmp_path / "base"
+    )
+    equal = [
+        ours.shape == theirs.shape and np.array_equal(ours, theirs)
+        for ours, theirs in zip(
+            detector.focus_head.get_weights(),
+            base.focus_head.get_weights(),
+            strict=True,
+        )
+    ]
+    assert all(equal) == is_taken
+    taken = first_values(str(tmp_path / "variant"))["taken"]
+    assert ("focus head" in taken) == is_taken
 
 
 def test_the_base_is_taken_and_only_the_later_stages_train(pipelines, tmp_path):

@@ -215,7 +215,9 @@ def cached_losses(strategy, name, records, folder):
     with strategy.scope():
         stage = build_stage(pipeline, name, small_detector(*OVERRIDES))
     source = load_records(pipeline.train_input_reader, 2)
-    cached = feature_cache.cached_batches(pipeline, source, stage, "", strategy)
+    cached = feature_cache.cached_batches(
+        pipeline, source, stage, "", strategy, base=""
+    )
     losses = []
     recorder = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda _, logs: losses.append(without_time(logs))

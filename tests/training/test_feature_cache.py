@@ -58,13 +58,14 @@ class Cache:
         self.source = load_records(self.pipeline.train_input_reader, 2)
         self.stage = build_stage(self.pipeline, name, detector)
 
-    def batches(self, count, skip_steps=0, shard=None):
+    def batches(self, count, skip_steps=0, shard=None, base="base"):
         make = feature_cache.cached_batches(
             self.pipeline,
             self.source,
             self.stage,
             "",
             tf.distribute.get_strategy(),
+            base,
         )
         return list(make(shard or Shard(2), skip_steps).take(count))
 
@@ -217,7 +218,7 @@ def test_masks_are_those_of_images_whatever_is_weighted(shape):
 def test_whole_frames_have_files_of_their_own(records, tmp_path):
     """Those of a second look, in windows around what reaches a score."""
     names = []
-    for score in (0.05, 0.1):
+    for score, base in ((0.05, "one"), (0.1, "one"), (0.05, "another")):
         fields = ("refiner=SECOND_LOOK", f"gate_score_threshold={score}")
         again = small_detector(*(f"{EXTENSION}.{field}" for field in fields))
         cache = Cache(
@@ -227,8 +228,8 @@ def test_whole_frames_have_files_of_their_own(records, tmp_path):
             *fields,
             "feature_cache.num_images=2",
         )
-        names.append(set(missing_files(cache).values()))
-    assert not names[0] & names[1]
+        names.append(set(missing_files(cache, base=base).values()))
+    assert not names[0] & names[1] and not names[0] & names[2]
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,7 @@ class _NotThereError(Exception):
     """What has to be computed is known; nobody waits for it."""
 
 
-def missing_files(cache) -> dict[str, str]:
+def missing_files(cache, **options) -> dict[str, str]:
     """Names of the files that a cache would write, by part."""
 
     def stop(stage, images, num_batches, files):
@@ -260,7 +261,7 @@ def missing_files(cache) -> dict[str, str]:
         mock.patch.object(feature_files, "_write", stop),
         pytest.raises(_NotThereError) as caught,
     ):
-        cache.batches(1)
+        cache.batches(1, **options)
     [files] = caught.value.args
     return {part: os.path.basename(path) for part, path in files.items()}
 

@@ -86,6 +86,15 @@ def test_half_a_line_of_a_killed_run_is_no_record(tmp_path):
     assert path.read_text() == whole
 
 
+def test_half_a_line_may_be_all_that_there_is(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"stage": "base", "st')
+    history = history_of(tmp_path)
+    history.truncate_after(0)
+    history.append(10, validation={"AP": 0.1})
+    assert history.is_validated(10)
+
+
 @pytest.mark.parametrize("line", ["{", "[]", '{"step": 1}', '{"stage": "x"}'])
 def test_a_damaged_line_is_named(tmp_path, line):
     history = history_of(tmp_path, 0.1)

@@ -34,6 +34,7 @@ from featsr_tf.training.checkpoints import STAGES
 from featsr_tf.training.checkpoints import SUPER_RESOLUTION
 from featsr_tf.training.model_folder import History
 from featsr_tf.training.origins import check_later_stages
+from featsr_tf.training.origins import find_unfinished
 from featsr_tf.training.origins import start_detector
 from tests.model.small import randomize
 from tests.model.small import small_backbone
@@ -199,6 +200,20 @@ def test_a_folder_without_this_record_is_used_and_trained_on(records, trained):
     text = (trained / "checkpoints/fine_tune/ckpt-3.json").read_text()
     assert json.loads(text)["started_from"]["stage"] == SUPER_RESOLUTION
     load_detector(str(trained))
+
+
+def test_what_is_left_to_train_is_told(records, trained):
+    assert find_unfinished(make_pipeline(records), str(trained)) is None
+    longer = make_pipeline(records, steps=(2, 2, 3))
+    assert find_unfinished(longer, str(trained)) == (
+        "stage fine_tune is at step 2 of 3"
+    )
+    shutil.rmtree(trained / "checkpoints" / FINE_TUNE)
+    with pytest.warns(UserWarning, match="stage fine_tune has not begun"):
+        load_detector(str(trained))
+    shutil.rmtree(trained / "checkpoints" / SUPER_RESOLUTION)
+    # As imported detectors are.
+    assert find_unfinished(longer, str(trained)) is None
 
 
 def test_stages_that_were_deleted_to_save_room_are_not_missed(trained):
