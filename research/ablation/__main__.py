@@ -272,6 +272,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(
             f"--seeds: expected each once, found {arguments.seeds}"
         )
+    if min(arguments.seeds) < 0:
+        raise ConfigError(
+            f"--seeds: expected 0 or more, found {min(arguments.seeds)}"
+        )
     check_input_files(read_pipeline(arguments))
     for name, least in (
         ("folds", 2),

@@ -1,6 +1,7 @@
 """Cross-validation: which frames a detector may see, and which judge it."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,10 @@ from featsr_tf.data.examples import feature_texts
 from featsr_tf.data.examples import parse_example
 from featsr_tf.data.keys import Example
 from featsr_tf.errors import DataError
+from featsr_tf.files import write_text
+
+# What the folds were made of, beside them.
+_SOURCES = "sources.json"
 
 
 def fold_of(name: str, num_folds: int) -> int:
@@ -76,17 +81,20 @@ def write_folds(
 
     Args:
         paths: Record files with sound records.
-        folder: To write to; one that is there already is left alone.
+        folder: To write to; one that was made of the same files is left as it
+            is.
         num_folds: Number of folds.
         patterns: Of `fold_of_pattern`; without, hashes of names decide.
 
     Raises:
-        DataError: A record has no name, a fold gets no frame, or the patterns
-            do not give each frame one fold.
+        DataError: A record has no name, a fold gets no frame, the patterns do
+            not give each frame one fold, or files have changed since the folder
+            was made.
     """
     import tensorflow as tf
 
     if os.path.isdir(folder):
+        _check_sources(paths, folder)
         return
     partial = f"{folder}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -112,7 +120,34 @@ def write_folds(
             f"{', '.join(paths)}: {sum(counts)} frames leave fold "
             f"{counts.index(0)} of {num_folds} empty; give fewer --folds"
         )
+    write_text(Path(partial, _SOURCES), json.dumps(_states(paths), indent=1))
     os.rename(partial, folder)
+
+
+def _check_sources(paths: Sequence[str], folder: str | Path) -> None:
+    try:
+        known = json.loads(Path(folder, _SOURCES).read_text(encoding="utf-8"))
+    # Folders of before have none.
+    except FileNotFoundError:
+        return
+    except ValueError:
+        known = {}
+    for path, state in _states(paths).items():
+        if known.get(path) != state:
+            raise DataError(
+                f"{folder}: folds of other records; {path} is new or was "
+                "written anew since; give another --output, or delete the "
+                "folder with the detectors that were trained on its folds"
+            )
+
+
+def _states(paths: Sequence[str]) -> dict[str, list[int]]:
+    """Size and time of the files that are there."""
+    return {
+        path: [os.stat(path).st_size, os.stat(path).st_mtime_ns]
+        for path in paths
+        if os.path.exists(path)
+    }
 
 
 def place(path: str, record: bytes, name: str) -> str:

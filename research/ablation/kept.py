@@ -1,6 +1,8 @@
 """What is kept of a detector: objects, detections, proposals, times."""
 
 import dataclasses
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -169,7 +171,16 @@ def read_kept(path: str | Path) -> Kept:
                 arrays["seconds"],
                 _read_content(arrays),
             )
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    # Damage shows in the archive, in its compressed parts or in what they hold.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(
             f"{path}: damaged ({type(error).__name__}); delete it and run the "
             "same command again"

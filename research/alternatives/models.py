@@ -27,11 +27,13 @@ class Model:
         name: what it is called in the table.
         folder: its model folder.
         pipeline: its config.
+        overrides: fields that are not as they were trained.
     """
 
     name: str
     folder: str
     pipeline: Pipeline
+    overrides: Sequence[str] = ()
 
 
 def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
@@ -59,7 +61,7 @@ def open_models(named: Sequence[str], judged: Sequence[str]) -> list[Model]:
         if name in [BASE, *(model.name for model in models)]:
             raise ConfigError(f"--models: the name {name!r} is taken")
         pipeline = model_folder.load(folder, overrides)
-        models.append(Model(name, folder, pipeline))
+        models.append(Model(name, folder, pipeline, overrides))
     first, *others = models
     names = frame_names(judged)
     for model in models:

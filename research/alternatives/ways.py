@@ -48,7 +48,8 @@ def make_ways(
     if arguments.limit_base is not None:
         name = f"base, objectness {arguments.limit_base:g}"
         pipeline = model_folder.load(
-            first.folder, [f"{_OBJECTNESS}={arguments.limit_base}"]
+            first.folder,
+            [*first.overrides, f"{_OBJECTNESS}={arguments.limit_base}"],
         )
         limited = load_detection_function(pipeline, first.folder, BASE)
         ways |= _at_sizes(name, limited, resizer, arguments.enlarge)

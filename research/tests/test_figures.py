@@ -1,5 +1,6 @@
 """Figures of folds judged as one, with thresholds chosen elsewhere."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -121,9 +122,24 @@ def test_proposals_that_are_those_of_the_base_are_kept_once(tmp_path):
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / "cell.npz").write_bytes(b"no numbers")
-    with pytest.raises(DataError, match=r"cell.npz: damaged .* delete it"):
-        read_kept(tmp_path / "cell.npz")
+    path = tmp_path / "cell.npz"
+    write_kept(path, kept(([SMALL], [SMALL], [0.9])))
+    whole = path.read_bytes()
+    for content in (b"no numbers", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"cell.npz: damaged .* delete it"):
+            read_kept(path)
+
+
+def test_a_flipped_bit_is_damage_or_does_no_harm(tmp_path):
+    path = tmp_path / "cell.npz"
+    write_kept(path, kept(([SMALL], [SMALL], [0.9])))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 29):
+        flipped = bytes([whole[place] ^ 4])
+        path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        with contextlib.suppress(DataError):
+            read_kept(path)
 
 
 @pytest.mark.parametrize(

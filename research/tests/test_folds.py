@@ -89,6 +89,15 @@ def test_folds_that_are_there_are_left_alone(tmp_path):
     assert records_of(fold_paths(tmp_path / "folds", 2)[0]) == before
 
 
+def test_folds_of_records_written_anew_are_refused(tmp_path):
+    path = write_records(tmp_path / "a", [frame(str(n)) for n in range(20)])
+    write_folds([str(path)], tmp_path / "folds", 2)
+    write_folds([str(path)], tmp_path / "folds", 2)
+    write_records(path, [frame(str(n)) for n in range(30)])
+    with pytest.raises(DataError, match="folds of other records; .*/a is new"):
+        write_folds([str(path)], tmp_path / "folds", 2)
+
+
 def test_an_empty_fold_and_a_nameless_frame_are_named(tmp_path):
     one = str(write_records(tmp_path / "one", [frame("a")]))
     with pytest.raises(DataError, match="1 frames leave fold . of 2 empty"):

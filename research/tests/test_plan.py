@@ -257,6 +257,7 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path):
         (["--folds", "1"], "--folds: expected 2 or more, found 1"),
         (["--judged_folds", "1", "1"], "of 0 to 2, each once, found 1 1"),
         (["--judged_folds", "1", "3"], "of 0 to 2, each once, found 1 3"),
+        (["--seeds", "0", "-1"], "--seeds: expected 0 or more, found -1"),
         (["--base", "naive"], "--base naive: is there already"),
         (["--cached_images", "-1"], "--cached_images: expected 0 or more"),
         (["--workers", "0"], "--workers: expected 1 or more, found 0"),
