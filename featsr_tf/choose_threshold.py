@@ -74,17 +74,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check_found(f1) -> None:
     """Refuses a threshold that nothing has decided."""
-    values = f1.values() if isinstance(f1, dict) else [f1]
-    if any(value is None for value in values):
+    by_detector = f1 if isinstance(f1, dict) else {"": f1}
+    if any(value is None for value in by_detector.values()):
         raise DataError(
             "there is no object among the images, by which a threshold could "
             "be chosen; give images with objects"
         )
-    if not all(values):
-        warnings.warn(
-            "no object is found at any threshold: the one chosen means nothing",
-            stacklevel=2,
-        )
+    for detector, value in by_detector.items():
+        if not value:
+            warnings.warn(
+                f"{detector}: no object is found at any threshold: the one "
+                "chosen means nothing".removeprefix(": "),
+                stacklevel=2,
+            )
 
 
 def _choose_on_files(arguments: argparse.Namespace) -> dict:

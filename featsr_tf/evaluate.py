@@ -5,13 +5,14 @@
     python -m featsr_tf.evaluate --model_dir DIR --output metrics.json
 
 The second form compares the base detector with the super-resolved one, on the
-records of the folder's config or of `--pipeline`; `--set` changes fields that
-affect inference. Their
-recall, accuracy and F1 are taken at the score threshold that is best for each
-on the training records, never on the evaluated ones.
+records of the folder's config, of `--pipeline` or of `--records`; `--set`
+changes fields that affect inference. Their recall, accuracy and F1 are taken at
+the score threshold that is best for each on the training records, never on the
+evaluated ones.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -30,6 +31,7 @@ from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.parser import CommandParser
+from featsr_tf.config.schema import TFRecordInputReader
 from featsr_tf.data.pictures import read_image
 from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
@@ -123,6 +125,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Judges detections by object size.",
     )
     add_source_flags(parser)
+    parser.add_argument(
+        "--records",
+        nargs="+",
+        metavar="FILE",
+        help="records that judge a model; default: those of its first "
+        "eval_input_reader",
+    )
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
@@ -227,6 +236,10 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
         )
     if arguments.overrides:
         raise ConfigError("--set: expected only with --model_dir or --pipeline")
+    if arguments.records:
+        raise ConfigError(
+            "--records: expected only with --model_dir or --pipeline"
+        )
     if arguments.pictures and not arguments.image_dir:
         raise ConfigError("--pictures: expected --image_dir with it")
     options = _options(arguments, DEFAULT_SCORE if scores is None else scores)
@@ -235,6 +248,12 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
 
 def _evaluate_model(arguments: argparse.Namespace, scores) -> dict:
     pipeline = read_trained_pipeline(arguments)
+    if arguments.records:
+        judging = TFRecordInputReader(arguments.records)
+        of_classes = [*pipeline.eval_input_reader, pipeline.train_input_reader]
+        pipeline.eval_input_reader = [
+            dataclasses.replace(of_classes[0], tf_record_input_reader=judging)
+        ]
     check_input_files(pipeline, training=scores is None)
     if arguments.image_dir:
         raise ConfigError("--image_dir: expected only with --annotations")

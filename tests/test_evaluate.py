@@ -8,7 +8,11 @@ from PIL import Image
 
 from featsr_tf import choose_threshold
 from featsr_tf import evaluate
+from featsr_tf.errors import ConfigError
 from featsr_tf.evaluate import protocol_of
+from featsr_tf.prediction import evaluation
+from tests.data.example_files import write_records
+from tests.model.small import small_pipeline
 
 BOXES = [[10, 10, 20, 20], [60, 10, 40, 40]]
 
@@ -224,6 +228,31 @@ def test_records_do_not_decide_on_files(files, capsys):
         lambda: run(files, "--records", "a.record", command=choose_threshold),
     )
     assert "--records: expected only with --model_dir or --pipeline" in line
+
+
+def test_figures_are_of_the_records_that_are_named(tmp_path, monkeypatch):
+    """The others are those of the config, if it has any."""
+    record = write_records(tmp_path / "judge.record", [b""])
+    label_map = tmp_path / "label_map.pbtxt"
+    label_map.write_text('item { id: 1 name: "a" }\nitem { id: 2 name: "b" }\n')
+    pipeline = small_pipeline(
+        f"train_input_reader.label_map_path='{label_map}'",
+        f"train_input_reader.tf_record_input_reader.input_path=['{record}']",
+    )
+    monkeypatch.setattr(evaluate, "read_trained_pipeline", lambda _: pipeline)
+    asked = []
+
+    def evaluate_model(pipeline, *_):
+        asked.append(pipeline.eval_input_reader)
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr(evaluation, "evaluate_model", evaluate_model)
+    flags = ["--model_dir", str(tmp_path), "--records", str(record)]
+    with pytest.raises(SystemExit):
+        evaluate.main(flags)
+    ((reader,),) = asked
+    assert reader.label_map_path == str(label_map)
+    assert reader.tf_record_input_reader.input_path == [str(record)]
 
 
 @pytest.mark.parametrize(

@@ -193,10 +193,15 @@ def is_for_validation(name: str, validation_fraction: float) -> bool:
     A hash of the name decides, so that an image stays on its side whatever
     other images there are, and whatever format it is stored in.
     """
+    return place_by_name(name) < validation_fraction
+
+
+def place_by_name(name: str) -> float:
+    """A number from 0 to 1 that depends on an image's name alone."""
     # Roboflow names the altered copies of a picture NAME.rf.NUMBER.jpg.
     stem = Path(name).stem.partition(".rf.")[0]
     digest = hashlib.sha256(stem.encode()).digest()
-    return int.from_bytes(digest[:8], "big") < validation_fraction * 2**64
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def part_validation(

@@ -250,8 +250,9 @@ def _choose_windows(
         "maximum_window_share": 1.0,
         "gate_score_threshold": 0.02,
         "focus_threshold": 0.15,
-        "why_first_pass": "Few objects of an image are small: the first pass "
-        "may be coarse, and what is saved is spent on windows.",
+        "why_first_pass": f"Fewer than {_MANY_SMALL} objects of an image are "
+        "small: the first pass may be coarse, and what is saved is spent on "
+        "windows.",
     }
 
 

@@ -1,7 +1,6 @@
 """What readers of foreign layouts share: files, places, splits, boxes."""
 
 import argparse
-import collections
 import os
 import re
 import warnings
@@ -23,7 +22,7 @@ from featsr_tf.files import stand_in
 from tfrecords_tools.annotations import AnnotatedImage
 from tfrecords_tools.annotations import Outcome
 from tfrecords_tools.annotations import Split
-from tfrecords_tools.annotations import is_for_validation
+from tfrecords_tools.annotations import place_by_name
 
 Item = TypeVar("Item")
 
@@ -256,12 +255,13 @@ def make_splits(
 def _divide(
     items: Sequence[Item], name_of: Callable[[Item], str], fraction: float
 ) -> dict[str, Sequence[Item]]:
-    parts = collections.defaultdict(list)
-    for item in items:
-        is_val = is_for_validation(name_of(item), fraction)
-        parts["val" if is_val else "train"].append(item)
-    if len(parts) < 2:
-        parts = {"train": items, "val": []}
+    places = [place_by_name(name_of(item)) for item in items]
+    known = sorted(set(places))
+    # Where there are two images, both parts have one.
+    limit = min(max(fraction, known[1]), known[-1]) if len(known) > 1 else 0.0
+    parts: dict[str, list] = {"train": [], "val": []}
+    for item, place in zip(items, places, strict=True):
+        parts["val" if place < limit else "train"].append(item)
     print(
         f"no splits: by a hash of their names {len(parts['train'])} images are"
         f" for training, {len(parts['val'])} for validation"

@@ -179,7 +179,10 @@ def open_evaluation(pipeline: Pipeline, model_dir: str) -> RecordFiles:
     """
     model_folder.check_trained(model_dir, pipeline)
     if not pipeline.eval_input_reader:
-        raise ConfigError("the config has no eval_input_reader; add one")
+        raise ConfigError(
+            "the config has no eval_input_reader; give the records to evaluate "
+            "on as --records"
+        )
     return _open_records(pipeline, model_dir, pipeline.eval_input_reader[0])
 
 

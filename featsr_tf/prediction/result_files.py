@@ -135,6 +135,10 @@ class PartialResults:
         """Reads the results of all images that could be read."""
         return (result for result in self if result.error is None)
 
+    def num_detections(self, detector: str) -> int:
+        """Counts what a detector has found."""
+        return sum(len(item.scores) for item in _detections(self, detector))
+
     def close(self) -> None:
         """Leaves the file for a later run."""
         self._file.close()

@@ -33,6 +33,7 @@ from featsr_tf.prediction.sources import find_sources
 from featsr_tf.prediction.sources import frames_of
 from featsr_tf.prediction.tiling import Tiling
 
+_DETECTIONS = "detections.json"
 _PARTIAL = ".detections.partial.jsonl"
 _LOCK = ".detections.lock"
 
@@ -138,8 +139,18 @@ def predict_files(
             bar.update()
         _write(folder, results, options, model.class_names)
         pictures.write_videos(sources, results)
+    num_found = results.num_detections(options.main_detector)
     results.remove()
-    return results.num_frames - results.num_readable
+    num_skipped = results.num_frames - results.num_readable
+    skipped = f", {num_skipped} skipped" if num_skipped else ""
+    print(
+        f"wrote {folder / _DETECTIONS}: {results.num_readable} images, "
+        f"{num_found} detections{skipped}"
+    )
+    if options.max_pictures != 0:
+        least = pictures.min_scores[options.main_detector]
+        print(f"pictures show those of {least:g} or more")
+    return num_skipped
 
 
 @contextlib.contextmanager
@@ -175,7 +186,7 @@ def _write(
     class_names: Mapping[int, str],
 ) -> None:
     written = (results, options.main_detector, class_names)
-    write_coco(folder / "detections.json", *written)
+    write_coco(folder / _DETECTIONS, *written)
     if options.csv:
         write_csv(folder / "detections.csv", *written)
 

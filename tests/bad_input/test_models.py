@@ -69,7 +69,7 @@ def test_a_data_service_that_does_not_answer_is_refused(folder, refuse):
         ("trained", "nowhere", "nowhere: no such image file or folder"),
         ("trained", "empty", "empty: no images found"),
         ("trained", "photos", "no checkpoint found; train with"),
-        ("nowhere", "photos", "nowhere: no model here (pipeline.config is"),
+        ("nowhere", "photos", "nowhere: no model here: no such folder"),
         ("small.config", "photos", "small.config: a file that is no model of"),
         ("lfs.zip", "photos", "lfs.zip: a Git LFS pointer in the place of"),
     ],

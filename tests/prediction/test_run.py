@@ -67,9 +67,11 @@ def files_in(folder):
     }
 
 
-def test_every_image_is_described_in_order(predict, tmp_path):
+def test_every_image_is_described_in_order(predict, tmp_path, capsys):
     write_scenes(tmp_path / "photos", 5)
     assert predict(["photos"], "out", batch_size=2) == 0
+    said = capsys.readouterr().out
+    assert "out/detections.json: 5 images, 5 detections\npictures" in said
     found = read(tmp_path / "out/detections.json")
     assert found["images"][3] == {
         "id": 3,

@@ -8,6 +8,7 @@ from featsr_tf.errors import DataError
 from tests.tfrecords_tools.foreign import boxes_of
 from tests.tfrecords_tools.foreign import write_files
 from tfrecords_tools.annotations import Outcome
+from tfrecords_tools.annotations import place_by_name
 from tfrecords_tools.create_yolo_tf_record import read_yolo
 
 # 64 x 48 px: the box 24, 8, 40, 32 as x and y.
@@ -97,6 +98,18 @@ def test_without_splits_a_hash_decides(tmp_path):
     assert images_by_split(read_yolo(tmp_path)[0]) == found
     (only,), _ = read_yolo(tmp_path, validation_fraction=0)
     assert len(only.images) == 12
+
+
+def test_few_images_are_in_both_splits(tmp_path):
+    """Also where the hash alone would give one of them all."""
+    names = [f"{n}.png" for n in range(99) if place_by_name(f"{n}.png") > 0.5]
+    data = {"data.yaml": NAMES}
+    for name in names[:3]:
+        data |= {f"images/{name}": "", f"labels/{name[:-4]}.txt": BOX}
+    found = images_by_split(read(tmp_path, data)[0])
+    first = min(names[:3], key=place_by_name)
+    assert [len(found[split]) for split in ("train", "val")] == [2, 1]
+    assert next(iter(found["val"])).endswith(first)
 
 
 def test_names_are_text_even_where_yaml_means_something_else(tmp_path):
