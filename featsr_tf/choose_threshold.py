@@ -82,9 +82,10 @@ def _check_found(f1) -> None:
         )
     for detector, value in by_detector.items():
         if not value:
+            of = f"{detector}: " if detector else ""
             warnings.warn(
-                f"{detector}: no object is found at any threshold: the one "
-                "chosen means nothing".removeprefix(": "),
+                f"{of}no object is found at any threshold: the one chosen "
+                "means nothing",
                 stacklevel=2,
             )
 

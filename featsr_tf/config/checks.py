@@ -475,14 +475,23 @@ def find_warnings(pipeline: Pipeline) -> list[str]:
         )
     if len(pipeline.eval_input_reader) > 1:
         found.append("only the first eval_input_reader is used")
+    return [
+        *found,
+        *_unused_gate(pipeline),
+        *_early_ends(pipeline),
+        *_other_crops(pipeline),
+    ]
+
+
+def _unused_gate(pipeline: Pipeline) -> Iterator[str]:
+    """Names the limit of proposals that windows do not have."""
     extension = pipeline.model.feature_super_resolution
     is_second_look = extension.refiner == schema.RefinerType.SECOND_LOOK
     if is_second_look and extension.gate_maximum:
-        found.append(
+        yield (
             "gate_maximum: without effect on a SECOND_LOOK; "
             "second_look.maximum_window_share limits its windows"
         )
-    return [*found, *_early_ends(pipeline), *_other_crops(pipeline)]
 
 
 def _early_ends(pipeline: Pipeline) -> Iterator[str]:

@@ -176,13 +176,13 @@ def render(frames: OriginalFrames, views: Views) -> tf.Tensor:
             counts,
         )
         ends = tf.gather(edges, rows)
-        is_inside = [
+        down, across = (
             first[:, axis, None]
             + step[:, axis, None] * tf.range(counts[axis], dtype=tf.float32)
             <= ends[:, axis, None]
             for axis in (0, 1)
-        ]
-        is_inside = is_inside[0][:, :, None] & is_inside[1][:, None]
+        )
+        is_inside = down[:, :, None] & across[:, None]
         return tf.where(is_inside[..., None], pixels, 0.0)
 
     def cut_one(row: tf.Tensor) -> tf.Tensor:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # Classes that a table names.
 _NAMED = 5
-# Its name there.
+# What tables and notes call it.
 _FOCUS_HEAD = "focus head"
 
 

@@ -185,14 +185,10 @@ def plot(judged: Mapping[str, Judged], path: str) -> None:
         judged: all ways by name.
         path: of the picture.
     """
-    plot_points({name: point(item) for name, item in judged.items()}, path)
-
-
-def plot_points(points: Mapping[str, tuple[float, float]], path: str) -> None:
-    """Draws milliseconds and accuracy of each way; see `plot`."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
+    points = {name: point(item) for name, item in judged.items()}
     line = [points[name] for name in front(points)]
     slowest = max(ms for ms, _ in points.values())
     # To the right of the last one, too, nothing is better.

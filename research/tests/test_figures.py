@@ -131,7 +131,7 @@ def test_a_damaged_file_is_named(tmp_path):
             read_kept(path)
 
 
-def test_a_flipped_bit_is_damage_or_does_no_harm(tmp_path):
+def test_a_flipped_bit_never_ends_in_a_trace(tmp_path):
     path = tmp_path / "cell.npz"
     write_kept(path, kept(([SMALL], [SMALL], [0.9])))
     whole = path.read_bytes()
