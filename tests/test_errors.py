@@ -19,7 +19,12 @@ def allocate_with_numpy():
 @pytest.mark.parametrize(
     ("allocate", "start"),
     [
-        (allocate_with_tensorflow, "error: not enough memory on CPU:0; lower"),
+        pytest.param(
+            allocate_with_tensorflow,
+            "error: not enough memory on CPU:0; lower",
+            # Its allocator waits ten seconds for memory that others may free.
+            marks=pytest.mark.heavy,
+        ),
         (allocate_with_numpy, "error: not enough memory; lower"),
     ],
 )
