@@ -39,7 +39,7 @@ def columns_of(
             for model in models
         ),
         *(
-            Column(target.symbol, target.description, is_target=True)
+            Column(target.symbol, target.description, target.is_measured)
             for target in comparison.targets
         ),
     ]

@@ -1,5 +1,6 @@
 """Trained models whose refined features are compared, from their folders."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import numpy as np
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.config.schema import RefinerType
 from featsr_tf.config.schema import Supervision
+from featsr_tf.config.schema import TwinPooling
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import DataError
 from featsr_tf.model.build import build_target_features
@@ -21,6 +23,7 @@ from featsr_tf.training.targets import AtrousTargets
 from featsr_tf.training.targets import MagnifiedTargets
 from featsr_tf.training.targets import NaiveTargets
 from featsr_tf.training.targets import TargetSource
+from research.probe.features import EnlargedHalfTargets
 
 TWIN, PLAIN, MAGNIFIED = "$T^{1.0}$", "$F^{1.0}$", f"$F^{{{MAGNIFICATION}.0}}$"
 _FOLLOWED = {
@@ -55,11 +58,13 @@ class Target:
         symbol: what the figure calls them.
         description: what they are, in a few words.
         source: makes them.
+        is_measured: whether distances of the others to them are shown.
     """
 
     symbol: str
     description: str
     source: TargetSource
+    is_measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class Comparison:
             px of I^1.0.
         least_area: smallest area of the proposals over the small threshold.
         area_limit: areas from here on are too large.
-        targets: what the refined features may become.
+        targets: what the refined features may become, and what they are
+            looked at beside.
     """
 
     title: str
@@ -148,7 +154,12 @@ def comparisons(
 
 def _on_pairs(pipeline: Pipeline, detector: Detector) -> Comparison:
     extension = pipeline.model.feature_super_resolution
-    twin = AtrousTargets(detector, *build_target_features(pipeline, detector))
+    strided = copy.deepcopy(pipeline)
+    strided.model.feature_super_resolution.twin_pooling = TwinPooling.STRIDE
+    twin, strided_twin = (
+        AtrousTargets(detector, *build_target_features(config, detector))
+        for config in (pipeline, strided)
+    )
     return Comparison(
         "Medium-sized objects, seen at half scale by the generator",
         0.5,
@@ -156,6 +167,13 @@ def _on_pairs(pipeline: Pipeline, detector: Detector) -> Comparison:
         extension.maximum_pair_area_ratio,
         [
             Target(TWIN, "atrous twin", twin),
+            Target(TWIN, "twin, plain strides", strided_twin, False),
+            Target(
+                f"$F({MAGNIFICATION} I^{{0.5}})$",
+                "half image enlarged",
+                EnlargedHalfTargets(detector),
+                False,
+            ),
             Target(PLAIN, "plain features", NaiveTargets()),
         ],
     )

@@ -109,7 +109,13 @@ def test_it_shows_what_each_generator_has_learned(
         "naive",
         "magnified",
         "$T^{1.0}$",
+        "$T^{1.0}$",
+        "$F(2 I^{0.5})$",
         "$F^{1.0}$",
+    ]
+    assert [column.is_target for column in medium.columns] == [
+        *[False] * 3,
+        *(True, False, False, True),
     ]
     assert [column.title for column in small.columns][-1] == "$F^{2.0}$"
     assert [row.label for row in medium.rows] == ["two\n44 x 44 px"] * 2
