@@ -141,15 +141,25 @@ class Detector(keras.Model):
         return found, candidates.clip(image_sizes)
 
     def look(
-        self, images, image_sizes, scales, super_resolve=True, originals=None
+        self,
+        images,
+        image_sizes,
+        scales,
+        super_resolve=True,
+        originals=None,
+        features=None,
     ) -> tuple[RawDetections, tf.Tensor | None]:
         """Finds candidates for detections (Figure 3).
+
+        Args:
+            features: maps of the images, where these are known.
 
         Returns:
             The candidates, and the windows of the second look; None without
             one.
         """
-        features = self.extract(images)
+        if features is None:
+            features = self.extract(images)
         padded_size = tf.shape(images)[1:3]
         proposals = self.propose(features, image_sizes, padded_size)
         if super_resolve:

@@ -39,7 +39,7 @@ class FineTuneStage(Stage):
         is_small = proposals.area_ratios < 1.0
         if self.needs_originals:
             windows = WindowSampler(self.detector, self.sampler)
-            small, chosen = windows.sample(batch)
+            small, chosen = windows.sample(batch, proposals.features)
         else:
             small = self.sampler.sample(
                 batch, proposals.boxes, allowed=proposals.valid & is_small

@@ -45,18 +45,21 @@ class WindowSampler:
         self.sampler = sampler
         self.count = count
 
-    def sample(self, batch) -> tuple[SampledProposals, ChosenProposals]:
+    def sample(
+        self, batch, features: dict[str, tf.Tensor] | None = None
+    ) -> tuple[SampledProposals, ChosenProposals]:
         """Samples proposals of windows of each image, and pools them.
 
         Args:
             batch: whole frames with their originals, see `Batch`.
+            features: maps of the frames, where these are known.
 
         Returns:
             Proposals `[B, count * K]`, px of their windows, and all of them as
             `ChosenProposals` of a batch of windows.
         """
         batch_size = batch[Batch.IMAGES].shape[0]
-        windows = self.cut(batch)
+        windows = self.cut(batch, features)
         # Those that the second look judges: others are easy background.
         proposals = self.sampler.propose(windows, self.second_look.propose)
         sample = self.sampler.sample(
@@ -70,10 +73,10 @@ class WindowSampler:
         )
         return by_image, chosen
 
-    def cut(self, batch) -> dict[str, tf.Tensor]:
+    def cut(self, batch, features=None) -> dict[str, tf.Tensor]:
         """Makes a batch of windows, `count` of each image; see `Batch`."""
         frames = frames_of(batch)
-        views, is_there = self.lay(batch, frames)
+        views, is_there = self.lay(batch, frames, features)
         size = self.second_look.settings.size
         count = batch[Batch.IMAGES].shape[0] * self.count
         return {
@@ -91,13 +94,15 @@ class WindowSampler:
         seeds = batch[Batch.SEEDS][:, None] + offsets
         return tf.reshape(seeds, [-1, 2])
 
-    def lay(self, batch, frames: OriginalFrames) -> tuple[Views, tf.Tensor]:
+    def lay(
+        self, batch, frames: OriginalFrames, features=None
+    ) -> tuple[Views, tf.Tensor]:
         """Lays windows around sampled places, each somewhat aside.
 
         Returns:
             The windows `[B * count]`, and which of them count, 0 or 1.
         """
-        places, is_there = self.sample_places(batch, frames)
+        places, is_there = self.sample_places(batch, frames, features)
         settings = self.second_look.settings
         draws = sampling.uniform(batch[Batch.SEEDS], [self.count, 3], salt=6)
         draws = tf.reshape(2.0 * draws - 1.0, [-1, 3])
@@ -116,7 +121,7 @@ class WindowSampler:
         return tf.nest.map_structure(tf.stop_gradient, views), is_there
 
     def sample_places(
-        self, batch, frames: OriginalFrames
+        self, batch, frames: OriginalFrames, features=None
     ) -> tuple[Places, tf.Tensor]:
         """Samples small objects, and what the first pass takes for some.
 
@@ -129,6 +134,7 @@ class WindowSampler:
             frames.image_sizes,
             frames.scales,
             super_resolve=False,
+            features=features,
         )
         first = first.clip(frames.image_sizes)
         found, scores = look.places_of(first, frames)

@@ -168,6 +168,34 @@ def test_only_predictors_and_focus_head_change(detector, name):
     assert stage.needs_originals
 
 
+def test_windows_of_known_features_are_the_same(sampler):
+    batch = frames([SMALL, LARGE], [SMALL])
+    features = sampler.detector.extract(batch[Batch.IMAGES])
+    for found, expected in zip(
+        sampler.cut(batch, features).values(),
+        sampler.cut(batch).values(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_stage_3_extracts_each_frame_once(detector):
+    stage = build(detector, FINE_TUNE, *FIELDS)
+    batch = frames([SMALL, LARGE], [LARGE, SMALL])
+    with mock.patch.object(
+        detector, "extract", wraps=detector.extract
+    ) as extract:
+        stage.compute_frozen(batch)
+    of_frames = [
+        call
+        for call in extract.call_args_list
+        if call.args[0] is batch[Batch.IMAGES]
+    ]
+    assert len(of_frames) == 1
+    # The other call is that of the windows.
+    assert extract.call_count == 2
+
+
 def test_the_focus_head_sees_frames_in_many_sizes(detector):
     stage = build(detector, SUPER_RESOLUTION, *FIELDS)
     batch = frames([SMALL, LARGE], [LARGE])
