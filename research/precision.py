@@ -9,6 +9,7 @@ detector, which all precisions share, and what they find is judged as well.
 """
 
 import argparse
+import functools
 from collections.abc import Mapping, Sequence
 
 from featsr_tf.command_line.flags import add_pipeline_flags
@@ -223,29 +224,30 @@ def _print_steps(pipelines: Mapping[str, Pipeline], arguments) -> None:
     import tensorflow as tf
 
     from featsr_tf.data.build import load_records
-    from featsr_tf.data.build import training_batches
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
+    from featsr_tf.training.build import stage_batches
 
     pipeline = pipelines[FLOAT32]
     source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
-    batches = training_batches(pipeline, source, with_half_images=True)
-    batch = next(iter(batches))
-    for stage in checkpoints.STAGES:
+    for name in checkpoints.STAGES:
         works = {}
-        for name, own in pipelines.items():
+        for precision, own in pipelines.items():
             keras.utils.set_random_seed(0)
             detector = build_detector(own)
             if arguments.model_dir:
                 checkpoints.restore_base(detector, arguments.model_dir)
                 detector.start_small_predictor_from_large()
-            step = tf.function(build_stage(own, stage, detector).train_step)
-            works[name] = lambda step=step: step(batch)
+            stage = build_stage(own, name, detector)
+            batch = next(iter(stage_batches(pipeline, source, stage, name)))
+            works[precision] = functools.partial(
+                tf.function(stage.train_step), batch
+            )
         times = in_turns(works, arguments.rounds)
-        _print(f"Step of stage {stage}", times)
+        _print(f"Step of stage {name}", times)
 
 
 def _print(title: str, times: Mapping[str, Sequence[float]], count=1) -> None:

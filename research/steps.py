@@ -6,6 +6,7 @@ Steps of the stages take turns, so that all see the same machine.
 """
 
 import argparse
+import functools
 
 from featsr_tf.command_line.flags import add_pipeline_flags
 from featsr_tf.command_line.flags import read_pipeline
@@ -35,22 +36,20 @@ def run(pipeline, rounds: int) -> None:
     import tensorflow as tf
 
     from featsr_tf.data.build import load_records
-    from featsr_tf.data.build import training_batches
     from featsr_tf.model.build import build_detector
     from featsr_tf.training import checkpoints
     from featsr_tf.training.build import build_stage
+    from featsr_tf.training.build import stage_batches
 
     detector = build_detector(pipeline)
     source = load_records(
         pipeline.train_input_reader, pipeline.model.faster_rcnn.num_classes
     )
-    batches = training_batches(pipeline, source, with_half_images=True)
-    batch = next(iter(batches))
-    steps = {
-        name: tf.function(build_stage(pipeline, name, detector).train_step)
-        for name in checkpoints.STAGES
-    }
-    calls = {name: lambda s=step: s(batch) for name, step in steps.items()}
+    calls = {}
+    for name in checkpoints.STAGES:
+        stage = build_stage(pipeline, name, detector)
+        batch = next(iter(stage_batches(pipeline, source, stage, name)))
+        calls[name] = functools.partial(tf.function(stage.train_step), batch)
     times = in_turns(calls, rounds)
     print_environment()
     print(comparison(times, checkpoints.BASE))

@@ -110,7 +110,7 @@ def stage_batches(
     source: RecordFiles,
     stage: Stage,
     name: str,
-    shard: Shard,
+    shard: Shard | None = None,
     skip_steps: int = 0,
     services: Sequence[str] = (),
 ) -> tf.data.Dataset:
