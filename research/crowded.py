@@ -104,10 +104,10 @@ def run(arguments: argparse.Namespace) -> None:
     from featsr_tf.data.build import build_resizer
     from featsr_tf.data.build import load_records
     from featsr_tf.data.build import looks_again
+    from featsr_tf.data.resize import scaled
     from featsr_tf.prediction.evaluation import load_detection_function
     from featsr_tf.training import model_folder
     from research.alternatives.looking import read_frames
-    from research.alternatives.ways import enlarged
     from research.alternatives.ways import make_way
 
     check_rounds(arguments.rounds)
@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
     ways = {BASE: make_way(base, resizer)}
     for factor in arguments.enlarge:
         name = f"{BASE}, frame x {factor:.3g}"
-        ways[name] = make_way(base, enlarged(resizer, factor))
+        ways[name] = make_way(base, scaled(resizer, factor))
     ways[LOOK] = make_way(
         load_detection_function(pipeline, folder, SUPER_RESOLVED),
         build_resizer(pipeline, super_resolve=True),

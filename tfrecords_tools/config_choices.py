@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from featsr_tf.config.schema import SecondLookOptions
 from featsr_tf.data.records import RecordSummary
+from featsr_tf.model.second_look import WindowSettings
 from tfrecords_tools.proposals import AnchorGrid
 from tfrecords_tools.proposals import ObjectShapes
 from tfrecords_tools.proposals import propose
@@ -32,6 +34,11 @@ _CROPS = (384, 512, 640)
 _MOST_ANCHORS = 15
 # px; the others are half octaves from it.
 _FIRST_ANCHOR = 10
+# px of a window per px of the image.
+_ENLARGEMENT = SecondLookOptions().maximum_enlargement
+_SHARE_IN_WINDOWS = 0.5
+# Behind a smaller one windows show hardly more than the base detector sees.
+_LEAST_FIRST_PASS = 0.6
 _FEW_OBJECTS = 20
 _DEFAULT_BOXES = 100
 _STEPS_PER_ROOT_OF_IMAGES = 250
@@ -104,7 +111,7 @@ def choose(
     of_objects = np.repeat(scales, summary.boxes_per_image)
     sizes = summary.object_sizes * of_objects[:, None]
     is_small = sizes.prod(axis=1) < SMALL_AREA
-    look = _choose_windows(summary, is_small)
+    look = _choose_windows(summary, is_small, of_objects)
     crop = _choose_crop(summary, scales, look, recipe)
     parts = (
         _choose_counts(summary, names),
@@ -209,9 +216,14 @@ def _scales(
 
 
 def _choose_windows(
-    summary: RecordSummary, is_small: np.ndarray
+    summary: RecordSummary, is_small: np.ndarray, scales: np.ndarray
 ) -> dict[str, Any]:
-    """Whether small objects are looked at again, and how."""
+    """Whether small objects are looked at again, and how.
+
+    Args:
+        is_small: `[n]` bool, which objects are.
+        scales: `[n]` px of the base detector's input per px of their image.
+    """
     share = is_small.mean()
     per_image = is_small.sum() / summary.num_examples
     told = f"{share:.0%} of the objects are below 32 x 32 px of the input"
@@ -220,19 +232,62 @@ def _choose_windows(
         "why_small": f"{told}, {per_image:.1f} in an image.",
     }
     if share < _SHARE_WORTH_WINDOWS:
-        return values | {
-            "refiner": "NONE",
-            "why_refiner": "Too few objects are small for a second look to be "
-            "worth its time.",
-            "first_pass_scale": 1.0,
-        }
-    values |= {
+        return values | _without_windows(
+            "Too few objects are small for a second look to be worth its time."
+        )
+    windows = _windows_for(summary, per_image)
+    usual = windows["first_pass_scale"]
+    while _share_in_windows(summary, windows, scales, is_small) < (
+        _SHARE_IN_WINDOWS
+    ):
+        # Smaller, so that windows show more than the first pass does.
+        first_pass_scale = round(windows["first_pass_scale"] - 0.05, 2)
+        if first_pass_scale < _LEAST_FIRST_PASS:
+            return values | _without_windows(
+                "Windows would show few small objects larger than the base "
+                "detector does."
+            )
+        windows["first_pass_scale"] = first_pass_scale
+    if windows["first_pass_scale"] < usual:
+        windows["why_first_pass"] = (
+            "Small enough for windows to show small objects larger."
+        )
+    values |= windows | {
         "refiner": "SECOND_LOOK",
         "why_refiner": "Small objects are looked for again, in enlarged "
         "windows of the original image.",
     }
+    return values
+
+
+def _without_windows(reason: str) -> dict[str, Any]:
+    return {"refiner": "NONE", "why_refiner": reason, "first_pass_scale": 1.0}
+
+
+def _share_in_windows(
+    summary: RecordSummary,
+    windows: Mapping[str, Any],
+    scales: np.ndarray,
+    is_small: np.ndarray,
+) -> float:
+    """Tells how many of the small objects windows enlarge."""
+    scales = scales * windows["first_pass_scale"]
+    settings = WindowSettings(
+        magnifications=tuple(windows["magnifications"]),
+        preferred_size=windows["preferred_size"],
+        maximum_enlargement=_ENLARGEMENT,
+    )
+    magnifications = settings.magnifications_of(
+        (summary.object_areas * scales**2).astype(np.float32),
+        np.stack([scales, scales], axis=1).astype(np.float32),
+    ).numpy()
+    return float((magnifications[is_small] > 0).mean())
+
+
+def _windows_for(summary: RecordSummary, per_image: float) -> dict[str, Any]:
+    """How windows are laid for so many small objects in an image."""
     if per_image >= _MANY_SMALL:
-        return values | {
+        return {
             "first_pass_scale": 0.6,
             "magnifications": [2.0, 2.5, 3.0, 4.0],
             "preferred_size": _size_in_windows(summary, 48),
@@ -243,7 +298,7 @@ def _choose_windows(
             "that they lie in is searched as one view, and a coarse first "
             "pass says where that is.",
         }
-    return values | {
+    return {
         "first_pass_scale": 0.8,
         "magnifications": [2.0, 3.0, 4.0],
         "preferred_size": _size_in_windows(summary, 64),

@@ -27,6 +27,7 @@ from featsr_tf.data.records import RecordSummary
 from featsr_tf.data.records import scan_records
 from featsr_tf.data.sharding import Shard
 from featsr_tf.data.tfrecord_files import expand_patterns
+from featsr_tf.geometry.windows import largest_scale
 
 _METHODS = {
     ResizeType.AREA: resize.AREA,
@@ -75,8 +76,14 @@ def build_resizer(
     """
     resizer = _image_resizer(pipeline)
     if super_resolve and looks_again(pipeline):
-        extension = pipeline.model.feature_super_resolution
-        return resize.scaled(resizer, extension.second_look.first_pass_scale)
+        look = pipeline.model.feature_super_resolution.second_look
+        return resize.FirstPassResizer(
+            resize.scaled(resizer, look.first_pass_scale),
+            resizer,
+            # Larger first passes have no window: nothing would make up for
+            # what they see less than the base detector.
+            largest_scale(look.maximum_enlargement, look.magnifications),
+        )
     return resizer
 
 

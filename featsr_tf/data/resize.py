@@ -1,7 +1,7 @@
 """Resizers of the Object Detection API, padding and halving of images."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 
@@ -51,11 +51,47 @@ class FixedShapeResizer:
     as_api: bool = False
 
 
-Resizer = KeepAspectRatioResizer | FixedShapeResizer
+@dataclasses.dataclass(frozen=True)
+class FirstPassResizer:
+    """Makes images small for a first pass, unless they are small already.
+
+    Args:
+        small: what they are resized by.
+        usual: what is taken instead where `small` would make more of an image
+            than `largest_scale` allows.
+        largest_scale: px of the result per px of the image.
+    """
+
+    small: KeepAspectRatioResizer | FixedShapeResizer
+    usual: KeepAspectRatioResizer | FixedShapeResizer
+    largest_scale: float
+
+    @property
+    def method(self) -> str:
+        """That of both."""
+        return self.usual.method
+
+    @property
+    def as_api(self) -> bool:
+        """That of both."""
+        return self.usual.as_api
+
+    def largest_area(self, area):
+        """Says how large `small` may make an image of an area, px^2."""
+        return area * self.largest_scale**2
+
+
+Resizer = KeepAspectRatioResizer | FixedShapeResizer | FirstPassResizer
 
 
 def scaled(resizer: Resizer, scale: float) -> Resizer:
-    """Makes a resizer whose images are smaller by a factor, the scale."""
+    """Makes a resizer whose images are larger by a factor, the scale."""
+    if isinstance(resizer, FirstPassResizer):
+        return dataclasses.replace(
+            resizer,
+            small=scaled(resizer.small, scale),
+            usual=scaled(resizer.usual, scale),
+        )
     sides = {
         name: round(getattr(resizer, name) * scale)
         for name in ("min_dimension", "max_dimension", "height", "width")
@@ -66,6 +102,11 @@ def scaled(resizer: Resizer, scale: float) -> Resizer:
 
 def resized_size(height: int, width: int, resizer: Resizer) -> tuple[int, int]:
     """Height and width in px after `resizer`, before any padding."""
+    if isinstance(resizer, FirstPassResizer):
+        size = resized_size(height, width, resizer.small)
+        if size[0] * size[1] <= resizer.largest_area(height * width):
+            return size
+        return resized_size(height, width, resizer.usual)
     if isinstance(resizer, FixedShapeResizer):
         return resizer.height, resizer.width
     factor = resizer.min_dimension / min(height, width)
@@ -87,6 +128,8 @@ def static_shape(
     Returns:
         Height and width in px, multiples of 32.
     """
+    if isinstance(resizer, FirstPassResizer):
+        return _static_first_pass_shape(list(image_sizes), resizer)
     sizes = [resized_size(*size, resizer) for size in image_sizes]
     if (
         isinstance(resizer, KeepAspectRatioResizer)
@@ -99,11 +142,30 @@ def static_shape(
     )
 
 
+def _static_first_pass_shape(
+    image_sizes: Sequence[tuple[int, int]], resizer: FirstPassResizer
+) -> tuple[int, int]:
+    """`static_shape` of images that are resized in one of two ways."""
+    ways: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+    for size in image_sizes:
+        small = resized_size(*size, resizer.small)
+        ways[resized_size(*size, resizer) == small].append(size)
+    shapes = [
+        static_shape(sizes, resizer.small if is_small else resizer.usual)
+        for is_small, sizes in ways.items()
+        if sizes
+    ]
+    heights, widths = zip(*shapes, strict=True)
+    return max(heights), max(widths)
+
+
 def largest_shape(resizer: Resizer) -> tuple[int, int]:
     """The smallest padded shape, in px, that holds images of any size.
 
     A resizer that keeps the aspect ratio must have a `max_dimension`.
     """
+    if isinstance(resizer, FirstPassResizer):
+        resizer = resizer.usual
     if isinstance(resizer, FixedShapeResizer):
         return round_up(resizer.height), round_up(resizer.width)
     side = round_up(resizer.max_dimension)
@@ -123,6 +185,13 @@ def resize(image: tf.Tensor, resizer: Resizer) -> tf.Tensor:
 
 def size_in_graph(old_size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     """`resized_size` in a graph: `[2]` int32 px to `[2]` int32 px."""
+    if isinstance(resizer, FirstPassResizer):
+        small = size_in_graph(old_size, resizer.small)
+        limit = resizer.largest_area(
+            tf.reduce_prod(tf.cast(old_size, tf.float64))
+        )
+        fits = tf.reduce_prod(tf.cast(small, tf.float64)) <= limit
+        return tf.where(fits, small, size_in_graph(old_size, resizer.usual))
     if isinstance(resizer, FixedShapeResizer):
         return tf.constant([resizer.height, resizer.width])
     # float64 makes the rounding equal to that of `resized_size`.
@@ -189,6 +258,13 @@ def _resize_by_area(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 def padded_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     """Tells the sides of images of a size, resized and padded, `[2]` px."""
+    if isinstance(resizer, FirstPassResizer):
+        usual = padded_size(size, resizer.usual)
+        small = resizer.small
+        if not getattr(small, "pad_to_max_dimension", False):
+            return usual
+        fits = tf.reduce_all(size <= small.max_dimension)
+        return tf.where(fits, padded_size(size, small), usual)
     if isinstance(resizer, KeepAspectRatioResizer):
         if resizer.pad_to_max_dimension:
             size = tf.fill([2], resizer.max_dimension)

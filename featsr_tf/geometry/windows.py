@@ -1,8 +1,28 @@
 """Windows that hold boxes: as few as may be."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+
+# A window may be enlarged a little more than is wanted: the next lower step is
+# farther off.
+STEP_TOLERANCE = 0.9
+
+
+def largest_scale(
+    maximum_enlargement: float, magnifications: Sequence[float]
+) -> float:
+    """Tells how large a first pass may see frames that get windows.
+
+    Args:
+        maximum_enlargement: px of a window per px of the frame.
+        magnifications: px of a window per px of the first pass, ascending.
+
+    Returns:
+        Px of the first pass per px of the frame.
+    """
+    return maximum_enlargement / (STEP_TOLERANCE * magnifications[0])
 
 
 class Layout(NamedTuple):
@@ -28,7 +48,7 @@ def lay_windows(
     *,
     may_share: tf.Tensor | bool = True,
     step: float = 0.0,
-    most: int | None = None,
+    most: tf.Tensor | int | None = None,
 ) -> Layout:
     """Lays few windows that hold all boxes that a window can hold.
 
@@ -55,7 +75,9 @@ def lay_windows(
     return Layout(corners, holds, choose_places(holds, most))
 
 
-def choose_places(holds: tf.Tensor, most: int | None = None) -> tf.Tensor:
+def choose_places(
+    holds: tf.Tensor, most: tf.Tensor | int | None = None
+) -> tf.Tensor:
     """Chooses few places, `[n]` bool, that hold all boxes any place holds.
 
     The place that holds most of the boxes that are left is taken first.

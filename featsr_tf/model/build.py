@@ -346,6 +346,7 @@ def build_window_settings(extension: FeatureSuperResolution) -> WindowSettings:
         margin=options.margin,
         score_threshold=extension.gate_score_threshold,
         focus_threshold=options.focus_threshold,
+        certain_score=options.certain_score,
         maximum_share=options.maximum_window_share,
     )
 

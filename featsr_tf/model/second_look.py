@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from featsr_tf.geometry import boxes as box_ops
 from featsr_tf.geometry.roi_align import RoiPooling
+from featsr_tf.geometry.windows import STEP_TOLERANCE
 from featsr_tf.geometry.windows import lay_windows
 from featsr_tf.model.backbone import Backbone
 from featsr_tf.model.postprocess import PostProcessing
@@ -43,7 +44,8 @@ class WindowSettings:
         size: side of a window as the network sees it, px, a multiple of 32.
         magnifications: px of a window per px of the first pass, ascending.
         preferred_size: side, px of the window, that objects are brought to.
-        maximum_enlargement: px of a window per px of the original, at most.
+        maximum_enlargement: px of a window per px of the original, at most
+            (and a little more, `STEP_TOLERANCE`).
         margin: least distance of what is looked at from the edge of its
             window, px of the window. What ends at less than half of it may go
             on behind the edge, and is left out.
@@ -51,6 +53,8 @@ class WindowSettings:
             looked at again.
         focus_threshold: probability from which on a peak of the focus map is
             looked at.
+        certain_score: score in the first pass from which on nothing is looked
+            at again; 1 = none is so high.
         maximum_share: most pixels of windows, as a share of those of the
             part of the frame that they lie in.
     """
@@ -62,30 +66,29 @@ class WindowSettings:
     margin: float = 32.0
     score_threshold: float = 0.05
     focus_threshold: float = 0.15
+    certain_score: float = 1.0
     maximum_share: float = 1.0
 
     def magnifications_of(
-        self, boxes: tf.Tensor, scales: tf.Tensor
+        self, areas: tf.Tensor, scales: tf.Tensor
     ) -> tf.Tensor:
         """Says how much boxes are to be enlarged, by the steps that there are.
 
         Args:
-            boxes: `[n, 4]`, px of the first pass.
+            areas: `[n]`, px^2 of the first pass.
             scales: `[n, 2]` px of the first pass per px of the original.
 
         Returns:
             `[n]`, 0 where there is nothing to be gained.
         """
-        sides = tf.sqrt(tf.maximum(box_ops.area(boxes), 1.0))
+        sides = tf.sqrt(tf.maximum(areas, 1.0))
         wanted = tf.minimum(
             self.preferred_size / sides,
             self.maximum_enlargement / tf.sqrt(tf.reduce_prod(scales, axis=1)),
         )
         steps = tf.constant([0.0, *self.magnifications])
-        # A step a little above what is wanted is better than the next lower.
-        count = tf.reduce_sum(
-            tf.cast(wanted[:, None] >= 0.9 * steps[1:], tf.int32), axis=1
-        )
+        is_reached = wanted[:, None] >= STEP_TOLERANCE * steps[1:]
+        count = tf.reduce_sum(tf.cast(is_reached, tf.int32), axis=1)
         return tf.gather(steps, count)
 
 
@@ -157,15 +160,19 @@ class SecondLook:
         frames = OriginalFrames(*(value[row, None] for value in frames))
         peaks = tf.boolean_mask(peaks[0], peaks[1] == row)
         places, scores = self.places_of(first, frames)
-        is_doubtful = tf.reshape(first.valid, [-1]) & (
-            scores >= self.settings.score_threshold
-        )
+        is_valid = tf.reshape(first.valid, [-1])
+        is_doubtful = is_valid & (scores >= self.settings.score_threshold)
+        is_open = tf.ones_like(peaks[:, 0], tf.bool)
+        if self.settings.certain_score < 1.0:
+            is_certain = is_valid & (scores >= self.settings.certain_score)
+            is_doubtful &= ~is_certain
+            is_open = ~is_inside(peaks, places.boxes, is_certain)
         places = concatenate(
             places,
             self.as_places(peaks, tf.zeros_like(peaks[:, 0], tf.int32), frames),
         )
         is_chosen = (
-            tf.concat([is_doubtful, tf.ones_like(peaks[:, 0], tf.bool)], axis=0)
+            tf.concat([is_doubtful, is_open], axis=0)
             & (places.magnifications > 0.0)
             & is_small(places.boxes, places.image_indices + row)
         )
@@ -200,7 +207,9 @@ class SecondLook:
     ) -> Places:
         """Adds to boxes `[n, 4]` how much they are to be enlarged."""
         scales = tf.gather(frames.scales, image_indices)
-        magnifications = self.settings.magnifications_of(boxes, scales)
+        magnifications = self.settings.magnifications_of(
+            box_ops.area(boxes), scales
+        )
         return Places(boxes, image_indices, magnifications)
 
     def look(
@@ -249,11 +258,13 @@ class SecondLook:
             The views, and which places `[n]` bool they hold.
         """
         settings = self.settings
-        windows, is_held = self.lay_windows(places, image_sizes)
         parts = enlarged_parts(
             places, image_sizes, margin=settings.margin, least=settings.size
         )
         most = settings.maximum_share * tf.cast(parts.num_pixels(), tf.float32)
+        # One window more than there may be is enough to know.
+        count = tf.cast(most / settings.size**2, tf.int32) + 1
+        windows, is_held = self.lay_windows(places, image_sizes, count)
         is_dense = tf.cast(windows.num_pixels(), tf.float32) > most
         return tf.cond(
             is_dense,
@@ -262,9 +273,13 @@ class SecondLook:
         )
 
     def lay_windows(
-        self, places: Places, image_sizes: tf.Tensor
+        self, places: Places, image_sizes: tf.Tensor, most: tf.Tensor
     ) -> tuple[Views, tf.Tensor]:
-        """Lays few windows that hold all places; also tells which are held."""
+        """Lays few windows that hold all places; also tells which are held.
+
+        Args:
+            most: number of windows at which it stops, whatever is left.
+        """
         settings = self.settings
         boxes, image_indices, magnifications = places
         sides = settings.size / magnifications[:, None]
@@ -276,6 +291,7 @@ class SecondLook:
             margins,
             may_share=(image_indices[:, None] == image_indices)
             & (magnifications[:, None] == magnifications),
+            most=most,
         )
         is_held = tf.reduce_any(layout.holds, axis=0)
         corners, magnifications, image_indices = gather_rows(
@@ -356,6 +372,24 @@ class SecondLook:
         begins_whole = (boxes[..., :2] > edge) | is_first
         ends_whole = (boxes[..., 2:] < size - edge) | is_last
         return tf.reduce_all(begins_whole & ends_whole, axis=-1)
+
+
+def is_inside(
+    places: tf.Tensor, boxes: tf.Tensor, counts: tf.Tensor
+) -> tf.Tensor:
+    """Tells which places have their centre in a box.
+
+    Args:
+        places: `[m, 4]`.
+        boxes: `[n, 4]`.
+        counts: `[n]` bool, which of the boxes count.
+
+    Returns:
+        `[m]` bool.
+    """
+    centers = (places[:, None, :2] + places[:, None, 2:]) / 2
+    is_within = (boxes[:, :2] <= centers) & (centers <= boxes[:, 2:])
+    return tf.reduce_any(tf.reduce_all(is_within, axis=-1) & counts, axis=1)
 
 
 def arrange_by_image(boxes, scores, image_indices, batch_size) -> RawDetections:

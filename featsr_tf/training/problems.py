@@ -11,6 +11,7 @@ from featsr_tf.data import augment_geometry
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import looks_again
 from featsr_tf.data.records import RecordFiles
+from featsr_tf.data.resize import FirstPassResizer
 from featsr_tf.data.resize import resized_size
 from featsr_tf.model.build import build_window_settings
 from featsr_tf.training import checkpoints
@@ -74,6 +75,7 @@ def find_problems(
         *_objects_too_large(pipeline, source),
         *_other_scales(pipeline, source, evaluated),
         *_other_sizes(pipeline, source, evaluated),
+        *_without_windows(pipeline, source, evaluated),
         *_nothing_small(pipeline, source),
         *_steps_left_out(pipeline),
     ]
@@ -172,8 +174,10 @@ def scale_line(
         seen = _scales_of_looks(pipeline, (evaluated or [source])[0])
         told = [
             f"{_range(of_look[of_look > 0])} in {look}"
-            for look, of_look in seen.items()
             if of_look.any()
+            else f"no {look}"
+            for look, of_look in seen.items()
+            if len(of_look)
         ]
         looks = f" ({', '.join(told)})" if told else ""
     return (
@@ -218,10 +222,9 @@ def _scales_of_looks(
     scales = np.repeat(
         _scales(pipeline, records, super_resolve=True), summary.boxes_per_image
     )
-    sides = summary.object_sizes * scales[:, None]
     extension = pipeline.model.feature_super_resolution
     magnifications = build_window_settings(extension).magnifications_of(
-        np.pad(sides, ((0, 0), (2, 0))).astype(np.float32),
+        (summary.object_areas * scales**2).astype(np.float32),
         np.stack([scales, scales], axis=1).astype(np.float32),
     )
     is_small = _measured_areas(pipeline, records) < (
@@ -279,6 +282,41 @@ def _other_sizes(
                 f"training shows few {end.word} {limit:.3g} px; {advice}, or "
                 f"make its {field} {end.change}"
             )
+
+
+def _without_windows(
+    pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
+) -> Iterator[str]:
+    """Counts small objects in frames that windows would enlarge too much."""
+    resizer = build_resizer(pipeline, super_resolve=True)
+    if not isinstance(resizer, FirstPassResizer) or not resizer.largest_scale:
+        return
+    records = (evaluated or [source])[0]
+    extension = pipeline.model.feature_super_resolution
+    look = extension.second_look
+    is_small = _measured_areas(pipeline, records) < (
+        extension.small_area_threshold
+    )
+    scales = np.repeat(
+        _scales(pipeline, records), records.summary.boxes_per_image
+    )[is_small]
+    seen = scales * look.first_pass_scale
+    is_too_large = seen > resizer.largest_scale
+    if not is_too_large.any():
+        return
+    title = "evaluation" if evaluated else "training"
+    most = resizer.largest_scale / scales[is_too_large].max()
+    enlargement = look.maximum_enlargement * seen.max() / resizer.largest_scale
+    yield (
+        f"second_look: {is_too_large.sum()} of {len(seen)} small {title} "
+        "objects are in frames that the first pass would see at "
+        f"{_range(seen[is_too_large])} px per px of the frame, too large for a "
+        f"window within maximum_enlargement: {look.maximum_enlargement:g}; "
+        "these frames are seen as by the base detector, and not looked at "
+        f"again; set first_pass_scale to {max(np.floor(most * 100), 5) / 100:g}"
+        f", or maximum_enlargement to {np.ceil(enlargement * 10) / 10:g}, or "
+        "make image_resizer smaller"
+    )
 
 
 def _is_reshaped(pipeline: Pipeline) -> bool:

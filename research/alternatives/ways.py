@@ -11,6 +11,7 @@ from featsr_tf.data.build import looks_again
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import Resizer
 from featsr_tf.data.resize import resized_size
+from featsr_tf.data.resize import scaled
 from featsr_tf.exporting.names import BASE
 from featsr_tf.exporting.names import SUPER_RESOLVED
 from featsr_tf.metrics.detections import Detections
@@ -26,7 +27,6 @@ from research.alternatives.models import Model
 Way = Callable[[np.ndarray], Detections]
 
 _OBJECTNESS = "model.faster_rcnn.first_stage_nms_score_threshold"
-_DIMENSIONS = ("min_dimension", "max_dimension")
 
 
 def make_ways(
@@ -93,7 +93,7 @@ def _at_sizes(
         name: make_way(detector, resizer, originals=originals),
         **{
             f"{name}, frame x {factor:.3g}": make_way(
-                detector, enlarged(resizer, factor), originals=originals
+                detector, scaled(resizer, factor), originals=originals
             )
             for factor in factors
         },
@@ -122,19 +122,6 @@ def make_way(
     return way
 
 
-def enlarged(resizer: Resizer, factor: float) -> Resizer:
-    """Makes a resizer that shows images larger.
-
-    Args:
-        resizer: the config's.
-        factor: times the sides that it gives.
-    """
-    is_fixed = isinstance(resizer, FixedShapeResizer)
-    names = ("height", "width") if is_fixed else _DIMENSIONS
-    sides = {name: round(factor * getattr(resizer, name)) for name in names}
-    return dataclasses.replace(resizer, **sides)
-
-
 def enlarged_tiles(resizer: Resizer, factor: float) -> Resizer:
     """Makes a resizer that shows tiles larger, and whole frames no longer.
 
@@ -142,7 +129,7 @@ def enlarged_tiles(resizer: Resizer, factor: float) -> Resizer:
         resizer: the config's; one of a fixed shape has but one for both.
         factor: times the side at which it shows a tile.
     """
-    large = enlarged(resizer, factor)
+    large = scaled(resizer, factor)
     if isinstance(large, FixedShapeResizer):
         return large
     longest = max(resizer.max_dimension, large.min_dimension)

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from featsr_tf.config.schema import AreaFrame
-from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import KeepAspectRatioResizer
 from featsr_tf.data.resize import resized_size
 from featsr_tf.errors import ConfigError
@@ -25,7 +24,6 @@ from research.alternatives.looking import Frame
 from research.alternatives.looking import judge
 from research.alternatives.looking import look
 from research.alternatives.models import open_models
-from research.alternatives.ways import enlarged
 from research.alternatives.ways import enlarged_tiles
 from research.alternatives.ways import make_way
 from tests.data.example_files import encode
@@ -75,13 +73,6 @@ def flags(**changes):
 def test_numbers_out_of_range_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         command.check(flags(**changes))
-
-
-def test_enlarged_frames_are_twice_as_large():
-    twice = enlarged(RESIZER, 2)
-    assert resized_size(800, 1360, twice) == (1200, 2040)
-    fixed = enlarged(FixedShapeResizer(300, 400), 1.5)
-    assert resized_size(800, 1360, fixed) == (450, 600)
 
 
 def test_enlarged_tiles_leave_the_whole_frame_as_it_is():

@@ -10,6 +10,7 @@ from featsr_tf.data.resize import AREA
 from featsr_tf.data.resize import BICUBIC
 from featsr_tf.data.resize import BILINEAR
 from featsr_tf.data.resize import NEAREST
+from featsr_tf.data.resize import FirstPassResizer
 from featsr_tf.data.resize import FixedShapeResizer
 from featsr_tf.data.resize import KeepAspectRatioResizer
 from featsr_tf.data.resize import enlarged_image
@@ -20,6 +21,8 @@ from featsr_tf.data.resize import padded_size
 from featsr_tf.data.resize import resize
 from featsr_tf.data.resize import resize_image
 from featsr_tf.data.resize import resized_size
+from featsr_tf.data.resize import scaled
+from featsr_tf.data.resize import size_in_graph
 from featsr_tf.data.resize import static_shape
 from tests.data.example_files import noise_image
 
@@ -47,6 +50,9 @@ def test_graph_and_plain_python_agree_on_every_size():
         KeepAspectRatioResizer(30, 52),
         KeepAspectRatioResizer(37, 45),
         FixedShapeResizer(20, 50),
+        FirstPassResizer(
+            KeepAspectRatioResizer(30, 52), KeepAspectRatioResizer(60, 104), 0.6
+        ),
     ):
         resize_in_graph = tf.function(
             lambda image, resizer=resizer: resize(image, resizer),
@@ -214,3 +220,56 @@ def test_the_api_pads_to_what_was_asked_for_and_no_further():
     assert padded_size(size, resizer).numpy().tolist() == [51, 51]
     resizer = dataclasses.replace(resizer, as_api=False)
     assert padded_size(size, resizer).numpy().tolist() == [64, 64]
+
+
+def test_scaled_frames_are_larger_by_the_factor():
+    twice = scaled(KeepAspectRatioResizer(600, 1020), 2)
+    assert resized_size(800, 1360, twice) == (1200, 2040)
+    fixed = scaled(FixedShapeResizer(300, 400), 1.5)
+    assert resized_size(800, 1360, fixed) == (450, 600)
+    first = scaled(
+        FirstPassResizer(FixedShapeResizer(2, 3), FixedShapeResizer(4, 6), 1), 2
+    )
+    assert resized_size(4, 6, first) == (4, 6)
+    assert resized_size(3, 6, first) == (8, 12)
+
+
+FIRST_PASS = FirstPassResizer(
+    KeepAspectRatioResizer(480, 816), KeepAspectRatioResizer(600, 1020), 1.0
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((800, 1360), (480, 816)),
+        ((480, 640), (480, 640)),
+        ((479, 640), (600, 802)),
+        ((375, 500), (600, 800)),
+        # The longer side limits it.
+        ((400, 1360), (240, 816)),
+    ],
+)
+def test_a_first_pass_is_no_smaller_where_frames_are_small(size, expected):
+    assert resized_size(*size, FIRST_PASS) == expected
+    in_graph = size_in_graph(tf.constant(size), FIRST_PASS)
+    assert tuple(in_graph.numpy()) == expected
+
+
+def test_the_shape_of_a_first_pass_holds_frames_of_both_sizes():
+    assert static_shape([(800, 1360)], FIRST_PASS) == (480, 832)
+    assert static_shape([(800, 1360), (375, 500)], FIRST_PASS) == (608, 832)
+    assert largest_shape(FIRST_PASS) == (1024, 1024)
+
+
+def test_both_sizes_of_a_first_pass_are_padded_to_their_maximum():
+    padding = dataclasses.replace(
+        FIRST_PASS,
+        small=KeepAspectRatioResizer(480, 816, pad_to_max_dimension=True),
+        usual=KeepAspectRatioResizer(600, 1020, pad_to_max_dimension=True),
+    )
+    for size, expected in (([480, 816], 832), ([600, 1020], 1024)):
+        sides = padded_size(tf.constant(size), padding)
+        assert sides.numpy().tolist() == [expected] * 2
+    assert static_shape([(800, 1360)], padding) == (832, 832)
+    assert static_shape([(375, 500)], padding) == (1024, 1024)

@@ -45,23 +45,21 @@ def squares(*corners_and_sides):
 
 
 def test_objects_are_brought_near_the_preferred_size(detector):
-    boxes = squares(*((0, 0, side) for side in (5, 10, 13, 18, 22, 23, 50)))
+    sides = tf.constant([5, 10, 13, 18, 22, 23, 50], tf.float32)
     scales = tf.ones([7, 2])
     # 40 px are wanted, at most 3 px per px of the original; a step may be a
     # tenth above what is wanted.
     np.testing.assert_array_equal(
-        detector.second_look.settings.magnifications_of(
-            tf.constant(boxes, tf.float32), scales
-        ),
+        detector.second_look.settings.magnifications_of(sides**2, scales),
         [3, 3, 3, 2, 2, 0, 0],
     )
 
 
 def test_the_original_limits_the_magnification(detector):
-    boxes = tf.constant(squares((0, 0, 5), (0, 0, 5), (0, 0, 5)), tf.float32)
+    areas = tf.fill([3], 25.0)
     scales = tf.constant([[0.5, 0.5], [1.0, 1.0], [2.0, 2.0]])
     np.testing.assert_array_equal(
-        detector.second_look.settings.magnifications_of(boxes, scales),
+        detector.second_look.settings.magnifications_of(areas, scales),
         [4, 3, 0],
     )
 
@@ -75,7 +73,7 @@ def test_a_window_holds_what_is_near_and_enlarged_alike(detector):
         [0, 0, 0, 0, 1],
     )
     views, is_held = detector.second_look.lay_windows(
-        chosen, tf.constant([[200.0, 300.0], [200.0, 300.0]])
+        chosen, tf.constant([[200.0, 300.0], [200.0, 300.0]]), most=9
     )
     assert is_held.numpy().all()
     found = set(
@@ -97,7 +95,7 @@ def test_windows_lie_within_the_frame_where_it_is_large_enough(detector, size):
         [max(height - 6, 0), max(width - 6, 0), height, width],
     ]
     views, is_held = detector.second_look.lay_windows(
-        places(boxes, [2, 2]), tf.constant([size])
+        places(boxes, [2, 2]), tf.constant([size]), most=9
     )
     assert is_held.numpy().all()
     side = 32
@@ -257,6 +255,16 @@ def test_windows_are_told_image_by_image_and_end_with_the_frame():
     assert no_views().windows(tf.constant([[9.0, 9.0]] * 2)).shape[0] == 2
 
 
+def test_no_more_windows_are_laid_than_decide_for_one_view(detector):
+    sizes = tf.constant([[960.0, 1280.0]])
+    corners = [
+        (y, x, 12) for y in range(0, 940, 50) for x in range(0, 1200, 50)
+    ]
+    many = places(squares(*corners), [2] * len(corners))
+    views, _ = detector.second_look.lay_windows(many, sizes, most=7)
+    assert len(views.corners) == 7
+
+
 def test_many_windows_become_one_view_of_the_frame(detector):
     sizes = tf.constant([[96.0, 128.0]])
     few = places(squares((40, 40, 12)), [2])
@@ -317,6 +325,49 @@ def test_a_part_of_a_frame_is_never_smaller_than_a_window():
     )
     np.testing.assert_array_equal(views.size, [64, 64])
     np.testing.assert_array_equal(views.corners, [[1, 300 - 32]])
+
+
+def test_what_is_certain_has_no_window(detector):
+    """Neither for its detection nor for a peak of the focus map upon it."""
+    boxes = squares((8, 8, 10), (8, 40, 10), (44, 44, 10))
+    first = RawDetections(
+        tf.repeat(tf.constant(boxes, tf.float32)[None, :, None], 2, axis=2),
+        tf.constant([[[0.1, 0.9, 0], [0.4, 0.6, 0], [0.05, 0, 0.95]]]),
+        tf.ones([1, 3], bool),
+    )
+    frames = OriginalFrames(
+        IMAGES[:1], tf.constant([[64.0, 64.0]]), tf.ones([1, 2])
+    )
+    peaks = tf.constant(squares((10, 10, 8), (50, 8, 8), (41, 41, 8)))
+
+    def windows_of(**settings):
+        look = detector.second_look
+        changed = dataclasses.replace(
+            look.settings, score_threshold=0.5, **settings
+        )
+        with mock.patch.object(look, "settings", changed):
+            _, windows = look(
+                first,
+                lambda boxes, rows: tf.ones_like(rows, bool),
+                frames,
+                (tf.cast(peaks, tf.float32), tf.zeros([3], tf.int32)),
+            )
+        windows = windows[0].numpy()
+        return [window for window in windows if window[4]]
+
+    def hold(windows, box):
+        return any(
+            (window[:2] <= box[:2]).all() and (window[2:4] >= box[2:]).all()
+            for window in windows
+        )
+
+    everywhere = windows_of()
+    assert all(hold(everywhere, np.array(box)) for box in boxes)
+    doubtful = windows_of(certain_score=0.9)
+    # The second box, and the second peak.
+    assert len(doubtful) == 2
+    assert hold(doubtful, np.array(boxes[1]))
+    assert hold(doubtful, np.array([50, 8, 58, 16]))
 
 
 def detect(detector, threshold, images, **options):

@@ -94,6 +94,30 @@ def test_windows_are_for_small_objects_alone():
     assert dense["maximum_window_share"] == 0.5
 
 
+def test_enlarged_images_have_a_smaller_first_pass():
+    """Windows enlarge no more than twice what the image holds."""
+    sides = [10, 12, 13, 14, 16, 40, 50, 60]
+    found = choose(
+        summary(sides, image_size=(600, 800)),
+        NAMES,
+        RECIPES["mobilenet_v1"],
+    )
+    scale = found.values["min_dimension"] / 600
+    assert scale > 1.4 and found.has_windows
+    first_pass = found.values["first_pass_scale"]
+    assert 0.6 <= first_pass < 0.8
+    assert 2 / (scale * first_pass) >= 0.9 * 2
+    assert "larger" in found.reasons["first_pass"]
+    # The base detector enlarges as much as windows may.
+    alike = choose(
+        summary([8] * 8, image_size=(480, 640)),
+        NAMES,
+        RECIPES["mobilenet_v1"],
+    )
+    assert not alike.has_windows
+    assert "larger than the base" in alike.reasons["refiner"]
+
+
 def test_windows_show_objects_as_training_does():
     assert values([20, 25, 30, 100] * 3)["preferred_size"] == 64
     # Crops show the largest of 32 px at up to 64 px, which is rare.

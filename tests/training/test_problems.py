@@ -239,8 +239,8 @@ def test_a_second_look_at_nothing_is_no_problem():
     pipeline = looking_again((480, 480, 0.4, 1.0))
     assert not any("windows" in p for p in find_problems(pipeline, large, []))
     assert scale_line(pipeline, large, []) == (
-        "px per px of a frame: 1 in inference (0.5 in the first pass), "
-        "0.4 to 1 in crops"
+        "px per px of a frame: 1 in inference (0.5 in the first pass, no "
+        "windows), 0.4 to 1 in crops"
     )
     assert "(0.5 in the first pass, 2 in windows)" in scale_line(
         looking_again(), SMALL, []
@@ -257,3 +257,47 @@ def test_steps_that_a_second_look_leaves_out_are_told():
         to_text(turned).encode(), "again", [f"{EXTENSION}.refiner=NONE"]
     )
     assert find_problems(none, SMALL, []) == []
+
+
+def test_frames_that_no_window_could_enlarge_are_counted():
+    # 2 px per px of the frame, 1.6 of them in the first pass.
+    fields = (
+        f"{EXTENSION}.refiner=SECOND_LOOK",
+        f"{EXTENSION}.small_area_threshold=4000",
+    )
+    pipeline = make_pipeline(
+        *fields,
+        f"{EXTENSION}.second_look={{first_pass_scale: 0.8}}",
+        crop=(192, 192, 1.0, 2.0),
+        side=960,
+    )
+    problems = find_problems(pipeline, SMALL, [SMALL])
+    assert problems == [
+        "second_look: 10 of 10 small evaluation objects are in frames that the "
+        "first pass would see at 1.6 px per px of the frame, too large for a "
+        "window within maximum_enlargement: 2; these frames are seen as by "
+        "the base detector, and not looked at again; set first_pass_scale to "
+        "0.55, or maximum_enlargement to 2.9, or make image_resizer smaller"
+    ]
+    line = scale_line(pipeline, SMALL, [])
+    assert "2 in inference (2 in the first pass, no windows)" in line
+    for change in (
+        "first_pass_scale: 0.55",
+        "first_pass_scale: 0.8 maximum_enlargement: 2.9 preferred_size: 64",
+    ):
+        mended = make_pipeline(
+            *fields,
+            f"{EXTENSION}.second_look={{{change}}}",
+            crop=(192, 192, 0.5, 4.0),
+            side=960,
+        )
+        assert find_problems(mended, SMALL, []) == []
+        assert "in windows" in scale_line(mended, SMALL, [])
+    # Nothing is said where it is turned off.
+    off = make_pipeline(
+        *fields,
+        f"{EXTENSION}.second_look={{maximum_enlargement: 0}}",
+        crop=(192, 192, 1.0, 2.0),
+        side=960,
+    )
+    assert find_problems(off, SMALL, []) == []

@@ -209,7 +209,8 @@ class SecondLookOptions:
     first_pass_scale: float = field(
         1.0,
         "Size of the frame in the first pass, as a share of what "
-        "`image_resizer` makes for the base detector.",
+        "`image_resizer` makes for the base detector; see "
+        "`maximum_enlargement`.",
         MODEL | INFERENCE | CACHE,
         limits=(0.05, 1),
     )
@@ -232,8 +233,11 @@ class SecondLookOptions:
     )
     maximum_enlargement: float = field(
         2.0,
-        "Most pixels of a window per pixel of the original frame.",
-        limits=(0.1, 64),
+        "Most pixels of a window per pixel of the original frame, and up to a "
+        "ninth more where a magnification fits so. A frame of which the first "
+        "pass would see too many pixels for any window is seen in the size for "
+        "the base detector instead; with 0 all are: no second look.",
+        limits=(0, 64),
     )
     margin: int = field(
         32,
@@ -263,6 +267,14 @@ class SecondLookOptions:
         0.15,
         "Places are looked at whose probability in the map of that head is "
         "above this; 1 = none is.",
+        limits=(0, 1),
+    )
+    certain_score: float = field(
+        1.0,
+        "Score in the first pass from which on an object is sure, and no "
+        "window is laid for it; 1 = none is. What windows for others show of "
+        "it counts all the same.",
+        INFERENCE,
         limits=(0, 1),
     )
 
