@@ -62,8 +62,8 @@ class FirstPassResizer:
         largest_scale: px of the result per px of the image.
     """
 
-    small: KeepAspectRatioResizer | FixedShapeResizer
-    usual: KeepAspectRatioResizer | FixedShapeResizer
+    small: "Resizer"
+    usual: "Resizer"
     largest_scale: float
 
     @property
@@ -165,7 +165,7 @@ def largest_shape(resizer: Resizer) -> tuple[int, int]:
     A resizer that keeps the aspect ratio must have a `max_dimension`.
     """
     if isinstance(resizer, FirstPassResizer):
-        resizer = resizer.usual
+        return largest_shape(resizer.usual)
     if isinstance(resizer, FixedShapeResizer):
         return round_up(resizer.height), round_up(resizer.width)
     side = round_up(resizer.max_dimension)
@@ -261,7 +261,7 @@ def padded_size(size: tf.Tensor, resizer: Resizer) -> tf.Tensor:
     if isinstance(resizer, FirstPassResizer):
         usual = padded_size(size, resizer.usual)
         small = resizer.small
-        if not getattr(small, "pad_to_max_dimension", False):
+        if not isinstance(small, KeepAspectRatioResizer):
             return usual
         fits = tf.reduce_all(size <= small.max_dimension)
         return tf.where(fits, padded_size(size, small), usual)
