@@ -121,9 +121,10 @@ def _check_format(pipeline: Pipeline, options: ExportOptions) -> None:
         and not options.base_only
     ):
         raise ConfigError(
-            f"{pipeline.where(path)}: {path} is SECOND_LOOK, which decides "
-            "while it runs how many windows of which frame it looks at; export "
-            "with --format saved_model, or with --base_only"
+            f"{pipeline.where(path)}: {path} is SECOND_LOOK, whose loops over "
+            "images and their windows, as many as there are, the converter to "
+            f"--format {options.format} cannot take over; export with --format "
+            "saved_model, or with --base_only"
         )
     if (
         extension.refiner == RefinerType.ZOOM

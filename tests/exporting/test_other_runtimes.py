@@ -94,7 +94,7 @@ def test_a_second_look_is_refused_as_its_graph_decides(kind, tmp_path):
         "model.feature_super_resolution.refiner=SECOND_LOOK"
     )
     options = ExportOptions(format=kind, input_size=(50, 70))
-    with pytest.raises(ConfigError, match="is SECOND_LOOK, which decides"):
+    with pytest.raises(ConfigError, match="is SECOND_LOOK, whose loops"):
         export(pipeline, str(tmp_path), str(tmp_path / "signs"), options)
 
 
