@@ -10,6 +10,8 @@ STEPS_SCALE = 0.6
 VARIANTS = ("control", "no_content", "naive", "atrous_gan")
 # What is compared with the base and with the control, and its name in tables.
 ROWS = {
+    "no_content": "no content loss",
+    "naive": "naive target",
     "atrous_gan": "the paper",
     "atrous_gan_gated": "the paper, gated",
     "tail_magnified": "tail generator",
