@@ -119,11 +119,11 @@ DATA_SETS = {
         _SIGNS,
     ),
     # As near to the paper's setting as MobileNet and 600 frames come: crops of
-    # 14 x 14 cells, 42% of the signs are small, a generator as wide as its
-    # input, rates that have not come down to zero. Of 43 classes its base
-    # hardly knows one after as many steps; with so wide a generator a step
-    # takes two seconds of a core: one fold judges, and the later stages are
-    # shorter than the first.
+    # 14 x 14 cells, two fifths of the signs are small, a generator as wide as
+    # its input, rates that have not come down to zero. 43 classes would ask for
+    # three times the steps (below); with so wide a generator a step takes two
+    # seconds of a core: one fold judges, and the later stages are shorter than
+    # the first.
     "gtsdb_paper": DataSet(
         ("output/gtsdb/gtsdb_*.record-*",),
         "tfrecords_tools/label_maps/gtsdb_4_label_map.pbtxt",
