@@ -10,7 +10,6 @@ import numpy as np
 
 from featsr_tf.config.schema import SecondLookOptions
 from featsr_tf.data.records import RecordSummary
-from featsr_tf.model.second_look import WindowSettings
 from tfrecords_tools.proposals import AnchorGrid
 from tfrecords_tools.proposals import ObjectShapes
 from tfrecords_tools.proposals import propose
@@ -270,7 +269,10 @@ def _share_in_windows(
     scales: np.ndarray,
     is_small: np.ndarray,
 ) -> float:
-    """Tells how many of the small objects windows enlarge."""
+    """Tells which share of the small objects windows enlarge."""
+    # It imports TensorFlow, which must not begin with lines of its own.
+    from featsr_tf.model.second_look import WindowSettings
+
     scales = scales * windows["first_pass_scale"]
     settings = WindowSettings(
         magnifications=tuple(windows["magnifications"]),
