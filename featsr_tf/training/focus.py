@@ -91,7 +91,7 @@ class FocusLearning:
         scales = batch[Batch.SCALES]
         is_wanted = detector.is_small(flat, rows, scales) & (
             detector.second_look.settings.magnifications_of(
-                flat, tf.gather(scales, rows)
+                box_ops.area(flat), tf.gather(scales, rows)
             )
             > 0.0
         )
