@@ -54,6 +54,13 @@ def test_a_dashed_frame_around_a_tiny_box_is_drawn():
     assert has_color(draw_marks(GREY, [mark]), "#ff0000")
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 40, 3)])
+def test_a_window_of_a_tiny_image_is_drawn(shape):
+    image = np.zeros(shape, np.uint8)
+    mark = Mark((0, 0, *shape[:2]), "#ff0000", thin=True)
+    assert draw_marks(image, [mark]).shape == shape
+
+
 def test_the_given_image_is_not_changed():
     image = GREY.copy()
     draw_detections(image, np.array([[80, 100, 120, 160]]), [1])

@@ -222,7 +222,7 @@ def _outline(box, line: int) -> tuple[float, ...]:
 
 def _draw_frame(canvas, outline, mark: Mark, line: int) -> None:
     top, left, bottom, right = (round(value) for value in outline)
-    right, bottom = max(right, left) - 1, max(bottom, top) - 1
+    right, bottom = max(right - 1, left), max(bottom - 1, top)
     # A dark rim keeps bright lines visible on bright ground.
     canvas.rectangle(
         (left - 1, top - 1, right + 1, bottom + 1), outline="#101010"

@@ -69,8 +69,14 @@ class Annotations:
             DataError: a detection is of no annotated image or class.
         """
         known = {truth.image_id: truth.file_name for truth in self.truths}
+        told = image_names or {key: key for key in columns.keys("image")}
         images = self._match(
-            columns, "image", image_names, known, file_name_rules(), names_first
+            columns,
+            "image",
+            image_names,
+            known,
+            file_name_rules(told.values(), known.values()),
+            names_first,
         )
         classes = self._match(
             columns,
@@ -398,6 +404,5 @@ def _own_image_names(
     names = {
         id_: str(entry.get("file_name") or "") for id_, entry in own.items()
     }
-    known = {truth.file_name for truth in annotations.truths}
-    are_told = len(known) == len(annotations.truths) and "" not in known
+    are_told = any(truth.file_name for truth in annotations.truths)
     return names if names and all(names.values()) and are_told else None

@@ -120,7 +120,7 @@ def read_table(path: str | Path, annotations: Annotations) -> list[Detections]:
     sizes = {}
     if is_share:
         keys = {key: key for key, *_ in found}
-        sizes = _sizes_of(keys, annotations, path, [*file_name_rules(), BY_ID])
+        sizes = _sizes_of(keys, annotations, path, [BY_ID])
         tell(
             f"{path}: boxes are within 0 to 1 and taken as shares of the image"
         )
@@ -165,9 +165,7 @@ def read_yolo_folder(
         file.relative_to(folder).with_suffix("").as_posix(): file
         for file in files
     }
-    sizes = _sizes_of(
-        {key: key for key in keys}, annotations, path, file_name_rules()
-    )
+    sizes = _sizes_of({key: key for key in keys}, annotations, path)
     rows: list[str] = []
     columns = DetectionColumns(path, lambda number: rows[number - 1])
     for key, file in keys.items():
@@ -304,12 +302,13 @@ def _sizes_of(
     keys: Mapping[str, str],
     annotations: Annotations,
     path: str | Path,
-    rules: list[Rule],
+    other_rules: Sequence[Rule] = (),
 ) -> dict[str, GroundTruth]:
     """The annotated image by its key, those without one left out."""
     truths = {truth.image_id: truth for truth in annotations.truths}
     known = {id_: truth.file_name for id_, truth in truths.items()}
-    matching = match_keys(keys, known, rules)
+    rules = file_name_rules(keys, known.values())
+    matching = match_keys(keys, known, [*rules, *other_rules])
     found = {key: truths[id_] for key, id_ in matching.ids.items()}
     for truth in found.values():
         if truth.height <= 0 or truth.width <= 0:

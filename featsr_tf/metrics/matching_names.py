@@ -1,9 +1,17 @@
 """Which annotated image or class the ids and names of other files mean."""
 
+import functools
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 
 _ENDING = re.compile(
@@ -108,24 +116,71 @@ def _match(keys: Mapping, known: Mapping, rule: Rule) -> Matching:
     )
 
 
-def file_name_rules() -> list[Rule]:
-    """Rules for names of image files, the strictest first."""
-    folders = (
-        ("", str),
-        (", whatever its slashes", _with_slashes),
-        (" without folders", _without_folders),
-    )
+def file_name_rules(
+    keys: Collection[Hashable], known: Collection[str]
+) -> list[Rule]:
+    """Rules for names of image files, the strictest first.
+
+    Args:
+        keys: all of a file.
+        known: all annotated names.
+    """
     endings = (("", str), (" without ending", _without_ending))
     cases = (("", str), (", whatever the case", str.casefold))
     return [
-        _text_rule(
-            f"file name{folder[0]}{ending[0]}{case[0]}".replace(
-                "folders without", "folders and"
-            ),
-            (folder[1], ending[1], case[1]),
+        rule
+        for case, ending in itertools.product(cases, endings)
+        for rule in _folder_rules(
+            f"{ending[0]}{case[0]}", (ending[1], case[1]), keys, known
         )
-        for case, folder, ending in itertools.product(cases, folders, endings)
     ]
+
+
+def _folder_rules(
+    label: str,
+    steps: Sequence[Callable[[str], str]],
+    keys: Collection[Hashable],
+    known: Collection[str],
+) -> Iterator[Rule]:
+    """Rules that differ in what they take of folders.
+
+    Args:
+        steps: what all of them do to names.
+    """
+    yield _text_rule(f"file name{label}", steps)
+    plain = (_with_slashes, *steps)
+    yield _text_rule(f"file name, whatever its slashes{label}", plain)
+    yield _text_rule(
+        f"file name without folders{label}".replace(
+            "folders without", "folders and"
+        ),
+        (_without_folders, *steps),
+    )
+    # Names that several folders have: one of both files may name folders above.
+    label = f"file name and its last folders{label}"
+    form, known_form = (
+        _text_form(
+            (*plain, functools.partial(_longest_end, _forms(ends, plain)))
+        )
+        for ends in (known, keys)
+    )
+    slashed = _text_form(plain)
+    yield Rule(label, form, lambda id_, name: slashed(name))
+    yield Rule(label, slashed, lambda id_, name: known_form(name))
+
+
+def _forms(
+    names: Collection[Hashable], steps: Sequence[Callable[[str], str]]
+) -> set[str | None]:
+    form = _text_form(steps)
+    return {form(name) for name in names}
+
+
+def _longest_end(ends: Collection[str | None], name: str) -> str:
+    """The longest end of a path that is one of some others; else all of it."""
+    parts = name.split("/")
+    tails = ("/".join(parts[begin:]) for begin in range(len(parts)))
+    return next((tail for tail in tails if tail in ends), name)
 
 
 def class_name_rules() -> list[Rule]:
@@ -141,6 +196,13 @@ def class_name_rules() -> list[Rule]:
 
 
 def _text_rule(label: str, steps: Sequence[Callable[[str], str]]) -> Rule:
+    form = _text_form(steps)
+    return Rule(label, form, lambda id_, name: form(name))
+
+
+def _text_form(
+    steps: Sequence[Callable[[str], str]],
+) -> Callable[[Hashable], str | None]:
     def form(key: Hashable) -> str | None:
         if not isinstance(key, str | int):
             return None
@@ -149,7 +211,7 @@ def _text_rule(label: str, steps: Sequence[Callable[[str], str]]) -> Rule:
             text = step(text)
         return text
 
-    return Rule(label, form, lambda id_, name: form(name))
+    return form
 
 
 def _with_slashes(name: str) -> str:

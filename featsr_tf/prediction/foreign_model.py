@@ -121,6 +121,12 @@ class ForeignModel:
                 f"image, found {_worst(boxes):g}; export the detector with "
                 "normalised coordinates"
             )
+        if (boxes[:, 2:] < boxes[:, :2] - 1e-6).any():
+            raise DataError(
+                f"{self._path}: {names.BOXES}: expected ymin, xmin, ymax, "
+                "xmax, found boxes that end before they begin; export the "
+                "detector with this order"
+            )
         if not ((scores >= 0) & (scores <= 1)).all():
             raise DataError(
                 f"{self._path}: {names.SCORES}: expected 0 to 1, found "

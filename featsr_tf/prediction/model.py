@@ -459,9 +459,18 @@ def _make(
         pipeline.eval_config.min_score_threshold,
         lambda height, width: resized_size(height, width, resizer),
         files,
-        _TITLES.get(
-            pipeline.model.feature_super_resolution.refiner.value,
-            "Super-resolved",
-        ),
+        _title(pipeline, detectors),
         detectors,
+    )
+
+
+def _title(pipeline, detectors) -> str:
+    """What the detector is called in pictures."""
+    refiner = pipeline.model.feature_super_resolution.refiner.value
+    # The only detector of a file: no file but a SavedModel has a second look.
+    is_base = detectors == (BASE,) or (
+        refiner == "SECOND_LOOK" and BASE not in detectors
+    )
+    return (
+        "Base detector" if is_base else _TITLES.get(refiner, "Super-resolved")
     )

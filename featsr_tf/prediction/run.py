@@ -34,6 +34,7 @@ from featsr_tf.prediction.sources import frames_of
 from featsr_tf.prediction.tiling import Tiling
 
 _DETECTIONS = "detections.json"
+_TABLE = "detections.csv"
 _PARTIAL = ".detections.partial.jsonl"
 _LOCK = ".detections.lock"
 
@@ -119,11 +120,15 @@ def predict_files(
         for name in _detectors(model, options)
     }
     pictures = _pictures(folder, model, others, options)
+    images = (source.drawn_as for source in sources if not source.is_video)
+    numbers = {name: number for number, name in enumerate(images)}
     fingerprint = _fingerprint([model, *others.values()], sources, options)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_locked(folder))
         results = PartialResults(folder / _PARTIAL, fingerprint)
         stack.enter_context(contextlib.closing(results))
+        if not results.num_frames:
+            _warn_of_older(folder, sources, options)
         bar = stack.enter_context(_bar(num_frames, results))
         frames = itertools.islice(frames_of(sources), results.num_frames, None)
         for frame, image, result in detect_frames(
@@ -133,14 +138,17 @@ def predict_files(
                 bar.write(f"skipped: {result.error}", file=sys.stderr)
             else:
                 pictures.write_picture(
-                    frame.source, image, result.found, results.num_readable
+                    frame.source,
+                    image,
+                    result.found,
+                    numbers.get(frame.source.drawn_as, 0),
                 )
             results.add(result)
             bar.update()
         _write(folder, results, options, model.class_names)
         pictures.write_videos(sources, results)
-    num_found = results.num_detections(options.main_detector)
-    results.remove()
+        num_found = results.num_detections(options.main_detector)
+        results.remove()
     num_skipped = results.num_frames - results.num_readable
     skipped = f", {num_skipped} skipped" if num_skipped else ""
     print(
@@ -169,6 +177,29 @@ def _locked(folder: Path) -> Iterator[None]:
         (folder / _LOCK).unlink(missing_ok=True)
 
 
+def _warn_of_older(
+    folder: Path, sources: Sequence[Source], options: PredictionOptions
+) -> None:
+    """Names what an earlier run has left that this one does not replace."""
+    drawn = {source.drawn_as for source in sources}
+    left = [
+        path
+        for place in Pictures.folders_in(folder)
+        if place.is_dir()
+        for path in sorted(place.iterdir())
+        if path.name not in drawn
+    ]
+    if not options.csv and (folder / _TABLE).exists():
+        left.append(folder / _TABLE)
+    if left:
+        warnings.warn(
+            f"--output {folder}: {len(left)} files of an earlier run, such as "
+            f"{left[0].relative_to(folder)}, stay beside the new results; "
+            "remove them, or give another folder",
+            stacklevel=3,
+        )
+
+
 def _bar(num_frames: int, results: PartialResults) -> tqdm.tqdm:
     return tqdm.tqdm(
         total=num_frames,
@@ -188,7 +219,7 @@ def _write(
     written = (results, options.main_detector, class_names)
     write_coco(folder / _DETECTIONS, *written)
     if options.csv:
-        write_csv(folder / "detections.csv", *written)
+        write_csv(folder / _TABLE, *written)
 
 
 def _check_classes(

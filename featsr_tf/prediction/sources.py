@@ -106,9 +106,12 @@ def find_sources(
     paths: list[str] = []
     for place in places:
         if os.path.isdir(place):
-            images, unread, links = _look_into(place, recursive, skipped)
+            images, videos, unread, links = _look_into(
+                place, recursive, skipped
+            )
             paths += images
             _warn_of(place, unread, "pictures of kinds that are not read")
+            _warn_of(place, videos, "videos, which must be named themselves,")
             if recursive:
                 _warn_of(place, links, "links to other folders")
         elif os.path.exists(place):
@@ -201,9 +204,10 @@ def _folders_above(path: str) -> Iterator[str]:
 
 def _look_into(
     folder: str, recursive: bool, skipped: set[str]
-) -> tuple[list[str], list[str], list[str]]:
-    """Lists images, pictures that are not read, and links to folders."""
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Lists images, videos, other pictures, and links to folders."""
     images: list[str] = []
+    videos: list[str] = []
     unread: list[str] = []
     links: list[str] = []
     for path, folders, names in os.walk(folder, onerror=_refuse):
@@ -217,9 +221,11 @@ def _look_into(
         for name in sorted(names):
             if name.lower().endswith(IMAGE_ENDINGS):
                 images.append(os.path.join(path, name))
+            elif name.lower().endswith(ENDINGS):
+                videos.append(os.path.join(path, name))
             elif name.lower().endswith(_UNREAD_ENDINGS):
                 unread.append(os.path.join(path, name))
-    return images, unread, links
+    return images, videos, unread, links
 
 
 def _warn_of(folder: str, left_out: Sequence[str], what: str) -> None:

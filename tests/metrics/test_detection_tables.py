@@ -25,7 +25,7 @@ def annotate(tmp_path):
         size=(64, 48),
         other_size=None,
     ):
-        sizes = (size, other_size or size)
+        sizes = (size, other_size or size, size)[: len(names)]
         content = {
             "images": [
                 {"id": i, "file_name": n, "width": width, "height": height}
@@ -87,6 +87,22 @@ def test_ids_follow_one_rule_in_both_files(
     path = write([result(found, category=str(found))])
     check_first(read_detections(path, annotations))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [("data/val/", ""), ("", "images/"), ("x\\\\val\\\\", "")],
+)
+def test_names_that_several_folders_have_are_matched_with_these(
+    annotate, write, capsys, above, below
+):
+    """`predict --recursive` tells the folders that it was given."""
+    annotations = annotate((f"{below}s1/1.jpg", f"{below}s2/1.jpg"))
+    found = [result(f"{above}s{number}/1.jpg") for number in (1, 2)]
+    truths = read_detections(write(found), annotations)
+    assert [len(item.boxes) for item in truths] == [1, 1]
+    rule = "file name and its last folders"
+    assert f"matched by {rule}, 2 of 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -338,3 +354,16 @@ def test_an_image_without_a_name_goes_by_its_id(annotate, write):
     content = {"images": [{"id": 1, "file_name": None}]}
     content["annotations"] = [result(1)]
     check_first(read_detections(write(content), annotate()))
+
+
+def test_own_names_decide_where_some_annotated_images_have_none(
+    annotate, write
+):
+    """Own ids count from 0, as those of annotations may."""
+    annotations = annotate(("", "a.jpg", "b.jpg"), ids=(0, 1, 2))
+    content = {
+        "images": [{"id": 1, "file_name": "photos/b.jpg"}],
+        "annotations": [result(1)],
+    }
+    (found,) = read_detections(write(content), annotations)
+    assert found.image_id == 2

@@ -97,6 +97,10 @@ def with_output(name, value):
             lambda images: found_in(1, (0.0, 0.0, 20.0, 300.0)),
             "expected fractions of the image, found 300; export",
         ),
+        (
+            lambda images: found_in(1, (0.5, 0.5, 0.2, 0.3)),
+            "expected ymin, xmin, ymax, xmax, found boxes that end before",
+        ),
         (lambda images: found_in(1, score=7.5), "expected 0 to 1, found 7.5"),
         (lambda images: found_in(1, score=np.nan), "to 1, found nan"),
     ],

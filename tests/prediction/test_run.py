@@ -14,6 +14,7 @@ from featsr_tf.prediction import model as loading
 from featsr_tf.prediction.run import PredictionOptions
 from featsr_tf.prediction.run import predict_files
 from featsr_tf.prediction.tiling import Tiling
+from featsr_tf.prediction.videos import write_video
 from tests.prediction.bright import bright_model
 from tests.prediction.bright import find_bright
 from tests.prediction.bright import scene
@@ -302,3 +303,29 @@ def test_two_runs_do_not_share_a_folder(predict, tmp_path):
 
     assert predict(["photos"], "out", second, batch_size=2) == 0
     assert not list((tmp_path / "out").glob(".detections*"))
+
+
+def test_the_first_images_are_drawn_whatever_videos_are_before_them(
+    predict, tmp_path
+):
+    write_scenes(tmp_path / "photos", 4)
+    write_video(
+        tmp_path / "clip.mp4", iter([np.zeros([48, 64, 3], np.uint8)] * 5), 10
+    )
+    predict(["clip.mp4", "photos"], "out", max_pictures=2)
+    drawn = sorted(path.name for path in (tmp_path / "out/pictures").iterdir())
+    assert drawn == ["000.jpg", "001.jpg"]
+
+
+def test_what_an_earlier_run_has_left_is_named(predict, tmp_path, recwarn):
+    write_scenes(tmp_path / "photos", 3)
+    predict(["photos"], "out", csv=True)
+    predict(["photos"], "out", csv=True, base_only=True)
+    assert not recwarn
+    predict(["photos/000.png"], "out")
+    (warning,) = recwarn
+    assert str(warning.message) == (
+        f"--output {tmp_path / 'out'}: 3 files of an earlier run, such as "
+        "pictures/001.jpg, stay beside the new results; remove them, or give "
+        "another folder"
+    )

@@ -145,8 +145,13 @@ def test_what_is_left_out_of_a_folder_is_counted_and_named(places, recwarn):
     assert paths(["photos"]) == ["photos/a.PNG", "photos/b.jpg"]
     assert len(paths(["photos"], recursive=True)) == 4
     unread = "pictures of kinds that are not read left out, such as"
+    videos = (
+        "photos: 1 videos, which must be named themselves, left out, such as "
+        "photos/clip.mp4"
+    )
     assert [str(warning.message) for warning in recwarn] == [
         f"photos: 2 {unread} photos/c.HEIC",
+        videos,
         f"photos: 3 {unread} photos/c.HEIC",
         "photos: 1 links to other folders left out, such as photos/more",
     ]
