@@ -12,7 +12,6 @@ evaluated ones.
 """
 
 import argparse
-import dataclasses
 import json
 import math
 import os
@@ -27,11 +26,11 @@ from featsr_tf.command_line.flags import add_source_flags
 from featsr_tf.command_line.flags import check_input_files
 from featsr_tf.command_line.flags import check_score as check_score
 from featsr_tf.command_line.flags import has_files
+from featsr_tf.command_line.flags import judge_records
 from featsr_tf.command_line.flags import model_dir_of
 from featsr_tf.command_line.flags import read_min_score
 from featsr_tf.command_line.flags import read_trained_pipeline
 from featsr_tf.command_line.parser import CommandParser
-from featsr_tf.config.schema import TFRecordInputReader
 from featsr_tf.data.pictures import read_image
 from featsr_tf.drawing.comparison import draw_error_gallery
 from featsr_tf.errors import ConfigError
@@ -249,11 +248,7 @@ def _evaluate_files(arguments: argparse.Namespace, scores) -> dict:
 def _evaluate_model(arguments: argparse.Namespace, scores) -> dict:
     pipeline = read_trained_pipeline(arguments)
     if arguments.records:
-        judging = TFRecordInputReader(arguments.records)
-        of_classes = [*pipeline.eval_input_reader, pipeline.train_input_reader]
-        pipeline.eval_input_reader = [
-            dataclasses.replace(of_classes[0], tf_record_input_reader=judging)
-        ]
+        judge_records(pipeline, arguments.records)
     check_input_files(pipeline, training=scores is None)
     if arguments.image_dir:
         raise ConfigError("--image_dir: expected only with --annotations")

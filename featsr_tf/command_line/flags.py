@@ -2,18 +2,20 @@
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
 from featsr_tf.config.load import input_paths
 from featsr_tf.config.schema import Pipeline
+from featsr_tf.config.schema import TFRecordInputReader
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.tfrecord_files import expand_patterns
 from featsr_tf.errors import ConfigError
@@ -125,6 +127,17 @@ def model_dir_of(arguments: argparse.Namespace) -> str:
     if not arguments.pipeline:
         raise ConfigError("expected --model_dir or --pipeline; found neither")
     return str(MODELS / Path(arguments.pipeline).stem)
+
+
+def judge_records(pipeline: Pipeline, records: Sequence[str]) -> None:
+    """Makes given record files those that a config evaluates on."""
+    readers = [*pipeline.eval_input_reader, pipeline.train_input_reader]
+    pipeline.eval_input_reader = [
+        dataclasses.replace(
+            readers[0],
+            tf_record_input_reader=TFRecordInputReader(list(records)),
+        )
+    ]
 
 
 def check_input_files(

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from featsr_tf.command_line.flags import judge_records
 from featsr_tf.config.schema import Pipeline
 from featsr_tf.errors import ConfigError
 from featsr_tf.errors import exit_on_error
@@ -146,9 +147,9 @@ def _load(model_dir: str, records: Sequence[str] | None) -> Pipeline:
     from featsr_tf.training import model_folder
 
     pipeline = model_folder.load(model_dir)
+    if records:
+        judge_records(pipeline, records)
     for reader in pipeline.eval_input_reader[:1]:
-        if records:
-            reader.tf_record_input_reader.input_path = list(records)
         expand_patterns(reader.tf_record_input_reader.input_path)
     return pipeline
 
