@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from featsr_tf.config.schema import SecondLookOptions
 from featsr_tf.data.records import RecordSummary
 from tfrecords_tools.proposals import AnchorGrid
 from tfrecords_tools.proposals import ObjectShapes
@@ -33,8 +32,6 @@ _CROPS = (384, 512, 640)
 _MOST_ANCHORS = 15
 # px; the others are half octaves from it.
 _FIRST_ANCHOR = 10
-# px of a window per px of the image.
-_ENLARGEMENT = SecondLookOptions().maximum_enlargement
 _SHARE_IN_WINDOWS = 0.5
 # Behind a smaller one windows show hardly more than the base detector sees.
 _LEAST_FIRST_PASS = 0.6
@@ -277,7 +274,6 @@ def _share_in_windows(
     settings = WindowSettings(
         magnifications=tuple(windows["magnifications"]),
         preferred_size=windows["preferred_size"],
-        maximum_enlargement=_ENLARGEMENT,
     )
     magnifications = settings.magnifications_of(
         (summary.object_areas * scales**2).astype(np.float32),

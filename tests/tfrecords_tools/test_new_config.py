@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from featsr_tf.config import find_warnings
 from featsr_tf.config import load_pipeline
+from featsr_tf.config.schema import SecondLookOptions
 from featsr_tf.data.keys import Example
 from featsr_tf.data.label_map import load_label_map
 from featsr_tf.data.records import RecordSummary
+from featsr_tf.model.second_look import WindowSettings
 from tests.data.example_files import write_records
 from tests.tfrecords_tools.damage import BOX
 from tests.tfrecords_tools.damage import record
@@ -116,6 +118,11 @@ def test_enlarged_images_have_a_smaller_first_pass():
     )
     assert not alike.has_windows
     assert "larger than the base" in alike.reasons["refiner"]
+
+
+def test_windows_are_enlarged_as_a_config_without_a_word_of_it_does():
+    written = SecondLookOptions().maximum_enlargement
+    assert WindowSettings().maximum_enlargement == written
 
 
 def test_windows_show_objects_as_training_does():
