@@ -1,7 +1,8 @@
 """Resizers of the Object Detection API, padding and halving of images."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -80,6 +81,12 @@ class FirstPassResizer:
         """Says how large `small` may make an image of an area, px^2."""
         return area * self.largest_scale**2
 
+    def chosen(self, height: int, width: int) -> "Resizer":
+        """Says by which of both an image of a size, px, is resized."""
+        made = math.prod(resized_size(height, width, self.small))
+        fits = made <= self.largest_area(height * width)
+        return self.small if fits else self.usual
+
 
 Resizer = KeepAspectRatioResizer | FixedShapeResizer | FirstPassResizer
 
@@ -103,10 +110,8 @@ def scaled(resizer: Resizer, scale: float) -> Resizer:
 def resized_size(height: int, width: int, resizer: Resizer) -> tuple[int, int]:
     """Height and width in px after `resizer`, before any padding."""
     if isinstance(resizer, FirstPassResizer):
-        size = resized_size(height, width, resizer.small)
-        if size[0] * size[1] <= resizer.largest_area(height * width):
-            return size
-        return resized_size(height, width, resizer.usual)
+        resizer = resizer.chosen(height, width)
+        return resized_size(height, width, resizer)
     if isinstance(resizer, FixedShapeResizer):
         return resizer.height, resizer.width
     factor = resizer.min_dimension / min(height, width)
@@ -129,7 +134,7 @@ def static_shape(
         Height and width in px, multiples of 32.
     """
     if isinstance(resizer, FirstPassResizer):
-        return _static_first_pass_shape(list(image_sizes), resizer)
+        return _static_first_pass_shape(image_sizes, resizer)
     sizes = [resized_size(*size, resizer) for size in image_sizes]
     if (
         isinstance(resizer, KeepAspectRatioResizer)
@@ -143,18 +148,13 @@ def static_shape(
 
 
 def _static_first_pass_shape(
-    image_sizes: Sequence[tuple[int, int]], resizer: FirstPassResizer
+    image_sizes: Iterable[tuple[int, int]], resizer: FirstPassResizer
 ) -> tuple[int, int]:
     """`static_shape` of images that are resized in one of two ways."""
-    ways: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+    groups: dict[Resizer, list[tuple[int, int]]] = {}
     for size in image_sizes:
-        small = resized_size(*size, resizer.small)
-        ways[resized_size(*size, resizer) == small].append(size)
-    shapes = [
-        static_shape(sizes, resizer.small if is_small else resizer.usual)
-        for is_small, sizes in ways.items()
-        if sizes
-    ]
+        groups.setdefault(resizer.chosen(*size), []).append(size)
+    shapes = [static_shape(sizes, way) for way, sizes in groups.items()]
     heights, widths = zip(*shapes, strict=True)
     return max(heights), max(widths)
 

@@ -11,8 +11,8 @@ from featsr_tf.data import augment_geometry
 from featsr_tf.data.build import build_resizer
 from featsr_tf.data.build import looks_again
 from featsr_tf.data.records import RecordFiles
-from featsr_tf.data.resize import FirstPassResizer
 from featsr_tf.data.resize import resized_size
+from featsr_tf.geometry.windows import largest_scale
 from featsr_tf.model.build import build_window_settings
 from featsr_tf.training import checkpoints
 from featsr_tf.training.build import num_steps
@@ -288,12 +288,12 @@ def _without_windows(
     pipeline: Pipeline, source: RecordFiles, evaluated: Sequence[RecordFiles]
 ) -> Iterator[str]:
     """Counts small objects in frames that windows would enlarge too much."""
-    resizer = build_resizer(pipeline, super_resolve=True)
-    if not isinstance(resizer, FirstPassResizer) or not resizer.largest_scale:
-        return
-    records = (evaluated or [source])[0]
     extension = pipeline.model.feature_super_resolution
     look = extension.second_look
+    limit = largest_scale(look.maximum_enlargement, look.magnifications)
+    if not looks_again(pipeline) or not limit:
+        return
+    records = (evaluated or [source])[0]
     is_small = _measured_areas(pipeline, records) < (
         extension.small_area_threshold
     )
@@ -301,12 +301,12 @@ def _without_windows(
         _scales(pipeline, records), records.summary.boxes_per_image
     )[is_small]
     seen = scales * look.first_pass_scale
-    is_too_large = seen > resizer.largest_scale
+    is_too_large = seen > limit
     if not is_too_large.any():
         return
     title = "evaluation" if evaluated else "training"
-    most = resizer.largest_scale / scales[is_too_large].max()
-    enlargement = look.maximum_enlargement * seen.max() / resizer.largest_scale
+    most = limit / scales[is_too_large].max()
+    enlargement = look.maximum_enlargement * seen.max() / limit
     yield (
         f"second_look: {is_too_large.sum()} of {len(seen)} small {title} "
         "objects are in frames that the first pass would see at "
