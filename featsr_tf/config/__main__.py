@@ -8,7 +8,6 @@ from typing import Any
 from featsr_tf.command_line.flags import add_set_flag
 from featsr_tf.command_line.parser import CommandParser
 from featsr_tf.config import schema
-from featsr_tf.config.checks import find_warnings
 from featsr_tf.config.differences import affects_of
 from featsr_tf.config.fields import CACHE
 from featsr_tf.config.fields import Affects
@@ -19,6 +18,7 @@ from featsr_tf.config.load import example_paths
 from featsr_tf.config.load import load_pipeline
 from featsr_tf.config.text_format import message_paths
 from featsr_tf.config.text_format import to_text
+from featsr_tf.config.warnings import find_warnings
 from featsr_tf.errors import exit_on_error
 
 _INTRODUCTION = """# Config reference
